@@ -1,0 +1,1 @@
+//! The cluster traits over kube-rs.

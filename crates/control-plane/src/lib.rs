@@ -1,0 +1,1 @@
+//! What RemoteGPU does: one file for one act, over the domain's ports.

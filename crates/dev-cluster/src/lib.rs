@@ -1,0 +1,1 @@
+//! A small Kubernetes API server for the first run and for tests.

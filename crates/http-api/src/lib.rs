@@ -1,0 +1,1 @@
+//! Routes, wire types, sign-in, status table, OpenAPI.

@@ -1,0 +1,1 @@
+//! Kubeconfigs that hold no secret: what goes in, YAML out.

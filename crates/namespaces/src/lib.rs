@@ -1,0 +1,1 @@
+//! Tenant namespaces: names, life cycle, and the ports to storage and clusters.

@@ -1,0 +1,1 @@
+//! Words every RemoteGPU crate shares: ids, paging, store errors.

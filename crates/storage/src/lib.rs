@@ -1,0 +1,1 @@
+//! The repository traits over PostgreSQL and SQLite.

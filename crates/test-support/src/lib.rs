@@ -1,0 +1,1 @@
+//! Clock, builders and servers for tests.
