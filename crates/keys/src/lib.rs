@@ -1,1 +1,14 @@
-//! API keys: the secret, its hash and checksum, and the key's life.
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod api_key;
+mod key_name;
+mod repository;
+mod secret;
+
+pub use api_key::{
+    ApiKey, ApiKeyChange, KeyRefused, KeySecret, KeyStatus, NewApiKey, NewKeySecret, PresentedKey,
+};
+pub use key_name::{InvalidKeyName, KeyName};
+pub use repository::{ApiKeyRepository, InsertApiKey, RevokeApiKey, RotateApiKey, UpdateApiKey};
+pub use secret::{HashedApiKey, KeyPrefix, MalformedKey, PlainApiKey, checksum};

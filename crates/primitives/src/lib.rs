@@ -1,1 +1,19 @@
-//! Words every RemoteGPU crate shares: ids, paging, store errors.
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod id;
+mod paging;
+mod store_error;
+
+pub use id::{
+    AccountId, ApiKeyId, IdentityId, KeySecretId, MalformedId, NamespaceId, SessionId, UserId,
+};
+pub use paging::{Cursor, InvalidPage, Page, PageRequest};
+pub use store_error::StoreError;
+
+/// Where the time comes from. Only the binary has one that reads the system's
+/// clock; everything else is given the time, so that a test can choose it.
+pub trait Clock: Send + Sync {
+    /// The time now, in UTC.
+    fn now(&self) -> time::OffsetDateTime;
+}

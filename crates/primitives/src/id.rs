@@ -1,0 +1,95 @@
+//! Identifiers: UUIDs of version 7 (contract C4), one type for each kind.
+
+use std::{fmt, str::FromStr};
+
+use rand::CryptoRng;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// A text that is no identifier. Callers answer it as an unknown identifier
+/// (contract C5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an identifier: a UUID in its 36-character form was expected")]
+pub struct MalformedId;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new identifier whose order follows `now`, in whole milliseconds.
+            pub fn generate(now: OffsetDateTime, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+                let millis = now.unix_timestamp_nanos() / 1_000_000;
+                let mut random = [0; 10];
+                rng.fill_bytes(&mut random);
+                let millis = u64::try_from(millis).unwrap_or_default();
+                Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+            }
+
+            /// The identifier with this UUID.
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// The UUID of this identifier.
+            pub const fn as_uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.as_hyphenated().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0.as_hyphenated())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = MalformedId;
+
+            /// Takes the 36-character form only, in either case.
+            fn from_str(text: &str) -> Result<Self, MalformedId> {
+                if text.len() != 36 {
+                    return Err(MalformedId);
+                }
+                Uuid::try_parse(text).map(Self).map_err(|_| MalformedId)
+            }
+        }
+    };
+}
+
+id! {
+    /// The tenant that owns keys, namespaces and tokens (contract A11).
+    AccountId
+}
+id! {
+    /// A person (contract A11).
+    UserId
+}
+id! {
+    /// A signed-in session (contract A6).
+    SessionId
+}
+id! {
+    /// An API key, through all its rotations (contract K1).
+    ApiKeyId
+}
+id! {
+    /// One secret of an API key; a key has two while a rotation's grace lasts.
+    KeySecretId
+}
+id! {
+    /// A tenant namespace (contract N3).
+    NamespaceId
+}
+id! {
+    /// What one key secret is to the cluster of one namespace (contract X9).
+    IdentityId
+}

@@ -1,0 +1,503 @@
+//! From JSON to [`Scopes`] and back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use remotegpu_primitives::NamespaceId;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::{json, value::RawValue};
+
+use crate::{NamespaceAccess, Scopes};
+
+/// How many namespace identifiers a payload may hold, doubled ones counted
+/// (contract K11).
+pub const MAX_NAMESPACE_IDS: usize = 100;
+
+/// Why a payload was refused. The text is what the API answers as `detail`;
+/// the first four sentences are exact (contract K10).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScopesError {
+    /// No mode is named.
+    #[error("At least one explicit scope is required")]
+    Empty,
+    /// Inference beside Kubernetes access.
+    #[error("Explicit mixed scopes are not supported")]
+    Mixed,
+    /// `all` beside another mode.
+    #[error("all cannot be combined with other scope fields")]
+    AllCombined,
+    /// Kubernetes access that names no namespace.
+    #[error("At least one namespace ID is required unless all_namespaces is true")]
+    NoNamespace,
+    /// `all_namespaces` beside a list of namespaces.
+    #[error("all_namespaces cannot be combined with namespace_ids")]
+    AllNamespacesCombined,
+    /// More than [`MAX_NAMESPACE_IDS`].
+    #[error("At most 100 namespace IDs can be listed")]
+    TooManyNamespaces,
+    /// No JSON object, a member of another type, an unknown or doubled one.
+    #[error("{}", .0.sentence())]
+    Member(FieldError),
+    /// Identifiers that can be nobody's; callers answer as for a namespace that
+    /// is not the account's (contract C5, K12).
+    #[error("Every namespace ID must be a namespace of this account")]
+    UnknownNamespaces(Vec<FieldError>),
+}
+
+/// What is wrong with one field; `field` is a path that begins with `scopes`
+/// (contract C2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// Where: `scopes.kubernetes_exec.namespace_ids[3]`.
+    pub field: String,
+    /// What, as the end of a sentence that begins with the field.
+    pub message: String,
+}
+
+impl FieldError {
+    fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
+    }
+
+    fn sentence(&self) -> String {
+        format!("{} {}", self.field, self.message)
+    }
+}
+
+impl ScopesError {
+    /// The fields at fault, where single ones are.
+    pub fn fields(&self) -> &[FieldError] {
+        match self {
+            Self::Member(field) => std::slice::from_ref(field),
+            Self::UnknownNamespaces(fields) => fields,
+            _ => &[],
+        }
+    }
+}
+
+impl Scopes {
+    /// Reads a payload as it stands on the wire (contract K9 to K11).
+    ///
+    /// Members are judged first (unknown, doubled, of another type), then what
+    /// counts as absent is left out, then the modes are judged.
+    pub fn parse(json: &str) -> Result<Self, ScopesError> {
+        let payload = Payload::read(json)?;
+        match (payload.all, payload.inference, payload.kubernetes_exec) {
+            (true, false, None) => Ok(Self::All),
+            (true, _, _) => Err(ScopesError::AllCombined),
+            (false, true, None) => Ok(Self::Inference),
+            (false, true, Some(_)) => Err(ScopesError::Mixed),
+            (false, false, None) => Err(ScopesError::Empty),
+            (false, false, Some(exec)) => exec.judge().map(Self::KubernetesExec),
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::All => json!({"all": true}),
+            Self::Inference => json!({"inference": true}),
+            Self::KubernetesExec(NamespaceAccess::All) => {
+                json!({"kubernetes_exec": {"all_namespaces": true}})
+            }
+            Self::KubernetesExec(NamespaceAccess::Only(ids)) => {
+                let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+                json!({"kubernetes_exec": {"namespace_ids": ids}})
+            }
+        }
+    }
+}
+
+/// Where a payload that [`Scopes::parse`] took names this namespace, for an
+/// error that points at it: `scopes.kubernetes_exec.namespace_ids[3]`.
+pub fn field_of_namespace(json: &str, namespace: NamespaceId) -> String {
+    let index = Payload::read(json)
+        .ok()
+        .and_then(|payload| payload.kubernetes_exec)
+        .and_then(|exec| {
+            exec.namespace_ids
+                .iter()
+                .position(|id| *id == Ok(namespace))
+        });
+    match index {
+        Some(index) => format!("{IDS}[{index}]"),
+        None => IDS.to_owned(),
+    }
+}
+
+const EXEC: &str = "scopes.kubernetes_exec";
+const IDS: &str = "scopes.kubernetes_exec.namespace_ids";
+
+struct Payload {
+    all: bool,
+    inference: bool,
+    kubernetes_exec: Option<Exec>,
+}
+
+struct Exec {
+    all_namespaces: bool,
+    namespace_ids: Vec<Result<NamespaceId, remotegpu_primitives::MalformedId>>,
+}
+
+impl Payload {
+    fn read(json: &str) -> Result<Self, ScopesError> {
+        let mut members = Members::read("scopes", json)?;
+        let payload = Self {
+            all: members.take_flag("all")?,
+            inference: members.take_flag("inference")?,
+            kubernetes_exec: members
+                .take("kubernetes_exec")
+                .map(|raw| Exec::read(raw.get()))
+                .transpose()?,
+        };
+        members.refuse_rest()?;
+        Ok(payload)
+    }
+}
+
+impl Exec {
+    fn read(json: &str) -> Result<Self, ScopesError> {
+        let mut members = Members::read(EXEC, json)?;
+        let exec = Self {
+            all_namespaces: members.take_flag("all_namespaces")?,
+            namespace_ids: members
+                .take("namespace_ids")
+                .map(|raw| read_ids(raw.get()))
+                .transpose()?
+                .unwrap_or_default(),
+        };
+        members.refuse_rest()?;
+        Ok(exec)
+    }
+
+    fn judge(self) -> Result<NamespaceAccess, ScopesError> {
+        match (self.all_namespaces, self.namespace_ids.is_empty()) {
+            (true, true) => return Ok(NamespaceAccess::All),
+            (true, false) => return Err(ScopesError::AllNamespacesCombined),
+            (false, true) => return Err(ScopesError::NoNamespace),
+            (false, false) => {}
+        }
+        if self.namespace_ids.len() > MAX_NAMESPACE_IDS {
+            return Err(ScopesError::TooManyNamespaces);
+        }
+        let mut ids = BTreeSet::new();
+        let mut unknown = Vec::new();
+        for (index, id) in self.namespace_ids.into_iter().enumerate() {
+            match id {
+                Ok(id) => {
+                    ids.insert(id);
+                }
+                Err(_) => unknown.push(FieldError::new(
+                    format!("{IDS}[{index}]"),
+                    "is not a namespace of this account",
+                )),
+            }
+        }
+        if unknown.is_empty() {
+            Ok(NamespaceAccess::Only(ids))
+        } else {
+            Err(ScopesError::UnknownNamespaces(unknown))
+        }
+    }
+}
+
+type ReadId = Result<NamespaceId, remotegpu_primitives::MalformedId>;
+
+fn read_ids(json: &str) -> Result<Vec<ReadId>, ScopesError> {
+    let wrong = || ScopesError::Member(FieldError::new(IDS, "must be a list of namespace IDs"));
+    let raw: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| wrong())?;
+    raw.iter()
+        .enumerate()
+        .map(
+            |(index, id)| match serde_json::from_str::<String>(id.get()) {
+                Ok(id) => Ok(id.parse()),
+                Err(_) => Err(ScopesError::Member(FieldError::new(
+                    format!("{IDS}[{index}]"),
+                    "must be a string",
+                ))),
+            },
+        )
+        .collect()
+}
+
+/// The members of a JSON object, each still as it was written. Reading into a
+/// map of serde's would keep the last of two members of one name in silence.
+struct Members {
+    path: &'static str,
+    raw: BTreeMap<String, Box<RawValue>>,
+}
+
+impl Members {
+    fn read(path: &'static str, json: &str) -> Result<Self, ScopesError> {
+        let pairs: Pairs = serde_json::from_str(json)
+            .map_err(|_| ScopesError::Member(FieldError::new(path, "must be an object")))?;
+        let mut raw = BTreeMap::new();
+        for (name, value) in pairs.0 {
+            if raw.contains_key(&name) {
+                return Err(ScopesError::Member(FieldError::new(
+                    format!("{path}.{}", shown(&name)),
+                    "stands more than once",
+                )));
+            }
+            raw.insert(name, value);
+        }
+        Ok(Self { path, raw })
+    }
+
+    fn take(&mut self, name: &str) -> Option<Box<RawValue>> {
+        self.raw.remove(name)
+    }
+
+    /// A flag that is absent is `false`, and the other way round.
+    fn take_flag(&mut self, name: &str) -> Result<bool, ScopesError> {
+        match self.take(name).as_ref().map(|raw| raw.get()) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(ScopesError::Member(FieldError::new(
+                format!("{}.{name}", self.path),
+                "must be true or false",
+            ))),
+        }
+    }
+
+    fn refuse_rest(self) -> Result<(), ScopesError> {
+        match self.raw.into_keys().next() {
+            None => Ok(()),
+            Some(name) => Err(ScopesError::Member(FieldError::new(
+                format!("{}.{}", self.path, shown(&name)),
+                "is not known",
+            ))),
+        }
+    }
+}
+
+/// A member's name in an error: foreign text, cut so that the answer stays short.
+fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+struct Pairs(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PairsVisitor;
+
+        impl<'de> Visitor<'de> for PairsVisitor {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(PairsVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const A: &str = "0198c0de-0000-7000-8000-00000000000a";
+    const B: &str = "0198c0de-0000-7000-8000-00000000000b";
+
+    fn check(payload: &str, expected: Result<&str, &str>) {
+        let found = Scopes::parse(payload)
+            .map(|scopes| scopes.to_string())
+            .map_err(|error| error.to_string());
+        assert_eq!(
+            found.as_deref().map_err(String::as_str),
+            expected,
+            "{payload}"
+        );
+    }
+
+    #[test]
+    fn the_three_modes_are_taken() {
+        // K9
+        check(r#"{"all":true}"#, Ok(r#"{"all":true}"#));
+        check(r#"{"inference":true}"#, Ok(r#"{"inference":true}"#));
+        check(
+            r#"{"kubernetes_exec":{"all_namespaces":true}}"#,
+            Ok(r#"{"kubernetes_exec":{"all_namespaces":true}}"#),
+        );
+        check(
+            &format!(r#"{{"kubernetes_exec":{{"namespace_ids":["{B}","{A}"]}}}}"#),
+            Ok(&format!(
+                r#"{{"kubernetes_exec":{{"namespace_ids":["{A}","{B}"]}}}}"#
+            )),
+        );
+    }
+
+    #[test]
+    fn the_documented_refusals_are_word_for_word() {
+        // K10
+        const ONE: &str = "At least one explicit scope is required";
+        const MIXED: &str = "Explicit mixed scopes are not supported";
+        const ALL: &str = "all cannot be combined with other scope fields";
+        const IDS: &str = "At least one namespace ID is required unless all_namespaces is true";
+        check("{}", Err(ONE));
+        check(
+            &format!(r#"{{"inference":true,"kubernetes_exec":{{"namespace_ids":["{A}"]}}}}"#),
+            Err(MIXED),
+        );
+        check(r#"{"inference":true,"kubernetes_exec":{}}"#, Err(MIXED));
+        check(r#"{"all":true,"inference":true}"#, Err(ALL));
+        check(
+            r#"{"all":true,"kubernetes_exec":{"all_namespaces":true}}"#,
+            Err(ALL),
+        );
+        check(
+            r#"{"all":true,"inference":true,"kubernetes_exec":{}}"#,
+            Err(ALL),
+        );
+        check(r#"{"kubernetes_exec":{"namespace_ids":[]}}"#, Err(IDS));
+        check(r#"{"kubernetes_exec":{}}"#, Err(IDS));
+    }
+
+    #[test]
+    fn false_and_an_empty_list_count_as_absent_before_the_modes_are_judged() {
+        // K11
+        const ONE: &str = "At least one explicit scope is required";
+        const IDS: &str = "At least one namespace ID is required unless all_namespaces is true";
+        check(r#"{"all":false}"#, Err(ONE));
+        check(r#"{"all":false,"inference":false}"#, Err(ONE));
+        check(
+            r#"{"all":false,"inference":true}"#,
+            Ok(r#"{"inference":true}"#),
+        );
+        check(r#"{"all":true,"inference":false}"#, Ok(r#"{"all":true}"#));
+        check(
+            r#"{"kubernetes_exec":{"all_namespaces":true,"namespace_ids":[]}}"#,
+            Ok(r#"{"kubernetes_exec":{"all_namespaces":true}}"#),
+        );
+        check(r#"{"kubernetes_exec":{"all_namespaces":false}}"#, Err(IDS));
+    }
+
+    #[test]
+    fn other_types_unknown_and_doubled_members_are_refused_first() {
+        // K11
+        check("[]", Err("scopes must be an object"));
+        check("null", Err("scopes must be an object"));
+        check(r#""all""#, Err("scopes must be an object"));
+        check(r#"{"all":"true"}"#, Err("scopes.all must be true or false"));
+        check(r#"{"all":1}"#, Err("scopes.all must be true or false"));
+        check(r#"{"all":null}"#, Err("scopes.all must be true or false"));
+        check(
+            r#"{"kubernetes_exec":null}"#,
+            Err("scopes.kubernetes_exec must be an object"),
+        );
+        check(
+            r#"{"kubernetes_exec":false}"#,
+            Err("scopes.kubernetes_exec must be an object"),
+        );
+        check(
+            r#"{"all":true,"all":true}"#,
+            Err("scopes.all stands more than once"),
+        );
+        check(r#"{"al":true}"#, Err("scopes.al is not known"));
+        check(
+            r#"{"all":true,"inference":true,"x":1}"#,
+            Err("scopes.x is not known"),
+        );
+        check(
+            r#"{"kubernetes_exec":{"namespaces":[]}}"#,
+            Err("scopes.kubernetes_exec.namespaces is not known"),
+        );
+        check(
+            r#"{"kubernetes_exec":{"namespace_ids":null}}"#,
+            Err("scopes.kubernetes_exec.namespace_ids must be a list of namespace IDs"),
+        );
+        check(
+            r#"{"kubernetes_exec":{"namespace_ids":[7]}}"#,
+            Err("scopes.kubernetes_exec.namespace_ids[0] must be a string"),
+        );
+        check(
+            &format!(r#"{{"kubernetes_exec":{{"all_namespaces":true,"namespace_ids":["{A}"]}}}}"#),
+            Err("all_namespaces cannot be combined with namespace_ids"),
+        );
+    }
+
+    #[test]
+    fn doubled_ids_are_folded_after_counting_and_upper_case_is_taken() {
+        // K11
+        let upper = A.to_uppercase();
+        check(
+            &format!(r#"{{"kubernetes_exec":{{"namespace_ids":["{A}","{upper}"]}}}}"#),
+            Ok(&format!(
+                r#"{{"kubernetes_exec":{{"namespace_ids":["{A}"]}}}}"#
+            )),
+        );
+        let list = |n: usize| {
+            let ids = vec![format!("\"{A}\""); n].join(",");
+            format!(r#"{{"kubernetes_exec":{{"namespace_ids":[{ids}]}}}}"#)
+        };
+        assert!(Scopes::parse(&list(100)).is_ok());
+        check(&list(101), Err("At most 100 namespace IDs can be listed"));
+    }
+
+    #[test]
+    fn a_malformed_id_is_named_by_its_place() {
+        // C2, C5, K12
+        let error = Scopes::parse(&format!(
+            r#"{{"kubernetes_exec":{{"namespace_ids":["{A}","nonsense"]}}}}"#
+        ))
+        .unwrap_err();
+        assert_eq!(
+            error.fields()[0].field,
+            "scopes.kubernetes_exec.namespace_ids[1]"
+        );
+        let id = B.parse().unwrap();
+        let json = format!(r#"{{"kubernetes_exec":{{"namespace_ids":["{A}","{B}"]}}}}"#);
+        assert_eq!(
+            field_of_namespace(&json, id),
+            "scopes.kubernetes_exec.namespace_ids[1]"
+        );
+    }
+
+    #[test]
+    fn a_scope_opens_what_it_names_and_no_more() {
+        // X11, I1
+        let (a, b): (NamespaceId, NamespaceId) = (A.parse().unwrap(), B.parse().unwrap());
+        let only = Scopes::KubernetesExec(NamespaceAccess::Only([a].into()));
+        assert!(only.allow_kubernetes_exec(a) && !only.allow_kubernetes_exec(b));
+        assert!(!only.allow_inference());
+        assert!(Scopes::All.allow_kubernetes_exec(b) && Scopes::All.allow_inference());
+        assert!(!Scopes::Inference.allow_kubernetes_exec(a));
+        assert!(Scopes::Inference.allow_inference());
+        let every = Scopes::KubernetesExec(NamespaceAccess::All);
+        assert!(every.allow_kubernetes_exec(b) && !every.allow_inference());
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_form_reads_back_as_itself(ids in proptest::collection::btree_set(any::<u128>(), 1..100)) {
+            let ids = ids.into_iter().map(|n| NamespaceId::from_uuid(uuid(n))).collect();
+            let scopes = Scopes::KubernetesExec(NamespaceAccess::Only(ids));
+            prop_assert_eq!(Scopes::parse(&scopes.to_string()).unwrap(), scopes);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,200}") {
+            let _ = Scopes::parse(&text);
+        }
+    }
+
+    fn uuid(n: u128) -> uuid::Uuid {
+        uuid::Uuid::from_u128(n)
+    }
+}
