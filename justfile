@@ -1,0 +1,41 @@
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# In CI the lock file is what was reviewed; at a desk an edited manifest may update it.
+locked := if env("CI", "") == "" { "" } else { "--locked" }
+conformance_report := justfile_directory() / "docs/conformance.md"
+
+# Shows the recipes.
+default:
+    @just --list
+
+# Formatting, the house's limits, dependency arrows, licences, and clippy with warnings as errors.
+lint:
+    cargo fmt --all --check
+    .ci/limits
+    .ci/limits --self-test
+    .ci/arrows
+    .ci/arrows --self-test
+    cargo clippy {{ locked }} --workspace --all-targets -- -D warnings
+
+# Every test, then every example in the documentation; arguments go to nextest.
+test *arguments:
+    cargo nextest run {{ locked }} --workspace {{ arguments }}
+    cargo test {{ locked }} --workspace --doc
+
+# The cluster conformance suite with a real control plane; writes docs/conformance.md.
+test-cluster *arguments:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    assets="${KUBEBUILDER_ASSETS:-/usr/local/kubebuilder/bin}"
+    for program in etcd kube-apiserver kube-controller-manager; do
+        if [ ! -x "$assets/$program" ]; then
+            echo "test-cluster: $assets/$program is missing; set KUBEBUILDER_ASSETS to a folder that holds it." >&2
+            exit 1
+        fi
+    done
+    export KUBEBUILDER_ASSETS="$assets" REMOTEGPU_CONFORMANCE_REPORT={{ quote(conformance_report) }}
+    cargo nextest run {{ locked }} --workspace -E 'test(/conformance/)' {{ arguments }}
+
+# Formats everything.
+fmt:
+    cargo fmt --all
