@@ -1,1 +1,23 @@
-//! Users, accounts, roles, sessions, password rules.
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod account;
+mod attempt;
+mod password;
+mod repository;
+mod session;
+mod user;
+
+pub use account::{Account, AccountLimits, AccountName, InvalidAccountName, Role, UnknownRole};
+pub use attempt::{Attempt, AttemptKind, AttemptOutcome, ClientAddress};
+pub use password::{
+    HashedPassword, InvalidPassword, PlainPassword, UnreadablePasswordHash, one_time_password,
+};
+pub use repository::{
+    AccountRepository, AttemptRepository, CreateUser, SessionRepository, UserRepository,
+};
+pub use session::{
+    HashedSession, MalformedSession, NewSession, PlainSession, Session, SessionContext,
+    SessionPolicy,
+};
+pub use user::{Email, InvalidEmail, Membership, NewUser, PasswordChange, User};

@@ -22,7 +22,7 @@ impl KeyName {
     /// How many Unicode scalar values a name may have.
     pub const MAX_CHARS: usize = 64;
 
-    /// Trims White_Space and judges the rest.
+    /// Trims `White_Space` and judges the rest.
     pub fn parse(text: &str) -> Result<Self, InvalidKeyName> {
         let name = text.trim();
         if name.chars().any(is_unfit) {

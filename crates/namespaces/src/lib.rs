@@ -1,1 +1,22 @@
-//! Tenant namespaces: names, life cycle, and the ports to storage and clusters.
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod cluster;
+mod credential;
+mod name;
+mod namespace;
+mod repository;
+
+pub use cluster::{
+    Cluster, ClusterDirectory, ClusterError, ClusterName, ClusterStatus, CredentialMint,
+    InvalidClusterName, NamespaceProvisioner,
+};
+pub use credential::{
+    CredentialIdentity, ExecCredential, LocatedIdentity, LocatedObject, MintError, MintedToken,
+    PlainClusterToken, TokenLifetime, UnusableToken,
+};
+pub use name::{InvalidNamespaceName, KubernetesNamespaceName, NamespaceName};
+pub use namespace::{IllegalTransition, Namespace, NamespaceStatus, NewNamespace};
+pub use repository::{
+    EnsureIdentity, IdentityRepository, InsertNamespace, NamespaceRepository, RenameNamespace,
+};

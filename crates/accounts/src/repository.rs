@@ -1,0 +1,141 @@
+//! What a store of people and accounts does. Each method is atomic.
+
+use async_trait::async_trait;
+use remotegpu_primitives::{AccountId, Page, PageRequest, SessionId, StoreError, UserId};
+use time::OffsetDateTime;
+
+use crate::{
+    Account, AccountLimits, Attempt, AttemptOutcome, Email, HashedPassword, HashedSession,
+    Membership, NewSession, NewUser, PasswordChange, Role, SessionContext, User,
+};
+
+/// A store of users.
+#[async_trait]
+pub trait UserRepository: Send + Sync {
+    /// The user with this e-mail.
+    async fn find_by_email(&self, email: &Email) -> Result<Option<User>, StoreError>;
+
+    /// The accounts the user is a member of, oldest membership first.
+    async fn memberships(&self, user: UserId) -> Result<Vec<Membership>, StoreError>;
+
+    /// Makes the installation's first user and account, with the role `admin`.
+    /// Of all callers on all instances, ever, one gets `true` (contract A10).
+    async fn insert_first(&self, user: &NewUser, account: &Account) -> Result<bool, StoreError>;
+
+    /// Makes a user and an account of their own, with the role `admin`.
+    async fn insert_with_account(
+        &self,
+        user: &NewUser,
+        account: &Account,
+    ) -> Result<CreateUser, StoreError>;
+
+    /// Makes a user who is a member of an account that exists.
+    async fn insert_member(
+        &self,
+        user: &NewUser,
+        account: AccountId,
+        role: Role,
+    ) -> Result<CreateUser, StoreError>;
+
+    /// Sets a password and ends the user's sessions, but for `keep`.
+    async fn set_password(
+        &self,
+        user: UserId,
+        password: &HashedPassword,
+        change: PasswordChange,
+        keep: Option<SessionId>,
+    ) -> Result<(), StoreError>;
+}
+
+/// What came of making a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CreateUser {
+    /// The user exists.
+    Created,
+    /// The e-mail is another user's.
+    EmailTaken,
+    /// The account does not exist.
+    AccountNotFound,
+}
+
+/// A store of accounts, as the installation's operator sees it (contract A13).
+#[async_trait]
+pub trait AccountRepository: Send + Sync {
+    /// The account with this identifier.
+    async fn find(&self, id: AccountId) -> Result<Option<Account>, StoreError>;
+
+    /// All accounts, newest first.
+    async fn list(&self, page: PageRequest) -> Result<Page<Account>, StoreError>;
+
+    /// Stores an account that has no members yet.
+    async fn insert(&self, account: &Account) -> Result<(), StoreError>;
+
+    /// Suspends an account: its sessions and cluster identities end in the same
+    /// transaction. `None` when there is no such account; suspending twice
+    /// changes nothing.
+    async fn suspend(
+        &self,
+        id: AccountId,
+        now: OffsetDateTime,
+    ) -> Result<Option<Account>, StoreError>;
+
+    /// Lifts a suspension; what it ended stays ended.
+    async fn resume(&self, id: AccountId) -> Result<Option<Account>, StoreError>;
+
+    /// Replaces the account's own limits.
+    async fn set_limits(
+        &self,
+        id: AccountId,
+        limits: AccountLimits,
+    ) -> Result<Option<Account>, StoreError>;
+}
+
+/// A store of sessions.
+#[async_trait]
+pub trait SessionRepository: Send + Sync {
+    /// Stores a session, unless the account is suspended or the user is no
+    /// member of it: then `false`.
+    async fn insert(&self, session: &NewSession) -> Result<bool, StoreError>;
+
+    /// The session with this secret, and who it stands for today. A session
+    /// whose user is no member any more, or whose account is suspended, is not
+    /// found.
+    async fn find_by_hash(
+        &self,
+        hash: &HashedSession,
+    ) -> Result<Option<SessionContext>, StoreError>;
+
+    /// Notes that the session was used; never sets the time back.
+    async fn touch(&self, id: SessionId, now: OffsetDateTime) -> Result<(), StoreError>;
+
+    /// Lets the session act for another account of its user. `false` when the
+    /// user is no member of it or it is suspended.
+    async fn switch_account(&self, id: SessionId, account: AccountId) -> Result<bool, StoreError>;
+
+    /// Ends the session.
+    async fn delete(&self, id: SessionId) -> Result<(), StoreError>;
+
+    /// Removes sessions that ended by the clock: signed in before `created`, or
+    /// last used before `seen`.
+    async fn delete_ended(
+        &self,
+        created: OffsetDateTime,
+        seen: OffsetDateTime,
+    ) -> Result<u64, StoreError>;
+}
+
+/// A store of sign-in and sign-up attempts, shared by all instances (contract A8).
+#[async_trait]
+pub trait AttemptRepository: Send + Sync {
+    /// Counts an attempt as a failure, if there is room for one, and says
+    /// whether it may go on. However many come at once, no more than the limit
+    /// go on.
+    async fn begin(
+        &self,
+        attempt: &Attempt,
+        now: OffsetDateTime,
+    ) -> Result<AttemptOutcome, StoreError>;
+
+    /// The attempt succeeded: its pair of e-mail and address starts afresh.
+    async fn clear(&self, attempt: &Attempt) -> Result<(), StoreError>;
+}

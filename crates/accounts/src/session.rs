@@ -1,0 +1,186 @@
+//! Sessions: how a person stays signed in (contract A6).
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use rand::CryptoRng;
+use remotegpu_primitives::{AccountId, SessionId, UserId};
+use sha2::{Digest, Sha256};
+use time::{Duration, OffsetDateTime};
+
+use crate::{Account, Role, User};
+
+const PREFIX: &str = "rgse_";
+const SECRET_LEN: usize = PREFIX.len() + 43;
+
+/// A session's secret: what the cookie or the Bearer header holds. 256 random
+/// bits.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PlainSession(String);
+
+/// The SHA-256 of a session's secret: what is stored and looked up.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HashedSession(pub [u8; 32]);
+
+/// A text that can be no session's secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a session")]
+pub struct MalformedSession;
+
+impl PlainSession {
+    /// Makes a new secret.
+    pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        let mut bytes = [0; 32];
+        rng.fill_bytes(&mut bytes);
+        Self(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    /// Takes a text that may be a session's secret.
+    pub fn parse(text: &str) -> Result<Self, MalformedSession> {
+        let fits = text.len() == SECRET_LEN
+            && text.starts_with(PREFIX)
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(MalformedSession)
+        }
+    }
+
+    /// What is stored in its place.
+    pub fn hash(&self) -> HashedSession {
+        HashedSession(Sha256::digest(self.0.as_bytes()).into())
+    }
+
+    /// The secret, for the answer that sets it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PlainSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlainSession")
+    }
+}
+
+impl fmt::Debug for HashedSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashedSession")
+    }
+}
+
+/// How long sessions live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionPolicy {
+    /// Without a request.
+    pub idle: Duration,
+    /// In all.
+    pub total: Duration,
+}
+
+impl Default for SessionPolicy {
+    fn default() -> Self {
+        Self {
+            idle: Duration::hours(12),
+            total: Duration::days(7),
+        }
+    }
+}
+
+/// A session as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The session's identifier; no secret.
+    pub id: SessionId,
+    /// Who is signed in.
+    pub user_id: UserId,
+    /// The account they act for.
+    pub account_id: AccountId,
+    /// When they signed in.
+    pub created_at: OffsetDateTime,
+    /// When the session was last used; up to a minute behind.
+    pub last_seen_at: OffsetDateTime,
+}
+
+impl Session {
+    /// When the session ends if it is not used any more.
+    pub fn expires_at(&self, policy: SessionPolicy) -> OffsetDateTime {
+        (self.last_seen_at + policy.idle).min(self.created_at + policy.total)
+    }
+
+    /// Whether the session still counts at `now`.
+    pub fn is_live(&self, policy: SessionPolicy, now: OffsetDateTime) -> bool {
+        now < self.expires_at(policy)
+    }
+
+    /// Whether its use is worth a write: at most one a minute.
+    pub fn is_stale(&self, now: OffsetDateTime) -> bool {
+        now - self.last_seen_at >= Duration::MINUTE
+    }
+}
+
+/// A session that is about to be stored.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// What is stored of its secret.
+    pub hash: HashedSession,
+    /// The rest.
+    pub session: Session,
+}
+
+/// A session with all that decides what it opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionContext {
+    /// The session.
+    pub session: Session,
+    /// Who is signed in.
+    pub user: User,
+    /// The account they act for.
+    pub account: Account,
+    /// What they may do there, today.
+    pub role: Role,
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng, rngs::StdRng};
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_session_ends_when_idle_and_in_all() {
+        // A6
+        let created = datetime!(2026-01-01 00:00 UTC);
+        let mut session = Session {
+            id: "0198c0de-0000-7000-8000-000000000001".parse().unwrap(),
+            user_id: "0198c0de-0000-7000-8000-000000000002".parse().unwrap(),
+            account_id: "0198c0de-0000-7000-8000-000000000003".parse().unwrap(),
+            created_at: created,
+            last_seen_at: created,
+        };
+        let policy = SessionPolicy::default();
+        assert!(session.is_live(policy, created + Duration::hours(12) - Duration::SECOND));
+        assert!(!session.is_live(policy, created + Duration::hours(12)));
+        session.last_seen_at = created + Duration::days(7) - Duration::HOUR;
+        assert!(session.is_live(policy, created + Duration::days(7) - Duration::SECOND));
+        assert!(!session.is_live(policy, created + Duration::days(7)));
+    }
+
+    #[test]
+    fn a_secret_reads_back_and_prints_only_its_type() {
+        // A6, K2
+        let secret = PlainSession::generate(&mut StdRng::seed_from_u64(1));
+        assert_eq!(PlainSession::parse(secret.reveal()), Ok(secret.clone()));
+        assert_eq!(
+            format!("{secret:?} {:?}", secret.hash()),
+            "PlainSession HashedSession"
+        );
+        for bad in ["", "rgse_", "rgpu_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa16C57V"] {
+            assert!(PlainSession::parse(bad).is_err());
+        }
+    }
+}

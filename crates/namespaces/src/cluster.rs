@@ -1,0 +1,162 @@
+//! Clusters, and what is asked of one (contract N0, N5, X9).
+
+use std::{error::Error, fmt};
+
+use async_trait::async_trait;
+use time::Duration;
+
+use crate::{
+    CredentialIdentity, LocatedIdentity, MintError, MintedToken, Namespace, PlainClusterToken,
+};
+
+/// The name of a cluster: configuration gives it, and the API uses it where it
+/// says `cluster`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClusterName(String);
+
+/// Why a cluster's name was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a cluster's name must be a lowercase DNS label of at most 40 characters")]
+pub struct InvalidClusterName;
+
+impl ClusterName {
+    /// Takes a lowercase DNS label of at most 40 characters.
+    pub fn parse(text: &str) -> Result<Self, InvalidClusterName> {
+        let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let bytes = text.as_bytes();
+        let ends =
+            bytes.first().is_some_and(|b| letter(*b)) && bytes.last().is_some_and(|b| letter(*b));
+        if ends && bytes.len() <= 40 && bytes.iter().all(|b| letter(*b) || *b == b'-') {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidClusterName)
+        }
+    }
+
+    /// The name as it was stored.
+    pub fn from_stored(name: String) -> Self {
+        Self(name)
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClusterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A cluster as customers see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its name.
+    pub name: ClusterName,
+    /// What people call it.
+    pub title: String,
+    /// The URL of its API server, as kubeconfigs name it.
+    pub server: String,
+    /// The CA that signed the API server's certificate, as PEM; the system's
+    /// own where absent.
+    pub certificate_authority_pem: Option<String>,
+}
+
+/// What is known about a cluster just now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClusterStatus {
+    /// Nobody has asked it yet.
+    Unknown,
+    /// It answers; its version where it told it.
+    Available(Option<String>),
+    /// It does not answer.
+    Unavailable,
+}
+
+impl ClusterStatus {
+    /// The word on the wire.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Available(_) => "available",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// The clusters of this installation, the default one first.
+#[async_trait]
+pub trait ClusterDirectory: Send + Sync {
+    /// All of them, in the order of the configuration.
+    fn list(&self) -> Vec<Cluster>;
+
+    /// The one with this name.
+    fn find(&self, name: &ClusterName) -> Option<Cluster>;
+
+    /// What is known of it now, without asking it.
+    fn status(&self, name: &ClusterName) -> ClusterStatus;
+}
+
+/// A cluster did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// It cannot be reached, or does not answer in time or in kind.
+    #[error("the cluster is unavailable")]
+    Unavailable(#[source] Option<Box<dyn Error + Send + Sync>>),
+    /// It refused: a right is missing, or a name is taken by what is not ours.
+    #[error("the cluster refused: {reason}")]
+    Refused {
+        /// Why, in words that may be shown to the account.
+        reason: String,
+    },
+    /// The configuration names no such cluster (any more).
+    #[error("the cluster {0} is not configured")]
+    NotConfigured(ClusterName),
+}
+
+/// Makes a cluster have a namespace, or not have it. Every method may be called
+/// again after any failure and continues where it stopped.
+#[async_trait]
+pub trait NamespaceProvisioner: Send + Sync {
+    /// Makes the namespace, with our labels; success when all of it stands.
+    /// Never adopts what is not ours.
+    async fn provision(&self, namespace: &Namespace) -> Result<(), ClusterError>;
+
+    /// Asks the cluster to remove the namespace; `true` once it has let go.
+    async fn remove(&self, namespace: &Namespace) -> Result<bool, ClusterError>;
+}
+
+/// Gives key secrets their cluster identities, and ends them.
+#[async_trait]
+pub trait CredentialMint: Send + Sync {
+    /// Makes the identity and its binding. "Already exists" is success only
+    /// where it carries our labels.
+    async fn make(&self, identity: &CredentialIdentity) -> Result<(), ClusterError>;
+
+    /// Asks the cluster for a token for the identity.
+    async fn mint(
+        &self,
+        identity: &CredentialIdentity,
+        lifetime: Duration,
+    ) -> Result<MintedToken, MintError>;
+
+    /// Whether the token opens the identity's namespace already, asked with the
+    /// token itself.
+    async fn opens(
+        &self,
+        identity: &CredentialIdentity,
+        token: &PlainClusterToken,
+    ) -> Result<bool, ClusterError>;
+
+    /// Reads which objects the identity is made of today.
+    async fn locate(&self, identity: &CredentialIdentity) -> Result<LocatedIdentity, ClusterError>;
+
+    /// Ends the identity: the binding first, then the service account, each only
+    /// while it is the very object that was located.
+    async fn remove(&self, located: &LocatedIdentity) -> Result<(), ClusterError>;
+
+    /// The identities that the cluster holds under our labels.
+    async fn list(&self, cluster: &ClusterName) -> Result<Vec<LocatedIdentity>, ClusterError>;
+}

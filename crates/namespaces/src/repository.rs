@@ -1,0 +1,173 @@
+//! What a store of namespaces and cluster identities does. Each method is
+//! atomic: it happened whole, or not at all.
+
+use async_trait::async_trait;
+use remotegpu_primitives::{AccountId, IdentityId, NamespaceId, Page, PageRequest, StoreError};
+use time::OffsetDateTime;
+
+use crate::{CredentialIdentity, Namespace, NamespaceName, NewNamespace};
+
+/// A store of namespaces. Other accounts' namespaces, and those that the cluster
+/// has let go, do not exist to it; their cluster names stay taken.
+#[async_trait]
+pub trait NamespaceRepository: Send + Sync {
+    /// The account's namespace with this identifier.
+    async fn find(
+        &self,
+        account: AccountId,
+        id: NamespaceId,
+    ) -> Result<Option<Namespace>, StoreError>;
+
+    /// The account's namespaces, newest first.
+    async fn list(
+        &self,
+        account: AccountId,
+        page: PageRequest,
+    ) -> Result<Page<Namespace>, StoreError>;
+
+    /// Stores a namespace as `provisioning`, unless the account has as many as
+    /// it may have: its own limit, or else `default_limit` (contract N3).
+    async fn insert(
+        &self,
+        namespace: &NewNamespace,
+        default_limit: u32,
+    ) -> Result<InsertNamespace, StoreError>;
+
+    /// Gives an active namespace another name; what the cluster calls it stays
+    /// (contract N4).
+    async fn rename(
+        &self,
+        account: AccountId,
+        id: NamespaceId,
+        name: &NamespaceName,
+        now: OffsetDateTime,
+    ) -> Result<RenameNamespace, StoreError>;
+
+    /// Lets a namespace go, in every status, again and again; its cluster
+    /// identities end in the same transaction (contract N5, N6). `None` where
+    /// there is no such namespace.
+    async fn mark_deleting(
+        &self,
+        account: AccountId,
+        id: NamespaceId,
+        now: OffsetDateTime,
+    ) -> Result<Option<Namespace>, StoreError>;
+
+    /// Claims up to `limit` namespaces on which the cluster has work to do, until
+    /// `until`: nobody else gets them before. What a dead instance claimed comes
+    /// back when its time is over.
+    async fn claim(
+        &self,
+        limit: u32,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Vec<Namespace>, StoreError>;
+
+    /// The cluster has the namespace. `false` when it is being deleted by now.
+    async fn mark_active(&self, id: NamespaceId, now: OffsetDateTime) -> Result<bool, StoreError>;
+
+    /// The cluster refused the namespace; the work is due again at `retry_at`.
+    async fn mark_failed(
+        &self,
+        id: NamespaceId,
+        message: &str,
+        retry_at: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError>;
+
+    /// The work is not done yet, and due again at `retry_at`; the status stays.
+    async fn postpone(
+        &self,
+        id: NamespaceId,
+        message: Option<&str>,
+        retry_at: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError>;
+
+    /// The cluster has let go of a namespace that was being deleted.
+    async fn remove(&self, id: NamespaceId, now: OffsetDateTime) -> Result<(), StoreError>;
+}
+
+/// What came of [`NamespaceRepository::insert`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InsertNamespace {
+    /// It is stored.
+    Inserted(Namespace),
+    /// The account has a namespace of this name.
+    NameTaken,
+    /// The account has as many namespaces as it may have.
+    LimitReached,
+}
+
+/// What came of [`NamespaceRepository::rename`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RenameNamespace {
+    /// It has the new name.
+    Renamed(Namespace),
+    /// The account has no such namespace, or it is being deleted.
+    NotFound,
+    /// It is not active yet.
+    NotReady,
+    /// Another namespace of the account has this name.
+    NameTaken,
+}
+
+/// A store of cluster identities. A row stands before the cluster knows the
+/// identity, and goes after the cluster has forgotten it, so that a crash in
+/// between leaves nothing that nobody remembers.
+#[async_trait]
+pub trait IdentityRepository: Send + Sync {
+    /// The identity of `wanted`'s secret in `wanted`'s namespace: the stored one,
+    /// or else `wanted`, stored now if key, secret, account and namespace allow
+    /// it at this moment. Whatever ends them waits for this, or this for it.
+    async fn ensure(
+        &self,
+        wanted: &CredentialIdentity,
+        now: OffsetDateTime,
+    ) -> Result<EnsureIdentity, StoreError>;
+
+    /// The identity's binding was seen to work.
+    async fn mark_bound(&self, id: IdentityId) -> Result<(), StoreError>;
+
+    /// Ends an identity now, if it does not end earlier.
+    async fn end(&self, id: IdentityId, now: OffsetDateTime) -> Result<(), StoreError>;
+
+    /// Claims up to `limit` identities that have ended, until `until`.
+    async fn claim_ended(
+        &self,
+        limit: u32,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Vec<CredentialIdentity>, StoreError>;
+
+    /// Whether the identity is stored and has ended, read anew (contract X10).
+    async fn has_ended(&self, id: IdentityId, now: OffsetDateTime) -> Result<bool, StoreError>;
+
+    /// The cluster has forgotten the identity.
+    async fn remove(&self, id: IdentityId) -> Result<(), StoreError>;
+
+    /// The cluster did not forget the identity; the work is due again at
+    /// `retry_at`.
+    async fn postpone(&self, id: IdentityId, retry_at: OffsetDateTime) -> Result<(), StoreError>;
+
+    /// How many identities a namespace still has.
+    async fn count_in(&self, namespace: NamespaceId) -> Result<u64, StoreError>;
+
+    /// Which of these are stored.
+    async fn stored_among(&self, ids: &[IdentityId]) -> Result<Vec<IdentityId>, StoreError>;
+
+    /// Ends every identity that nothing living justifies; answers how many
+    /// (contract X10).
+    async fn end_unjustified(&self, now: OffsetDateTime) -> Result<u64, StoreError>;
+}
+
+/// What came of [`IdentityRepository::ensure`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnsureIdentity {
+    /// It is stored and living.
+    Ready(CredentialIdentity),
+    /// One of the same name has ended and the cluster has not forgotten it yet.
+    Ending,
+    /// Key, secret, account or namespace do not allow it (any more).
+    Refused,
+}
