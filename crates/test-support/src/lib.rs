@@ -1,1 +1,3 @@
 //! Clock, builders and servers for tests.
+
+pub mod postgres;
