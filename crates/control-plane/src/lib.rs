@@ -1,1 +1,58 @@
-//! What RemoteGPU does: one file for one act, over the domain's ports.
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod authenticate_api_key;
+mod authenticate_session;
+mod change_password;
+mod create_account;
+mod create_first_admin;
+mod create_namespace;
+mod create_user;
+mod delete_namespace;
+mod issue_api_key;
+mod key_uses;
+mod mint_exec_credential;
+mod password_workers;
+mod reconcile_identities;
+mod reconcile_namespaces;
+mod render_kubeconfig;
+mod reset_password;
+mod revoke_api_key;
+mod rotate_api_key;
+mod run_reconciler;
+mod sign_in;
+mod sign_up;
+mod signals;
+mod update_api_key;
+
+pub use authenticate_api_key::{AuthenticateApiKeyError, authenticate_api_key};
+pub use authenticate_session::{AuthenticateSessionError, authenticate_session};
+pub use change_password::{ChangePasswordError, ChangePasswordPorts, change_password};
+pub use create_account::create_account;
+pub use create_first_admin::{
+    CreateFirstAdminError, FirstAdmin, FirstPassword, create_first_admin,
+};
+pub use create_namespace::{
+    CreateNamespace, CreateNamespaceError, CreateNamespacePorts, create_namespace,
+};
+pub use create_user::{CreateUserError, create_user};
+pub use delete_namespace::delete_namespace;
+pub use issue_api_key::{IssueApiKey, IssueApiKeyError, IssuedApiKey, issue_api_key};
+pub use key_uses::KeyUses;
+pub use mint_exec_credential::{
+    MintExecCredentialError, MintExecCredentialPorts, mint_exec_credential,
+};
+pub use password_workers::{PasswordError, PasswordWorkers};
+pub use reconcile_identities::{IdentityPorts, reconcile_identities};
+pub use reconcile_namespaces::{NamespacePorts, reconcile_namespaces};
+pub use render_kubeconfig::{
+    RenderKubeconfigError, RenderedKubeconfig, render_namespace_kubeconfig,
+};
+pub use reset_password::{ResetPasswordError, reset_password};
+pub use revoke_api_key::{RevokeApiKeyError, revoke_api_key};
+pub use rotate_api_key::{MAX_GRACE, RotateApiKeyError, rotate_api_key};
+pub use run_reconciler::{ReconcilerPorts, run_reconciler};
+pub use sign_in::{SignInError, SignInPorts, SignedIn, sign_in};
+pub use sign_up::{SignUp, SignUpError, SignUpPorts, sign_up};
+pub use signals::Signals;
+pub use update_api_key::{UpdateApiKeyError, update_api_key};

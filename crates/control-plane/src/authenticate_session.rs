@@ -1,0 +1,41 @@
+//! From a session's secret to who is calling (contract A1, A6).
+
+use remotegpu_accounts::{
+    MalformedSession, PlainSession, SessionContext, SessionPolicy, SessionRepository,
+};
+use remotegpu_primitives::StoreError;
+use time::OffsetDateTime;
+
+/// No session that counts.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthenticateSessionError {
+    /// The text can be no session.
+    #[error(transparent)]
+    Malformed(#[from] MalformedSession),
+    /// There is no such session, or it has ended.
+    #[error("the session is unknown or has ended")]
+    Ended,
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Finds the session that `text` is, if it still counts at `now`, and notes its
+/// use at most once a minute.
+pub async fn authenticate_session(
+    sessions: &dyn SessionRepository,
+    policy: SessionPolicy,
+    text: &str,
+    now: OffsetDateTime,
+) -> Result<SessionContext, AuthenticateSessionError> {
+    let plain = PlainSession::parse(text)?;
+    let context = sessions
+        .find_by_hash(&plain.hash())
+        .await?
+        .filter(|context| context.session.is_live(policy, now))
+        .ok_or(AuthenticateSessionError::Ended)?;
+    if context.session.is_stale(now) {
+        sessions.touch(context.session.id, now).await?;
+    }
+    Ok(context)
+}

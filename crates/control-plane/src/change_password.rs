@@ -1,0 +1,81 @@
+//! A person changes their own password (contract A10).
+
+use rand::CryptoRng;
+use remotegpu_accounts::{
+    Attempt, AttemptOutcome, AttemptRepository, ClientAddress, PasswordChange, PlainPassword,
+    SessionContext, UserRepository,
+};
+use remotegpu_primitives::StoreError;
+use time::{Duration, OffsetDateTime};
+
+use crate::{PasswordError, PasswordWorkers};
+
+/// What changing a password needs.
+#[derive(Clone, Copy)]
+pub struct ChangePasswordPorts<'a> {
+    /// Whose password it is.
+    pub users: &'a dyn UserRepository,
+    /// Where wrong current passwords are counted.
+    pub attempts: &'a dyn AttemptRepository,
+    /// What compares and hashes.
+    pub passwords: &'a PasswordWorkers,
+}
+
+/// The password stays as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangePasswordError {
+    /// The current password is another.
+    #[error("Wrong e-mail or password")]
+    WrongCredentials,
+    /// The new password is the current one.
+    #[error("new must not be the current password")]
+    Unchanged,
+    /// Too many wrong current passwords; the next may come after this long.
+    #[error("Too many attempts")]
+    Throttled(Duration),
+    /// A password could not be compared or hashed.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Sets `new` if `current` is the user's password, and ends the user's other
+/// sessions.
+pub async fn change_password(
+    ports: ChangePasswordPorts<'_>,
+    context: &SessionContext,
+    current: &str,
+    new: PlainPassword,
+    address: ClientAddress,
+    rng: &mut impl CryptoRng,
+    now: OffsetDateTime,
+) -> Result<(), ChangePasswordError> {
+    let mut salt = [0; 16];
+    rng.fill_bytes(&mut salt);
+    let user = &context.user;
+    let attempt = Attempt::sign_in(&user.email, address);
+    if let AttemptOutcome::Throttled(wait) = ports.attempts.begin(&attempt, now).await? {
+        return Err(ChangePasswordError::Throttled(wait));
+    }
+    let presented = PlainPassword::presented(current);
+    if !ports
+        .passwords
+        .matches(presented, user.password.clone())
+        .await?
+    {
+        return Err(ChangePasswordError::WrongCredentials);
+    }
+    ports.attempts.clear(&attempt).await?;
+    if new.reveal() == current {
+        return Err(ChangePasswordError::Unchanged);
+    }
+    let hash = ports.passwords.hash(new, salt).await?;
+    let keep = Some(context.session.id);
+    ports
+        .users
+        .set_password(user.id, &hash, PasswordChange::NotNeeded, keep)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! A namespace is let go; its credentials end at once (contract N5, N6).
+
+use remotegpu_namespaces::{Namespace, NamespaceRepository};
+use remotegpu_primitives::{AccountId, NamespaceId, StoreError};
+use time::OffsetDateTime;
+
+use crate::Signals;
+
+/// Marks the namespace as being deleted and wakes the reconciler. `None` where
+/// the account has no such namespace.
+pub async fn delete_namespace(
+    namespaces: &dyn NamespaceRepository,
+    signals: &Signals,
+    (account, id): (AccountId, NamespaceId),
+    now: OffsetDateTime,
+) -> Result<Option<Namespace>, StoreError> {
+    let deleting = namespaces.mark_deleting(account, id, now).await?;
+    signals.wake_identities();
+    signals.wake_namespaces();
+    Ok(deleting)
+}

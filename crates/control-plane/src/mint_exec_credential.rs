@@ -1,0 +1,234 @@
+//! A cluster credential is minted for a key (contract X6 to X11).
+//!
+//! The order is what makes a revocation win every race: the identity is written
+//! down before the cluster knows it, the token is minted, and the key is read
+//! once more before the token leaves the house.
+
+use std::time::Duration;
+
+use rand::CryptoRng;
+use remotegpu_keys::{ApiKeyRepository, KeyRefused, PresentedKey};
+use remotegpu_namespaces::{
+    ClusterError, CredentialIdentity, CredentialMint, EnsureIdentity, ExecCredential,
+    IdentityRepository, MintError, MintedToken, Namespace, NamespaceRepository, NamespaceStatus,
+    PlainClusterToken, TokenLifetime,
+};
+use remotegpu_primitives::{IdentityId, NamespaceId, StoreError};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use crate::Signals;
+
+/// How long a first mint waits for its binding to work, or for an older identity
+/// of the same name to go.
+const WAIT: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(20);
+
+/// What minting needs.
+#[derive(Clone, Copy)]
+pub struct MintExecCredentialPorts<'a> {
+    /// Where the key is read again.
+    pub keys: &'a dyn ApiKeyRepository,
+    /// Where the namespace is found.
+    pub namespaces: &'a dyn NamespaceRepository,
+    /// Where the identity is written down.
+    pub identities: &'a dyn IdentityRepository,
+    /// The clusters.
+    pub mint: &'a dyn CredentialMint,
+    /// What wakes the reconciler.
+    pub signals: &'a Signals,
+    /// For how long tokens are asked for.
+    pub lifetime: TokenLifetime,
+}
+
+/// No credential was minted.
+#[derive(Debug, thiserror::Error)]
+pub enum MintExecCredentialError {
+    /// The key ended meanwhile.
+    #[error("Invalid API key")]
+    KeyRefused(#[source] KeyRefused),
+    /// The key does not open this namespace, or there is no such namespace.
+    #[error("This API key does not allow Kubernetes exec for this namespace")]
+    NotAllowed,
+    /// The namespace is not active yet.
+    #[error("The namespace is not ready yet")]
+    NotReady,
+    /// The cluster's answer named no expiration.
+    #[error("The backing Kubernetes token response did not include an expiration")]
+    NoExpiration,
+    /// The cluster's answer was no token that was asked for.
+    #[error("The cluster's token response was not usable")]
+    Unusable,
+    /// The cluster did not do it.
+    #[error("The cluster is not available")]
+    Cluster(#[source] ClusterError),
+    /// The cluster did it too slowly.
+    #[error("The cluster is not available")]
+    TooSlow,
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<MintError> for MintExecCredentialError {
+    fn from(error: MintError) -> Self {
+        match error {
+            MintError::NoExpiration => Self::NoExpiration,
+            MintError::Unusable => Self::Unusable,
+            // It was made a moment ago; somebody ends it at this very time.
+            MintError::IdentityMissing => Self::TooSlow,
+            MintError::Cluster(error) => Self::Cluster(error),
+        }
+    }
+}
+
+/// Mints a token with which `presented` opens the namespace.
+pub async fn mint_exec_credential(
+    ports: MintExecCredentialPorts<'_>,
+    presented: &PresentedKey,
+    namespace: NamespaceId,
+    rng: &mut impl CryptoRng,
+    now: OffsetDateTime,
+) -> Result<ExecCredential, MintExecCredentialError> {
+    let started = Instant::now();
+    let account = presented.key.account_id;
+    let found = ports.namespaces.find(account, namespace).await?;
+    let namespace = allowed(presented, found)?;
+    let wanted = CredentialIdentity {
+        id: IdentityId::generate(now, rng),
+        secret_id: presented.secret.id,
+        key_id: presented.key.id,
+        account_id: account,
+        namespace_id: namespace.id,
+        kubernetes_namespace: namespace.kubernetes_namespace.clone(),
+        cluster: namespace.cluster.clone(),
+        bound: false,
+        ends_at: presented.ends_at(),
+    };
+    let identity = ensure(ports, &wanted, now).await?;
+
+    let asked = ports.lifetime.to_ask(presented.ends_at(), now);
+    let minted = mint(ports, &identity, asked).await?;
+    if !identity.bound {
+        wait_until_bound(ports, &identity, &minted.token).await?;
+        ports.identities.mark_bound(identity.id).await?;
+    }
+
+    // From the store, not from what was read before the cluster was asked: who
+    // revoked the key meanwhile must not see a token come out after it.
+    let later = now + started.elapsed();
+    let end = match still_allowed(ports, presented, &namespace, later).await {
+        Ok(again) => again.ends_at(),
+        Err(error) => {
+            ports.identities.end(identity.id, later).await?;
+            ports.signals.wake_identities();
+            return Err(error);
+        }
+    };
+    minted
+        .judge(asked, end, now)
+        .map_err(|_| MintExecCredentialError::Unusable)
+}
+
+/// Contract N6, X11: what is another account's, or goes, does not exist.
+fn allowed(
+    presented: &PresentedKey,
+    found: Option<Namespace>,
+) -> Result<Namespace, MintExecCredentialError> {
+    let namespace = found
+        .filter(|namespace| presented.key.scopes.allow_kubernetes_exec(namespace.id))
+        .ok_or(MintExecCredentialError::NotAllowed)?;
+    match namespace.status {
+        NamespaceStatus::Active => Ok(namespace),
+        NamespaceStatus::Deleting => Err(MintExecCredentialError::NotAllowed),
+        NamespaceStatus::Provisioning | NamespaceStatus::Failed => {
+            Err(MintExecCredentialError::NotReady)
+        }
+    }
+}
+
+async fn still_allowed(
+    ports: MintExecCredentialPorts<'_>,
+    presented: &PresentedKey,
+    namespace: &Namespace,
+    now: OffsetDateTime,
+) -> Result<PresentedKey, MintExecCredentialError> {
+    let again = ports
+        .keys
+        .find_by_secret(presented.secret.id)
+        .await?
+        .ok_or(MintExecCredentialError::KeyRefused(KeyRefused::Revoked))?;
+    again
+        .check(now)
+        .map_err(MintExecCredentialError::KeyRefused)?;
+    let found = ports
+        .namespaces
+        .find(namespace.account_id, namespace.id)
+        .await?;
+    allowed(&again, found)?;
+    Ok(again)
+}
+
+async fn ensure(
+    ports: MintExecCredentialPorts<'_>,
+    wanted: &CredentialIdentity,
+    now: OffsetDateTime,
+) -> Result<CredentialIdentity, MintExecCredentialError> {
+    let until = Instant::now() + WAIT;
+    loop {
+        match ports.identities.ensure(wanted, now).await? {
+            EnsureIdentity::Ready(identity) => return Ok(identity),
+            EnsureIdentity::Refused => return Err(MintExecCredentialError::NotAllowed),
+            EnsureIdentity::Ending if Instant::now() >= until => {
+                return Err(MintExecCredentialError::TooSlow);
+            }
+            EnsureIdentity::Ending => {
+                ports.signals.wake_identities();
+                tokio::time::sleep(POLL).await;
+            }
+        }
+    }
+}
+
+async fn mint(
+    ports: MintExecCredentialPorts<'_>,
+    identity: &CredentialIdentity,
+    asked: time::Duration,
+) -> Result<MintedToken, MintExecCredentialError> {
+    if !identity.bound {
+        make(ports, identity).await?;
+    }
+    match ports.mint.mint(identity, asked).await {
+        Err(MintError::IdentityMissing) => {
+            make(ports, identity).await?;
+            Ok(ports.mint.mint(identity, asked).await?)
+        }
+        answered => Ok(answered?),
+    }
+}
+
+async fn make(
+    ports: MintExecCredentialPorts<'_>,
+    identity: &CredentialIdentity,
+) -> Result<(), MintExecCredentialError> {
+    let made = ports.mint.make(identity).await;
+    made.map_err(MintExecCredentialError::Cluster)
+}
+
+async fn wait_until_bound(
+    ports: MintExecCredentialPorts<'_>,
+    identity: &CredentialIdentity,
+    token: &PlainClusterToken,
+) -> Result<(), MintExecCredentialError> {
+    let until = Instant::now() + WAIT;
+    loop {
+        let opens = ports.mint.opens(identity, token).await;
+        if opens.map_err(MintExecCredentialError::Cluster)? {
+            return Ok(());
+        }
+        if Instant::now() >= until {
+            return Err(MintExecCredentialError::TooSlow);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}

@@ -1,0 +1,38 @@
+//! A key is revoked: it opens nothing any more, nor does what it has opened
+//! (contract K6, K7, X9).
+
+use remotegpu_keys::{ApiKey, ApiKeyRepository, RevokeApiKey};
+use remotegpu_primitives::{AccountId, ApiKeyId, StoreError};
+use time::OffsetDateTime;
+
+use crate::Signals;
+
+/// The key was not revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeApiKeyError {
+    /// The account has no such key.
+    #[error("API key not found")]
+    NotFound,
+    /// The key was revoked or expired before.
+    #[error("Revoked or expired keys cannot be modified")]
+    NotActive,
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Revokes an active key of the account, and its cluster identities with it.
+pub async fn revoke_api_key(
+    keys: &dyn ApiKeyRepository,
+    signals: &Signals,
+    (account, id): (AccountId, ApiKeyId),
+    now: OffsetDateTime,
+) -> Result<ApiKey, RevokeApiKeyError> {
+    let revoked = match keys.revoke(account, id, now).await? {
+        RevokeApiKey::Revoked(key) => key,
+        RevokeApiKey::NotFound => return Err(RevokeApiKeyError::NotFound),
+        RevokeApiKey::NotActive => return Err(RevokeApiKeyError::NotActive),
+    };
+    signals.wake_identities();
+    Ok(revoked)
+}

@@ -1,0 +1,118 @@
+//! A person signs in (contract A6, A8).
+
+use rand::CryptoRng;
+use remotegpu_accounts::{
+    Attempt, AttemptOutcome, AttemptRepository, ClientAddress, Email, HashedPassword, Membership,
+    NewSession, PasswordChange, PlainPassword, PlainSession, Session, SessionContext,
+    SessionRepository, UserRepository,
+};
+use remotegpu_primitives::{SessionId, StoreError};
+use time::{Duration, OffsetDateTime};
+
+use crate::{PasswordError, PasswordWorkers};
+
+/// What signing in needs.
+#[derive(Clone, Copy)]
+pub struct SignInPorts<'a> {
+    /// Who can sign in.
+    pub users: &'a dyn UserRepository,
+    /// Where the session goes.
+    pub sessions: &'a dyn SessionRepository,
+    /// Where attempts are counted.
+    pub attempts: &'a dyn AttemptRepository,
+    /// What compares passwords.
+    pub passwords: &'a PasswordWorkers,
+}
+
+/// A new session, and the secret that opens it.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The secret; it is told once.
+    pub secret: PlainSession,
+    /// Who is signed in, and what for.
+    pub context: SessionContext,
+}
+
+/// Nobody is signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// No such user, a wrong password, or a one-time password after its time.
+    #[error("Wrong e-mail or password")]
+    WrongCredentials,
+    /// Too many failures; the next attempt may come after this long.
+    #[error("Too many attempts")]
+    Throttled(Duration),
+    /// The user's accounts are all suspended.
+    #[error("The account is suspended")]
+    AccountSuspended,
+    /// The password could not be compared.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Signs a person in from `address`. An e-mail that is none, an unknown one and
+/// a wrong password cost and answer the same.
+pub async fn sign_in(
+    ports: SignInPorts<'_>,
+    email: &str,
+    password: &str,
+    address: ClientAddress,
+    rng: &mut impl CryptoRng,
+    now: OffsetDateTime,
+) -> Result<SignedIn, SignInError> {
+    let secret = PlainSession::generate(rng);
+    let session_id = SessionId::generate(now, rng);
+
+    // What is no address is counted and compared like an unknown one.
+    let email = Email::parse(email).unwrap_or_else(|_| Email::from_stored(email.to_owned()));
+    let attempt = Attempt::sign_in(&email, address);
+    if let AttemptOutcome::Throttled(wait) = ports.attempts.begin(&attempt, now).await? {
+        return Err(SignInError::Throttled(wait));
+    }
+
+    let user = ports.users.find_by_email(&email).await?;
+    let stored = user
+        .as_ref()
+        .map_or_else(HashedPassword::of_nobody, |user| user.password.clone());
+    let presented = PlainPassword::presented(password);
+    let matches = ports.passwords.matches(presented, stored).await?;
+    let user = user
+        .filter(|_| matches)
+        .ok_or(SignInError::WrongCredentials)?;
+    if matches!(user.password_change, PasswordChange::NeededUntil(end) if end <= now) {
+        return Err(SignInError::WrongCredentials);
+    }
+    ports.attempts.clear(&attempt).await?;
+
+    let memberships = ports.users.memberships(user.id).await?;
+    let Membership { account, role } = memberships
+        .into_iter()
+        .find(|membership| membership.account.suspended_at.is_none())
+        .ok_or(SignInError::AccountSuspended)?;
+    let session = Session {
+        id: session_id,
+        user_id: user.id,
+        account_id: account.id,
+        created_at: now,
+        last_seen_at: now,
+    };
+    let new = NewSession {
+        hash: secret.hash(),
+        session: session.clone(),
+    };
+    if !ports.sessions.insert(&new).await? {
+        return Err(SignInError::AccountSuspended);
+    }
+    Ok(SignedIn {
+        secret,
+        context: SessionContext {
+            session,
+            user,
+            account,
+            role,
+        },
+    })
+}
