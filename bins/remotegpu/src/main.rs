@@ -1,1 +1,22 @@
-fn main() {}
+//! The command line of RemoteGPU.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use remotegpu_cli::cli::Cli;
+use remotegpu_cli::{commands, output};
+use time::OffsetDateTime;
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the binary: the one place that reads the clock"
+)]
+fn main() -> ExitCode {
+    match commands::run(Cli::parse(), OffsetDateTime::now_utc()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

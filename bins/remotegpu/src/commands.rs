@@ -1,0 +1,76 @@
+//! What each command does. A command asks the server, and prints its answer.
+
+pub mod keys;
+pub mod kubeconfig;
+pub mod namespaces;
+pub mod session;
+
+use anyhow::{Result, bail};
+use clap::{Command, CommandFactory};
+use clap_complete::Shell;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::cli::{self, Cli};
+use crate::client::{Client, ServerOptions};
+use crate::output;
+use crate::session_file::SessionFile;
+
+/// Runs the command that was asked for; `now` is what spans like `30d` count from.
+pub fn run(cli: Cli, now: OffsetDateTime) -> Result<()> {
+    let Cli {
+        server,
+        output,
+        command,
+    } = cli;
+    match command {
+        cli::Command::Login(login) => login.run(&server, output),
+        cli::Command::Logout => session::logout(&server),
+        cli::Command::Password(password) => password.run(&server),
+        cli::Command::Whoami => session::whoami(&server, output),
+        cli::Command::Keys(keys) => keys.run(&signed_in(&server)?, output, now),
+        cli::Command::Namespaces(namespaces) => namespaces.run(&signed_in(&server)?, output),
+        cli::Command::Kubeconfig(kubeconfig) => kubeconfig.run(&signed_in(&server)?, output),
+        cli::Command::Completions { shell } => print_completions(shell, Cli::command()),
+    }
+}
+
+/// Prints a shell's completion script for a command line.
+pub fn print_completions(shell: Shell, mut command: Command) -> Result<()> {
+    let name = command.get_name().to_owned();
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, name, &mut script);
+    output::write_stdout(&String::from_utf8(script)?)
+}
+
+/// A client that speaks for whoever has signed in at this server.
+fn signed_in(server: &ServerOptions) -> Result<Client> {
+    match SessionFile::locate()?.find(&server.name())? {
+        Some(token) => Ok(Client::new(server)?.with_access_token(token)),
+        None => bail!(
+            "not signed in at {}\nSign in with `remotegpu login`.",
+            server.name()
+        ),
+    }
+}
+
+/// Whether a text has the form of an identifier (contract C4).
+fn is_id(text: &str) -> bool {
+    let dash = |index| matches!(index, 8 | 13 | 18 | 23);
+    text.len() == 36
+        && text.bytes().enumerate().all(|(index, byte)| {
+            if dash(index) {
+                byte == b'-'
+            } else {
+                byte.is_ascii_hexdigit()
+            }
+        })
+}
+
+/// The identifier that an item of the server carries.
+fn id_of(item: &Value) -> Result<String> {
+    match item["id"].as_str() {
+        Some(id) => Ok(id.to_owned()),
+        None => bail!("the server answered with an item without an id"),
+    }
+}

@@ -1,0 +1,14 @@
+//! What the command lines `remotegpu` and `kubectl-remotegpu` are made of.
+//!
+//! Both are plain blocking programs: a request, an answer, a line of output. Neither prints a
+//! secret, save a key that it has just made.
+
+pub mod cli;
+pub mod client;
+pub mod commands;
+pub mod exec_credential;
+pub mod expiry;
+pub mod output;
+pub mod problem;
+pub mod secret;
+pub mod session_file;

@@ -1,0 +1,127 @@
+//! Tables for people, JSON and names for machines.
+
+use std::io::{self, ErrorKind, Write};
+
+use anyhow::Result;
+use serde_json::Value;
+
+/// How answers are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// A table for people.
+    #[default]
+    Table,
+    /// The server's own JSON.
+    Json,
+    /// One name a line.
+    Name,
+}
+
+/// A column: its heading, and how an item's cell is made.
+pub type Column = (&'static str, fn(&Value) -> String);
+
+/// Prints a list.
+pub fn print_list(format: Format, columns: &[Column], items: &[Value]) -> Result<()> {
+    match format {
+        Format::Table => write_stdout(&table(columns, items)),
+        Format::Json => print_json(&Value::Array(items.to_vec())),
+        Format::Name => {
+            let names = items.iter().map(|item| text(item, "name") + "\n");
+            write_stdout(&names.collect::<String>())
+        }
+    }
+}
+
+/// Prints one item.
+pub fn print_item(format: Format, columns: &[Column], item: &Value) -> Result<()> {
+    match format {
+        Format::Table | Format::Name => print_list(format, columns, std::slice::from_ref(item)),
+        Format::Json => print_json(item),
+    }
+}
+
+pub fn print_json(value: &Value) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    write_stdout(&text)
+}
+
+/// Writes to stdout. A reader that has seen enough, such as `head`, is no failure.
+pub fn write_stdout(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Says something to the person; a stderr that is closed has nobody to tell.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// An aligned table with a line for each item.
+pub fn table(columns: &[Column], items: &[Value]) -> String {
+    let heading = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let mut rows: Vec<Vec<String>> = vec![heading];
+    rows.extend(
+        items
+            .iter()
+            .map(|item| columns.iter().map(|(_, cell)| cell(item)).collect()),
+    );
+    let width = |column: usize| {
+        let widths = rows.iter().map(|row| row[column].chars().count());
+        widths.max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let mut table = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(&widths);
+        let line: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        table.push_str(line.join("  ").trim_end());
+        table.push('\n');
+    }
+    table
+}
+
+/// The text of a member; `-` where there is none.
+pub fn text(item: &Value, member: &str) -> String {
+    match &item[member] {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => printable(text),
+        other => printable(&other.to_string()),
+    }
+}
+
+/// The text with everything replaced that could act on a terminal: control characters, and the
+/// marks that turn the direction of writing.
+pub fn printable(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let harmless = |c: char| if c.is_control() || turns(c) { '?' } else { c };
+    text.chars().map(harmless).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_cells_are_harmless() {
+        let columns: &[Column] = &[("NAME", |i| text(i, "name")), ("ID", |i| text(i, "id"))];
+        let items = [
+            json!({"name": "größe", "id": 1}),
+            json!({"name": "a\u{1b}[31m\nb\u{202e}"}),
+        ];
+        assert_eq!(
+            table(columns, &items),
+            "NAME       ID\ngröße      1\na?[31m?b?  -\n"
+        );
+    }
+}

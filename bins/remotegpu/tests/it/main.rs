@@ -1,0 +1,16 @@
+//! Both command lines as real processes against a canned server.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot be set up fails"
+)]
+
+mod completions;
+mod exec_credential;
+mod keys;
+mod kubeconfig;
+mod namespaces;
+mod server;
+mod session;
+mod user;

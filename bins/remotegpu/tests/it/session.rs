@@ -1,0 +1,229 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use crate::server::{Server, problem};
+use crate::user::{ACCESS_TOKEN, User, run_with_stdin};
+
+fn session() -> Value {
+    json!({
+        "user": {"id": "u", "email": "me@example.com"}, "account": {"id": "a", "name": "Lab"},
+        "role": "admin", "expires_at": "2026-11-28T08:00:00Z",
+    })
+}
+
+fn sign_in_server() -> Server {
+    Server::start(|request| {
+        let mut answer = session();
+        if request.line.ends_with("/sign-in") {
+            answer["access_token"] = ACCESS_TOKEN.into();
+        }
+        (200, answer.to_string())
+    })
+}
+
+fn login(user: &User, server: &Server) -> crate::user::Run {
+    run_with_stdin(
+        user.remotegpu(&server.url).args([
+            "login",
+            "--email",
+            "me@example.com",
+            "--password-stdin",
+        ]),
+        "correct horse battery\n",
+    )
+}
+
+// A6
+#[test]
+fn login_stores_the_session_for_its_owner_alone() {
+    let (user, server) = (User::new(), sign_in_server());
+    let run = login(&user, &server);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(
+        run.stdout.contains("me@example.com  Lab      admin"),
+        "{run:?}"
+    );
+    assert!(!format!("{run:?}").contains(ACCESS_TOKEN));
+
+    let requests = server.requests();
+    assert_eq!(requests[0].line, "POST /v1/auth/sign-in");
+    assert_eq!(
+        requests[0].json(),
+        json!({"email": "me@example.com", "password": "correct horse battery", "cookie": false})
+    );
+    assert_eq!(requests[0].header("origin"), None);
+    assert_eq!(requests[1].line, "GET /v1/auth/session");
+    let bearer = format!("Bearer {ACCESS_TOKEN}");
+    assert_eq!(requests[1].header("authorization"), Some(bearer.as_str()));
+
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&user.session_file()), 0o600);
+    assert_eq!(mode(user.session_file().parent().unwrap()), 0o700);
+    let stored: Value = serde_json::from_slice(&fs::read(user.session_file()).unwrap()).unwrap();
+    assert_eq!(
+        stored["sessions"][&server.url]["access_token"],
+        ACCESS_TOKEN
+    );
+}
+
+#[test]
+fn login_narrows_a_folder_and_a_file_that_others_could_read() {
+    let server = sign_in_server();
+    let user = User::signed_in("https://elsewhere.example.com");
+    let open = fs::Permissions::from_mode(0o666);
+    fs::set_permissions(user.session_file(), open).unwrap();
+    assert_eq!(login(&user, &server).code, 0);
+    let mode = fs::metadata(user.session_file())
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let stored: Value = serde_json::from_slice(&fs::read(user.session_file()).unwrap()).unwrap();
+    assert_eq!(stored["sessions"].as_object().unwrap().len(), 2);
+}
+
+// A8
+#[test]
+fn a_wrong_password_stores_nothing() {
+    let server = Server::start(|_| problem(401, "wrong_credentials", "Wrong e-mail or password"));
+    let user = User::new();
+    let run = login(&user, &server);
+    assert_eq!(run.stderr, "error: Wrong e-mail or password\n");
+    assert_eq!((run.code, run.stdout.as_str()), (1, ""));
+    assert!(!user.session_file().exists());
+}
+
+// A10
+#[test]
+fn a_one_time_password_is_explained_and_can_be_changed() {
+    let server = Server::start(|request| match request.line.as_str() {
+        "POST /v1/auth/sign-in" => {
+            let mut answer = session();
+            answer["access_token"] = ACCESS_TOKEN.into();
+            (200, answer.to_string())
+        }
+        "PUT /v1/auth/password" => (204, String::new()),
+        _ => problem(
+            403,
+            "password_change_required",
+            "The password must be changed first",
+        ),
+    });
+    let user = User::new();
+    let run = login(&user, &server);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.stderr.contains("`remotegpu password`"), "{run:?}");
+
+    let refused = user.run(&server.url, "whoami");
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.stderr.contains("`remotegpu password`"),
+        "{refused:?}"
+    );
+
+    let run = run_with_stdin(
+        user.remotegpu(&server.url)
+            .args(["password", "--password-stdin"]),
+        "one-time\r\na new long password\r\n",
+    );
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(
+        server.requests().last().unwrap().json(),
+        json!({"current": "one-time", "new": "a new long password"})
+    );
+}
+
+#[test]
+fn a_password_is_never_an_argument() {
+    let user = User::new();
+    let run = user.run("http://127.0.0.1:1", "login --email a@b --password secret");
+    assert_eq!(run.code, 2);
+    let run = run_with_stdin(
+        user.remotegpu("http://127.0.0.1:1")
+            .args(["login", "--email", "a@b", "--password-stdin"]),
+        "",
+    );
+    assert_eq!(run.stderr, "error: stdin has no line with a password\n");
+}
+
+#[test]
+fn whoami_prints_a_table_or_the_servers_json() {
+    let server = sign_in_server();
+    let user = User::signed_in(&server.url);
+    assert_eq!(
+        user.run(&server.url, "whoami").stdout,
+        "USER            ACCOUNT  ROLE   EXPIRES\n\
+         me@example.com  Lab      admin  2026-11-28T08:00:00Z\n"
+    );
+    let run = user.run(&server.url, "whoami -o json");
+    assert_eq!(
+        serde_json::from_str::<Value>(&run.stdout).unwrap(),
+        session()
+    );
+    assert_eq!(
+        user.run(&server.url, "-o name whoami").stdout,
+        "me@example.com\n"
+    );
+}
+
+// A1
+#[test]
+fn a_command_without_a_session_says_how_to_get_one() {
+    let server = Server::start(|_| problem(401, "invalid_access_token", "Invalid access token"));
+    let run = User::new().run(&server.url, "keys list");
+    assert_eq!(run.code, 1);
+    assert!(
+        run.stderr.contains("Sign in with `remotegpu login`"),
+        "{run:?}"
+    );
+    assert!(server.requests().is_empty());
+
+    let run = User::signed_in(&server.url).run(&server.url, "keys list");
+    assert_eq!(
+        run.stderr,
+        "error: Invalid access token\nSign in with `remotegpu login`.\n"
+    );
+}
+
+// A6
+#[test]
+fn logout_ends_the_session_here_and_there() {
+    let server = Server::start(|_| (204, String::new()));
+    let user = User::signed_in(&server.url);
+    assert_eq!(user.run(&server.url, "logout").code, 0);
+    assert_eq!(server.request().line, "POST /v1/auth/sign-out");
+    assert!(
+        !fs::read_to_string(user.session_file())
+            .unwrap()
+            .contains(ACCESS_TOKEN)
+    );
+    assert_eq!(user.run(&server.url, "logout").code, 0);
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn logout_forgets_the_session_even_if_the_server_is_down() {
+    let user = User::signed_in("http://127.0.0.1:1");
+    let run = user.run("http://127.0.0.1:1", "logout");
+    assert_eq!(run.code, 1);
+    assert!(run.stderr.contains("forgotten here"), "{run:?}");
+    assert!(
+        !fs::read_to_string(user.session_file())
+            .unwrap()
+            .contains(ACCESS_TOKEN)
+    );
+}
+
+#[test]
+fn a_redirect_carries_no_credential_away() {
+    let server = Server::start(|_| (307, String::new()));
+    let user = User::signed_in(&server.url);
+    let run = user.run(&server.url, "whoami");
+    assert_eq!(
+        run.stderr,
+        "error: the server answered with HTTP status 307\n"
+    );
+    server.request();
+}

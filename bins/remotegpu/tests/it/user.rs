@@ -1,0 +1,95 @@
+//! A user with a home folder of their own, and what they type.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+pub const ACCESS_TOKEN: &str = "session-secret-0123456789";
+
+pub struct User {
+    pub home: TempDir,
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Run {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl User {
+    pub fn new() -> Self {
+        Self {
+            home: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// A user who has signed in at this server before.
+    pub fn signed_in(server: &str) -> Self {
+        let user = Self::new();
+        fs::create_dir_all(user.session_file().parent().unwrap()).unwrap();
+        let session = serde_json::json!({"sessions": {server: {"access_token": ACCESS_TOKEN}}});
+        fs::write(user.session_file(), session.to_string()).unwrap();
+        user
+    }
+
+    pub fn session_file(&self) -> PathBuf {
+        self.home.path().join("config/remotegpu/session.json")
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("XDG_CONFIG_HOME", self.home.path().join("config"))
+            .current_dir(self.home.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn remotegpu(&self, server: &str) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_remotegpu"));
+        command.env("REMOTEGPU_SERVER", server);
+        command
+    }
+
+    pub fn kubectl_remotegpu(&self) -> Command {
+        self.command(env!("CARGO_BIN_EXE_kubectl-remotegpu"))
+    }
+
+    /// Runs `remotegpu` with words separated by blanks.
+    pub fn run(&self, server: &str, words: &str) -> Run {
+        run(self.remotegpu(server).args(words.split_whitespace()))
+    }
+}
+
+pub fn run(command: &mut Command) -> Run {
+    finish(command.output().unwrap())
+}
+
+pub fn run_with_stdin(command: &mut Command, stdin: &str) -> Run {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    // The program may end without having read all.
+    let _ = pipe.write_all(stdin.as_bytes());
+    drop(pipe);
+    finish(child.wait_with_output().unwrap())
+}
+
+fn finish(output: Output) -> Run {
+    Run {
+        code: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
