@@ -23,7 +23,7 @@ const NAMESPACE_POLL: Duration = Duration::from_millis(500);
 /// How often uses of keys are written down.
 const USES_FLUSH: Duration = Duration::from_secs(2);
 /// How often what nothing living justifies is looked for.
-const SWEEP: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// What the reconciler needs.
 #[derive(Clone)]
