@@ -1,12 +1,5 @@
 //! Every string that goes into a kubeconfig comes out as the same string, whoever reads it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stderr,
-    reason = "a test that cannot be set up fails, and one that is left out says so"
-)]
-
 use std::io::Write;
 use std::process::{Command, Stdio};
 

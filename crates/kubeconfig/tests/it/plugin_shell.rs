@@ -1,99 +1,26 @@
 //! The script that the shell plugin carries, run by real shells against a canned server.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stderr,
-    reason = "a test that cannot be set up fails, and one that is left out says so"
-)]
-
 use std::collections::HashSet;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use remotegpu_kubeconfig::{ClusterEndpoint, ExecContext, Plugin, render_exec};
 use serde_json::Value;
 
-const KEY: &str = "rgpu_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa16C57V";
-const CREDENTIAL: &str = r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"expirationTimestamp":"2030-01-01T00:00:00Z","token":"header.pay-load.signature"}}"#;
+use crate::canned_server::{CannedServer, http};
 
-/// A server that gives the same answer to everyone and keeps what it was asked.
-struct CannedServer {
-    url: String,
-    requests: Receiver<String>,
-}
+pub const KEY: &str = "rgpu_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa16C57V";
+pub const CREDENTIAL: &str = r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"expirationTimestamp":"2030-01-01T00:00:00Z","token":"header.pay-load.signature"}}"#;
 
-impl CannedServer {
-    fn answering(answer: impl Into<Vec<u8>>) -> Self {
-        Self::answering_when(answer, |_| ())
-    }
-
-    /// Runs `before` when a request has come, ahead of the answer.
-    fn answering_when(
-        answer: impl Into<Vec<u8>>,
-        mut before: impl FnMut(&str) + Send + 'static,
-    ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!(
-            "http://{}/v1/kubernetes/namespaces/0198/exec-credential",
-            listener.local_addr().unwrap()
-        );
-        let answer = answer.into();
-        let (sender, requests): (Sender<String>, _) = channel();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let Ok(mut stream) = stream else { return };
-                let request = read_head(&mut stream);
-                before(&request);
-                let _ = sender.send(request);
-                let _ = stream.write_all(&answer);
-            }
-        });
-        Self { url, requests }
-    }
-
-    fn with_status(status: u16, body: &str) -> Self {
-        Self::answering(http(status, body.as_bytes()))
-    }
-
-    fn request(&self) -> String {
-        self.requests.recv_timeout(Duration::from_secs(5)).unwrap()
-    }
-
-    fn assert_unasked(&self) {
-        assert!(self.requests.try_recv().is_err(), "the server was asked");
-    }
-}
-
-fn read_head(stream: &mut TcpStream) -> String {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-        head.push(byte[0]);
-    }
-    String::from_utf8_lossy(&head).into_owned()
-}
-
-fn http(status: u16, body: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "HTTP/1.1 {status} Word\r\ncontent-type: application/problem+json\r\n\
-         location: /elsewhere\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    [head.as_bytes(), body].concat()
-}
-
-fn problem(detail: &str) -> String {
+pub fn problem(detail: &str) -> String {
     format!(r#"{{"type":"urn:x","title":"T","status":400,"detail":"{detail}","code":"c"}}"#)
 }
 
-fn find_program(name: &str) -> Option<PathBuf> {
+pub fn find_program(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|folder| folder.join(name))
         .find(|path| path.is_file())
@@ -122,9 +49,8 @@ fn shells() -> Vec<Vec<String>> {
     shells
 }
 
-/// The plugin as kubectl would start it from a kubeconfig, save that the shell is chosen here.
-fn plugin(shell: &[String], url: &str) -> Command {
-    let context = ExecContext {
+pub fn context(url: &str) -> ExecContext {
+    ExecContext {
         cluster: ClusterEndpoint {
             name: "fra1".into(),
             server: "https://127.0.0.1:1".into(),
@@ -132,8 +58,12 @@ fn plugin(shell: &[String], url: &str) -> Command {
         },
         kubernetes_namespace: "team-ml-x7k2pq".into(),
         exec_credential_url: url.into(),
-    };
-    let yaml = render_exec(&[context], Plugin::Shell).unwrap();
+    }
+}
+
+/// The plugin as kubectl would start it from a kubeconfig, save that the shell is chosen here.
+fn plugin(shell: &[String], url: &str) -> Command {
+    let yaml = render_exec(&[context(url)], Plugin::Shell).unwrap();
     let document: Value = serde_saphyr::from_str(&yaml).unwrap();
     let exec = &document["users"][0]["user"]["exec"];
     assert_eq!(exec["command"], "sh");
