@@ -13,4 +13,5 @@ mod kubeconfig;
 mod namespaces;
 mod server;
 mod session;
+mod tls;
 mod user;

@@ -1,0 +1,67 @@
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::user::User;
+
+const SESSION: &str = r#"{"user":{"email":"me@example.com"},"role":"admin"}"#;
+
+/// A server behind a certificate that no public authority has signed.
+fn start() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = made.signing_key.serialize_der().try_into().unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = StreamOwned::new(connection, stream);
+            let mut head = [0; 4096];
+            if stream.read(&mut head).unwrap_or(0) > 0 {
+                let length = SESSION.len();
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+                let _ = stream.write_all((head + SESSION).as_bytes());
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+            }
+        }
+    });
+    (url, made.cert.pem())
+}
+
+#[test]
+fn only_a_certificate_of_a_trusted_authority_is_believed() {
+    let (url, pem) = start();
+    let user = User::signed_in(&url);
+    fs::write(user.home.path().join("ca.pem"), pem).unwrap();
+    fs::write(user.home.path().join("empty.pem"), "").unwrap();
+
+    let trusted = user.run(&url, "whoami -o name --ca-file ca.pem");
+    assert_eq!(trusted.stdout, "me@example.com\n", "{trusted:?}");
+
+    let refused = user.run(&url, "whoami -o name");
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("certificate"), "{refused:?}");
+
+    let empty = user.run(&url, "whoami --ca-file empty.pem");
+    assert_eq!(empty.stderr, "error: empty.pem holds no certificate\n");
+    let missing = user.run(&url, "whoami --ca-file missing.pem");
+    assert!(
+        missing
+            .stderr
+            .starts_with("error: cannot read missing.pem: "),
+        "{missing:?}"
+    );
+}
