@@ -66,14 +66,19 @@ pub async fn sign_in(
     let secret = PlainSession::generate(rng);
     let session_id = SessionId::generate(now, rng);
 
-    // What is no address is counted and compared like an unknown one.
-    let email = Email::parse(email).unwrap_or_else(|_| Email::from_stored(email.to_owned()));
-    let attempt = Attempt::sign_in(&email, address);
+    // What is no address is counted and compared like an unknown one, but the
+    // store never sees it.
+    let email = Email::parse(email).map_err(|_| Email::from_stored(email.to_owned()));
+    let (Ok(counted) | Err(counted)) = &email;
+    let attempt = Attempt::sign_in(counted, address);
     if let AttemptOutcome::Throttled(wait) = ports.attempts.begin(&attempt, now).await? {
         return Err(SignInError::Throttled(wait));
     }
 
-    let user = ports.users.find_by_email(&email).await?;
+    let user = match &email {
+        Ok(email) => ports.users.find_by_email(email).await?,
+        Err(_) => None,
+    };
     let stored = user
         .as_ref()
         .map_or_else(HashedPassword::of_nobody, |user| user.password.clone());

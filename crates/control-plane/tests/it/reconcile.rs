@@ -1,0 +1,227 @@
+//! The cluster follows the store.
+
+use remotegpu_control_plane::{
+    CreateNamespace, CreateNamespaceError, CreateNamespacePorts, create_namespace,
+    delete_namespace, rotate_api_key,
+};
+use remotegpu_keys::ApiKeyRepository;
+use remotegpu_namespaces::{Namespace, NamespaceName, NamespaceStatus};
+use remotegpu_scopes::Scopes;
+use remotegpu_test_support::rng;
+use time::Duration;
+
+use crate::world::World;
+
+async fn create(world: &World, name: &str) -> Result<Namespace, CreateNamespaceError> {
+    let database = &world.store.database;
+    let ports = CreateNamespacePorts {
+        namespaces: database,
+        clusters: &*world.cluster,
+        signals: &world.signals,
+    };
+    let wanted = CreateNamespace {
+        name: NamespaceName::parse(name).unwrap(),
+        cluster: None,
+        default_limit: 2,
+    };
+    create_namespace(ports, &world.ada, wanted, &mut rng(), world.now()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_is_answered_once_it_is_active() {
+    // N5
+    let world = World::new().await;
+    let reconciling = async {
+        while world.reconcile().await.1 == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (created, ()) = tokio::join!(create(&world, "team-ml"), reconciling);
+    let created = created.unwrap();
+    assert_eq!(created.status, NamespaceStatus::Active);
+    assert_eq!(
+        world.cluster.namespaces(),
+        [created.kubernetes_namespace.as_str()]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_is_down_is_not_waited_for_and_is_made_up_for_later() {
+    // N5, C7
+    let world = World::new().await;
+    world.cluster.set_up(false);
+    let created = create(&world, "team-ml").await.unwrap();
+    assert_eq!(created.status, NamespaceStatus::Provisioning);
+    world.reconcile().await;
+    let known = world.find(&created).await.unwrap();
+    assert_eq!(known.status, NamespaceStatus::Provisioning);
+    assert!(known.message.unwrap().contains("does not answer"));
+
+    world.cluster.set_up(true);
+    assert_eq!(world.reconcile().await.1, 0, "it is not due yet");
+    world.clock.advance(Duration::seconds(6));
+    world.reconcile().await;
+    let known = world.find(&created).await.unwrap();
+    assert_eq!(
+        (known.status, known.message),
+        (NamespaceStatus::Active, None)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_the_cluster_refuses_says_why_and_may_recover() {
+    // N3, N6
+    let world = World::new().await;
+    world.cluster.set_refusal(Some("no room"));
+    world.cluster.set_up(false);
+    let created = create(&world, "team-ml").await.unwrap();
+    world.cluster.set_up(true);
+    world.reconcile().await;
+    let known = world.find(&created).await.unwrap();
+    assert_eq!(known.status, NamespaceStatus::Failed);
+    assert!(known.message.unwrap().ends_with("no room"));
+    world.cluster.set_refusal(None);
+    world.clock.advance(Duration::minutes(1));
+    world.reconcile().await;
+    assert_eq!(
+        world.find(&created).await.unwrap().status,
+        NamespaceStatus::Active
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_instance_had_claimed_is_taken_up_again() {
+    // N5
+    let world = World::new().await;
+    world.cluster.set_up(false);
+    let created = create(&world, "team-ml").await.unwrap();
+    world.cluster.set_up(true);
+    let database = &world.store.database;
+    let until = world.now() + Duration::seconds(30);
+    let claimed = remotegpu_namespaces::NamespaceRepository::claim(database, 9, world.now(), until)
+        .await
+        .unwrap();
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(world.reconcile().await.1, 0);
+    world.clock.advance(Duration::seconds(31));
+    assert_eq!(world.reconcile().await.1, 1);
+    assert_eq!(
+        world.find(&created).await.unwrap().status,
+        NamespaceStatus::Active
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_namespace_loses_its_identities_first_and_then_itself() {
+    // N5, X9
+    let world = World::new().await;
+    let namespace = world.namespace("team-ml").await;
+    let (_, secret) = world
+        .store
+        .key(&world.ada, Scopes::All, None, world.now())
+        .await
+        .unwrap();
+    world.mint(&secret, namespace.id).await.unwrap();
+    let place = (world.ada.account.id, namespace.id);
+    for _ in 0..2 {
+        // N6: as often as one likes.
+        let deleting =
+            delete_namespace(&world.store.database, &world.signals, place, world.now()).await;
+        assert_eq!(deleting.unwrap().unwrap().status, NamespaceStatus::Deleting);
+    }
+    assert_eq!(world.reconcile().await, (1, 1));
+    assert_eq!(world.cluster.identities(), (0, 0));
+    assert_eq!(world.find(&namespace).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_ends_when_its_key_expires() {
+    // X9
+    let world = World::new().await;
+    let namespace = world.namespace("team-ml").await;
+    let end = world.now() + Duration::HOUR;
+    let key = world
+        .store
+        .key(&world.ada, Scopes::All, Some(end), world.now())
+        .await
+        .unwrap();
+    world.mint(&key.1, namespace.id).await.unwrap();
+    world.clock.advance(Duration::HOUR - Duration::SECOND);
+    assert_eq!(world.reconcile().await.0, 0);
+    world.clock.advance(Duration::SECOND);
+    assert_eq!(world.reconcile().await.0, 1);
+    assert_eq!(world.cluster.identities(), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_secret_loses_its_identity_after_its_grace() {
+    // X9, section 3
+    let world = World::new().await;
+    let namespace = world.namespace("team-ml").await;
+    let (key, old) = world
+        .store
+        .key(&world.ada, Scopes::All, None, world.now())
+        .await
+        .unwrap();
+    world.mint(&old, namespace.id).await.unwrap();
+    let (database, place) = (&world.store.database, (world.ada.account.id, key.id));
+    let grace = Duration::minutes(5);
+    let rotated = rotate_api_key(
+        database,
+        &world.signals,
+        place,
+        grace,
+        &mut rng(),
+        world.now(),
+    )
+    .await;
+    let new = rotated.unwrap().secret;
+    world.mint(&old, namespace.id).await.unwrap();
+    world.mint(&new, namespace.id).await.unwrap();
+    assert_eq!(world.cluster.identities(), (2, 2));
+    world.clock.advance(grace);
+    assert_eq!(world.reconcile().await.0, 1);
+    assert_eq!(world.cluster.identities(), (1, 1));
+    assert!(world.mint(&new, namespace.id).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn identities_end_as_soon_as_a_cluster_that_was_down_is_back() {
+    // X9, C7
+    let world = World::new().await;
+    let namespace = world.namespace("team-ml").await;
+    let (key, secret) = world
+        .store
+        .key(&world.ada, Scopes::All, None, world.now())
+        .await
+        .unwrap();
+    world.mint(&secret, namespace.id).await.unwrap();
+    world.cluster.set_up(false);
+    let (database, account) = (&world.store.database, world.ada.account.id);
+    database.revoke(account, key.id, world.now()).await.unwrap();
+    assert_eq!(world.reconcile().await.0, 1);
+    assert_eq!(world.cluster.identities(), (1, 1));
+    world.cluster.set_up(true);
+    world.clock.advance(Duration::seconds(2));
+    assert_eq!(world.reconcile().await.0, 1);
+    assert_eq!(world.cluster.identities(), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_has_no_more_namespaces_than_it_may_have() {
+    // N3
+    let world = World::new().await;
+    world.cluster.set_up(false);
+    create(&world, "a").await.unwrap();
+    let taken = create(&world, "a").await;
+    assert!(
+        matches!(taken, Err(CreateNamespaceError::NameTaken)),
+        "{taken:?}"
+    );
+    create(&world, "b").await.unwrap();
+    let full = create(&world, "c").await;
+    assert!(
+        matches!(full, Err(CreateNamespaceError::LimitReached)),
+        "{full:?}"
+    );
+}

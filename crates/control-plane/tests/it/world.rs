@@ -1,0 +1,97 @@
+//! What an act needs, put together for a test.
+
+use std::sync::Arc;
+
+use remotegpu_accounts::SessionContext;
+use remotegpu_control_plane::{
+    IdentityPorts, MintExecCredentialError, MintExecCredentialPorts, NamespacePorts, Signals,
+    mint_exec_credential, reconcile_identities, reconcile_namespaces,
+};
+use remotegpu_keys::PlainApiKey;
+use remotegpu_namespaces::{ExecCredential, Namespace, NamespaceRepository, TokenLifetime};
+use remotegpu_primitives::{Clock, NamespaceId};
+use remotegpu_test_support::{clock::TestClock, cluster::TestCluster, rng, store::TestStore};
+use time::OffsetDateTime;
+
+pub struct World {
+    pub store: TestStore,
+    pub clock: Arc<TestClock>,
+    pub cluster: Arc<TestCluster>,
+    pub signals: Signals,
+    pub ada: SessionContext,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let clock = Arc::new(TestClock::default());
+        let store = TestStore::new().await.unwrap();
+        let ada = store.person("ada", clock.now()).await.unwrap();
+        Self {
+            cluster: Arc::new(TestCluster::new(clock.clone())),
+            signals: Signals::default(),
+            store,
+            clock,
+            ada,
+        }
+    }
+
+    pub fn now(&self) -> OffsetDateTime {
+        self.clock.now()
+    }
+
+    pub async fn namespace(&self, name: &str) -> Namespace {
+        self.store
+            .namespace(&self.ada, name, self.now())
+            .await
+            .unwrap()
+    }
+
+    /// What the account's list says of the namespace.
+    pub async fn find(&self, namespace: &Namespace) -> Option<Namespace> {
+        let database = &self.store.database;
+        NamespaceRepository::find(database, namespace.account_id, namespace.id)
+            .await
+            .unwrap()
+    }
+
+    pub async fn mint(
+        &self,
+        secret: &PlainApiKey,
+        namespace: NamespaceId,
+    ) -> Result<ExecCredential, MintExecCredentialError> {
+        let presented = self.store.presented(secret).await.unwrap();
+        let database = &self.store.database;
+        let ports = MintExecCredentialPorts {
+            keys: database,
+            namespaces: database,
+            identities: database,
+            mint: &*self.cluster,
+            signals: &self.signals,
+            lifetime: TokenLifetime::default(),
+        };
+        mint_exec_credential(ports, &presented, namespace, &mut rng(), self.now()).await
+    }
+
+    /// One round of everything that the reconciler does; answers how many
+    /// identities and namespaces it worked on.
+    pub async fn reconcile(&self) -> (usize, usize) {
+        let database = &self.store.database;
+        let identities = IdentityPorts {
+            identities: database,
+            mint: &*self.cluster,
+        };
+        let namespaces = NamespacePorts {
+            namespaces: database,
+            identities: database,
+            provisioner: &*self.cluster,
+            signals: &self.signals,
+        };
+        let ended = reconcile_identities(identities, &*self.clock)
+            .await
+            .unwrap();
+        let worked = reconcile_namespaces(namespaces, &mut rng(), &*self.clock)
+            .await
+            .unwrap();
+        (ended, worked)
+    }
+}

@@ -1,0 +1,266 @@
+//! A cluster in memory, for what a real one cannot be made to do on demand:
+//! being slow at one step, or answering nonsense. Whether ours behaves like
+//! Kubernetes is for the conformance suite to say, not for this.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use remotegpu_namespaces::{
+    Cluster, ClusterDirectory, ClusterError, ClusterName, ClusterStatus, CredentialIdentity,
+    CredentialMint, LocatedIdentity, LocatedObject, MintError, MintedToken, Namespace,
+    NamespaceProvisioner, PlainClusterToken,
+};
+use remotegpu_primitives::Clock;
+use time::Duration;
+
+/// What a test does at one step of the cluster's.
+pub type Hook = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// How the cluster answers a request for a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenAnswer {
+    /// As it was asked.
+    AsAsked,
+    /// Without an expiration.
+    NoExpiration,
+    /// Off by so much.
+    OffBy(Duration),
+}
+
+/// A cluster named `test`.
+pub struct TestCluster {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    during_mint: Mutex<Option<Hook>>,
+}
+
+struct State {
+    up: bool,
+    answer: TokenAnswer,
+    refuses: Option<String>,
+    namespaces: Vec<String>,
+    service_accounts: BTreeMap<String, String>,
+    bindings: BTreeMap<String, String>,
+    made: u64,
+}
+
+impl TestCluster {
+    /// A cluster that is up and empty.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            state: Mutex::new(State {
+                up: true,
+                answer: TokenAnswer::AsAsked,
+                refuses: None,
+                namespaces: Vec::new(),
+                service_accounts: BTreeMap::new(),
+                bindings: BTreeMap::new(),
+                made: 0,
+            }),
+            during_mint: Mutex::new(None),
+        }
+    }
+
+    /// Lets the cluster answer, or not.
+    pub fn set_up(&self, up: bool) {
+        self.state().up = up;
+    }
+
+    /// Lets the cluster answer requests for tokens so from now on.
+    pub fn set_answer(&self, answer: TokenAnswer) {
+        self.state().answer = answer;
+    }
+
+    /// Lets the cluster refuse namespaces for this reason, or no more.
+    pub fn set_refusal(&self, reason: Option<&str>) {
+        self.state().refuses = reason.map(str::to_owned);
+    }
+
+    /// Runs `hook` whenever a token is being minted, before it is answered.
+    pub fn during_mint(&self, hook: Hook) {
+        *self
+            .during_mint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(hook);
+    }
+
+    /// The namespaces it has.
+    pub fn namespaces(&self) -> Vec<String> {
+        self.state().namespaces.clone()
+    }
+
+    /// How many service accounts and how many bindings it has.
+    pub fn identities(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.service_accounts.len(), state.bindings.len())
+    }
+
+    /// Loses a service account behind the control plane's back.
+    pub fn lose_service_account(&self, identity: &str) {
+        self.state().service_accounts.remove(identity);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answering(&self) -> Result<MutexGuard<'_, State>, ClusterError> {
+        let state = self.state();
+        if state.up {
+            Ok(state)
+        } else {
+            Err(ClusterError::Unavailable(None))
+        }
+    }
+}
+
+#[async_trait]
+impl ClusterDirectory for TestCluster {
+    fn list(&self) -> Vec<Cluster> {
+        vec![Cluster {
+            name: ClusterName::from_stored("test".to_owned()),
+            title: "Test".to_owned(),
+            server: "https://127.0.0.1:1".to_owned(),
+            certificate_authority_pem: None,
+        }]
+    }
+
+    fn find(&self, name: &ClusterName) -> Option<Cluster> {
+        self.list()
+            .into_iter()
+            .find(|cluster| cluster.name == *name)
+    }
+
+    fn status(&self, _: &ClusterName) -> ClusterStatus {
+        if self.state().up {
+            ClusterStatus::Available(None)
+        } else {
+            ClusterStatus::Unavailable
+        }
+    }
+}
+
+#[async_trait]
+impl NamespaceProvisioner for TestCluster {
+    async fn provision(&self, namespace: &Namespace) -> Result<(), ClusterError> {
+        let mut state = self.answering()?;
+        if let Some(reason) = state.refuses.clone() {
+            return Err(ClusterError::Refused { reason });
+        }
+        let name = namespace.kubernetes_namespace.as_str().to_owned();
+        if !state.namespaces.contains(&name) {
+            state.namespaces.push(name);
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, namespace: &Namespace) -> Result<bool, ClusterError> {
+        let mut state = self.answering()?;
+        state
+            .namespaces
+            .retain(|name| name != namespace.kubernetes_namespace.as_str());
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl CredentialMint for TestCluster {
+    async fn make(&self, identity: &CredentialIdentity) -> Result<(), ClusterError> {
+        let mut state = self.answering()?;
+        state.made += 1;
+        let uid = format!("uid-{}", state.made);
+        let name = identity.object_name();
+        state
+            .service_accounts
+            .entry(name.clone())
+            .or_insert(uid.clone());
+        state.bindings.entry(name).or_insert(uid);
+        Ok(())
+    }
+
+    async fn mint(
+        &self,
+        identity: &CredentialIdentity,
+        lifetime: Duration,
+    ) -> Result<MintedToken, MintError> {
+        let answer = {
+            let state = self.answering()?;
+            if !state.service_accounts.contains_key(&identity.object_name()) {
+                return Err(MintError::IdentityMissing);
+            }
+            state.answer
+        };
+        let expires_at = self.clock.now() + lifetime;
+        let hooked = {
+            let hook = self
+                .during_mint
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            hook.as_ref().map(|hook| hook())
+        };
+        if let Some(hooked) = hooked {
+            hooked.await;
+        }
+        let token = PlainClusterToken::new(format!("token-of-{}", identity.object_name()));
+        match answer {
+            TokenAnswer::AsAsked => Ok(MintedToken { token, expires_at }),
+            TokenAnswer::OffBy(off) => Ok(MintedToken {
+                token,
+                expires_at: expires_at + off,
+            }),
+            TokenAnswer::NoExpiration => Err(MintError::NoExpiration),
+        }
+    }
+
+    async fn opens(
+        &self,
+        identity: &CredentialIdentity,
+        _: &PlainClusterToken,
+    ) -> Result<bool, ClusterError> {
+        Ok(self
+            .answering()?
+            .bindings
+            .contains_key(&identity.object_name()))
+    }
+
+    async fn locate(&self, identity: &CredentialIdentity) -> Result<LocatedIdentity, ClusterError> {
+        let state = self.answering()?;
+        let name = identity.object_name();
+        let locate = |namespace: &str, objects: &BTreeMap<String, String>| {
+            objects.get(&name).map(|uid| LocatedObject {
+                namespace: namespace.to_owned(),
+                name: name.clone(),
+                uid: uid.clone(),
+            })
+        };
+        Ok(LocatedIdentity {
+            id: Some(identity.id),
+            cluster: identity.cluster.clone(),
+            binding: locate(identity.kubernetes_namespace.as_str(), &state.bindings),
+            service_account: locate("remotegpu-credentials", &state.service_accounts),
+        })
+    }
+
+    async fn remove(&self, located: &LocatedIdentity) -> Result<(), ClusterError> {
+        let mut state = self.answering()?;
+        let remove = |objects: &mut BTreeMap<String, String>, object: &Option<LocatedObject>| {
+            if let Some(object) = object {
+                objects.retain(|name, uid| !(*name == object.name && *uid == object.uid));
+            }
+        };
+        remove(&mut state.bindings, &located.binding);
+        remove(&mut state.service_accounts, &located.service_account);
+        Ok(())
+    }
+
+    async fn list(&self, _: &ClusterName) -> Result<Vec<LocatedIdentity>, ClusterError> {
+        self.answering()?;
+        Ok(Vec::new())
+    }
+}
