@@ -29,6 +29,7 @@ pub struct Cli {
         short,
         long,
         global = true,
+        help_heading = "Everywhere",
         value_enum,
         value_name = "FORMAT",
         default_value_t

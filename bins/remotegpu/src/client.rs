@@ -27,6 +27,7 @@ pub struct ServerOptions {
     #[arg(
         long,
         global = true,
+        help_heading = "Everywhere",
         env = "REMOTEGPU_SERVER",
         value_name = "URL",
         default_value = "http://127.0.0.1:8080",
@@ -42,7 +43,13 @@ pub struct ServerOptions {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct TrustOptions {
     /// File with the certificate authorities to trust, in PEM, instead of the public ones.
-    #[arg(long, global = true, env = "REMOTEGPU_CA_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Everywhere",
+        env = "REMOTEGPU_CA_FILE",
+        value_name = "FILE"
+    )]
     pub ca_file: Option<PathBuf>,
 }
 
