@@ -46,29 +46,18 @@ pub(crate) fn review(
             || format!("admission webhook {NAME:?} denied the request without explanation"),
             |why| format!("admission webhook {NAME:?} denied the request: {why}"),
         );
-        let code = response["status"]["code"]
-            .as_u64()
-            .and_then(|code| u16::try_from(code).ok());
+        let code = response["status"]["code"].as_u64().and_then(|code| u16::try_from(code).ok());
         let code = code.filter(|code| (400..600).contains(code)).unwrap_or(403);
         let reason = Some(text(response, "/status/reason")).filter(|reason| !reason.is_empty());
-        return Err(ApiError::new(
-            code,
-            reason.unwrap_or(if code == 403 { "Forbidden" } else { "" }),
-            why,
-        ));
+        return Err(ApiError::new(code, reason.unwrap_or(if code == 403 { "Forbidden" } else { "" }), why));
     }
     if let Some(patch) = response["patch"].as_str() {
-        let patch = base64::engine::general_purpose::STANDARD
-            .decode(patch)
-            .map_err(|_| failed("the patch is no base64"))?;
+        let patch =
+            base64::engine::general_purpose::STANDARD.decode(patch).map_err(|_| failed("the patch is no base64"))?;
         let patch = serde_json::from_slice(&patch).map_err(|_| failed("the patch is no JSON"))?;
-        PatchType::Json
-            .apply(pod, &patch)
-            .map_err(|error| failed(error.message()))?;
+        PatchType::Json.apply(pod, &patch).map_err(|error| failed(error.message()))?;
         crate::defaults::complete(kinds::by_plural("pods"), pod);
     }
     let warnings = response["warnings"].as_array().into_iter().flatten();
-    Ok(warnings
-        .filter_map(|warning| warning.as_str().map(str::to_owned))
-        .collect())
+    Ok(warnings.filter_map(|warning| warning.as_str().map(str::to_owned)).collect())
 }

@@ -9,7 +9,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::identity::Identity;
 use crate::intake::{changed_object, new_object};
 use crate::kinds::{self, Kind};
-use crate::meta::{name, now, text};
+use crate::meta::{is_going, name, now, text};
 use crate::rbac::{self, User};
 use crate::store::{Key, Objects, Store};
 use crate::{PodAdmission, admission, defaults};
@@ -48,16 +48,9 @@ pub(crate) struct DeleteOptions {
 }
 
 impl Cluster {
-    pub fn create(
-        &self,
-        kind: &Kind,
-        namespace: &str,
-        object: Value,
-        write: &Write,
-    ) -> ApiResult<Written> {
+    pub fn create(&self, kind: &Kind, namespace: &str, object: Value, write: &Write) -> ApiResult<Written> {
         let mut object = new_object(kind, namespace, object)?;
-        self.store
-            .with(|objects| check_place(objects, kind, namespace, &object))?;
+        self.store.with(|objects| check_place(objects, kind, namespace, &object))?;
         let mut warnings = Vec::new();
         if kind.plural == "pods" {
             if let Some(hook) = &self.admission {
@@ -73,10 +66,7 @@ impl Cluster {
                 return Err(ApiError::already_exists(kind, &key.name));
             }
             if write.dry_run {
-                return Ok(Written {
-                    object: Arc::new(object),
-                    warnings,
-                });
+                return Ok(Written { object: Arc::new(object), warnings });
             }
             let object = objects.put(&key, object)?;
             if kind.plural == "namespaces" {
@@ -100,29 +90,15 @@ impl Cluster {
             let mut object = changed_object(kind, &current, change(&current)?, write)?;
             let mut warnings = Vec::new();
             if object == *current {
-                return Ok(Written {
-                    object: current,
-                    warnings,
-                });
+                return Ok(Written { object: current, warnings });
             }
-            if let Some(hook) = self
-                .admission
-                .as_ref()
-                .filter(|_| kind.plural == "pods" && write.subresource.is_empty())
+            if let Some(hook) =
+                self.admission.as_ref().filter(|_| kind.plural == "pods" && write.subresource.is_empty())
             {
-                warnings = admission::review(
-                    hook,
-                    write.user,
-                    Some(&current),
-                    &mut object,
-                    write.dry_run,
-                )?;
+                warnings = admission::review(hook, write.user, Some(&current), &mut object, write.dry_run)?;
             }
             let written = self.store.with(|objects| {
-                if objects
-                    .get(key)
-                    .is_none_or(|now| !Arc::ptr_eq(&now, &current))
-                {
+                if objects.get(key).is_none_or(|now| !Arc::ptr_eq(&now, &current)) {
                     return Ok(None);
                 }
                 if write.subresource != "status" {
@@ -132,10 +108,7 @@ impl Cluster {
                     return Ok(Some(Arc::new(object)));
                 }
                 let object = objects.put(key, object)?;
-                if text(&object, "/metadata/deletionTimestamp") != ""
-                    && !has_finalizers(&object)
-                    && kind.namespaced
-                {
+                if is_going(&object) && !has_finalizers(&object) && kind.namespaced {
                     objects.remove(key)?;
                 }
                 Ok(Some(object))
@@ -157,8 +130,9 @@ impl Cluster {
                 ("ResourceVersion", &options.version, stored("/metadata/resourceVersion")),
             ] {
                 if let Some(asked) = asked.as_ref().filter(|asked| **asked != stored) {
-                    let why =
-                        format!("Precondition failed: {what} in precondition: {asked}, {what} in object meta: {stored}");
+                    let why = format!(
+                        "Precondition failed: {what} in precondition: {asked}, {what} in object meta: {stored}"
+                    );
                     return Err(ApiError::conflict(kind, &key.name, &why));
                 }
             }
@@ -174,7 +148,7 @@ impl Cluster {
             if kind.plural != "namespaces" && !has_finalizers(&object) {
                 return Ok(objects.remove(key)?.unwrap_or(object));
             }
-            if text(&object, "/metadata/deletionTimestamp") != "" {
+            if is_going(&object) {
                 return Ok(object);
             }
             let mut marked = (*object).clone();
@@ -191,10 +165,7 @@ impl Cluster {
     /// Puts what Kubernetes' controllers put into every namespace.
     pub fn furnish_namespace(&self, objects: &mut Objects, namespace: &str) -> ApiResult<()> {
         let ca = json!({"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": self.identity.ca_pem}});
-        for (plural, object) in [
-            ("serviceaccounts", json!({"metadata": {"name": "default"}})),
-            ("configmaps", ca),
-        ] {
+        for (plural, object) in [("serviceaccounts", json!({"metadata": {"name": "default"}})), ("configmaps", ca)] {
             let key = Key::new(plural, namespace, name(&object));
             if objects.get(&key).is_none() {
                 let object = new_object(kinds::by_plural(plural), namespace, object)?;
@@ -206,9 +177,7 @@ impl Cluster {
 }
 
 fn has_finalizers(object: &Value) -> bool {
-    object["metadata"]["finalizers"]
-        .as_array()
-        .is_some_and(|list| !list.is_empty())
+    object["metadata"]["finalizers"].as_array().is_some_and(|list| !list.is_empty())
 }
 
 /// Refuses an object in a namespace that is not there or is going, and a pod without its account.
@@ -217,29 +186,19 @@ fn check_place(objects: &Objects, kind: &Kind, namespace: &str, object: &Value) 
         return Ok(());
     }
     let place = objects.find("namespaces", "", namespace);
-    let place =
-        place.ok_or_else(|| ApiError::not_found(kinds::by_plural("namespaces"), namespace))?;
-    if text(&place, "/metadata/deletionTimestamp") != "" {
-        let why = format!(
-            "unable to create new content in namespace {namespace} because it is being terminated"
-        );
+    let place = place.ok_or_else(|| ApiError::not_found(kinds::by_plural("namespaces"), namespace))?;
+    if is_going(&place) {
+        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
         let cause = json!([{
             "reason": "NamespaceTerminating", "field": "metadata.namespace",
             "message": format!("namespace {namespace} is being terminated"),
         }]);
-        return Err(
-            ApiError::forbidden(kind.plural, kind.group, name(object), &why).with_causes(cause),
-        );
+        return Err(ApiError::forbidden(kind.plural, kind.group, name(object), &why).with_causes(cause));
     }
     let account = text(object, "/spec/serviceAccountName");
-    if kind.plural == "pods"
-        && objects
-            .find("serviceaccounts", namespace, account)
-            .is_none()
-    {
-        let why = format!(
-            "error looking up service account {namespace}/{account}: serviceaccount {account:?} not found"
-        );
+    if kind.plural == "pods" && objects.find("serviceaccounts", namespace, account).is_none() {
+        let why =
+            format!("error looking up service account {namespace}/{account}: serviceaccount {account:?} not found");
         return Err(ApiError::forbidden("pods", "", name(object), &why));
     }
     Ok(())

@@ -20,11 +20,9 @@ const RETRY: Duration = Duration::from_secs(2);
 
 /// Follows the changes until the cluster stops.
 pub(crate) async fn run(cluster: Arc<Cluster>) {
-    let mut versions = cluster.store.subscribe();
+    let mut news = cluster.store.subscribe();
     let mut stopping = cluster.stopping.subscribe();
-    let (mut changes, mut seen) = cluster
-        .store
-        .with(|objects| (objects.all(), objects.version()));
+    let (mut changes, mut seen) = cluster.store.with(|objects| (objects.all(), objects.version()));
     let mut failed = BTreeSet::new();
     loop {
         let mut work = std::mem::take(&mut failed);
@@ -38,25 +36,18 @@ pub(crate) async fn run(cluster: Arc<Cluster>) {
                 _ => workloads::sync_replica_set(&cluster, &key),
             };
             if let Err(error) = done {
-                tracing::debug!(
-                    ?key,
-                    message = error.message(),
-                    "a controller of the development cluster failed"
-                );
+                tracing::debug!(?key, message = error.message(), "a controller of the development cluster failed");
                 failed.insert(key);
             }
         }
         tokio::select! {
-            changed = versions.changed() => if changed.is_err() { return },
+            arrived = news.changed() => if arrived.is_err() { return },
             () = tokio::time::sleep(RETRY), if !failed.is_empty() => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
-        (changes, seen) = cluster.store.with(|objects| {
-            (
-                objects.changes_after(seen).unwrap_or_else(|| objects.all()),
-                objects.version(),
-            )
-        });
+        (changes, seen) = cluster
+            .store
+            .with(|objects| (objects.changes_after(seen).unwrap_or_else(|| objects.all()), objects.version()));
     }
 }
 
@@ -66,9 +57,7 @@ fn follow(cluster: &Cluster, change: &Change, work: &mut BTreeSet<Key>) {
         return;
     };
     let deleted = change.after.is_none();
-    let Key {
-        plural, namespace, ..
-    } = &change.key;
+    let Key { plural, namespace, .. } = &change.key;
     if deleted {
         collect_dependents(cluster, text(object, "/metadata/uid"));
         work.insert(Key::new("namespaces", "", namespace));
@@ -107,10 +96,7 @@ fn delete_if_orphan(cluster: &Cluster, key: &Key) {
         orphan.then(|| text(&object, "/metadata/uid").to_owned())
     });
     if uid.is_some() {
-        let options = DeleteOptions {
-            uid,
-            ..DeleteOptions::default()
-        };
+        let options = DeleteOptions { uid, ..DeleteOptions::default() };
         // A second deletion of the same object has nothing left to do.
         drop(cluster.delete(kinds::by_plural(&key.plural), key, &options));
     }
@@ -123,20 +109,11 @@ fn empty_namespace(cluster: &Cluster, name: &str) -> ApiResult<()> {
         return Ok(());
     };
     if text(&namespace, "/metadata/deletionTimestamp").is_empty() {
-        return cluster
-            .store
-            .with(|objects| cluster.furnish_namespace(objects, name));
+        return cluster.store.with(|objects| cluster.furnish_namespace(objects, name));
     }
-    for key in cluster
-        .store
-        .with(|objects| objects.keys_in_namespace(name))
-    {
+    for key in cluster.store.with(|objects| objects.keys_in_namespace(name)) {
         // The object may have gone in the meantime.
-        drop(cluster.delete(
-            kinds::by_plural(&key.plural),
-            &key,
-            &DeleteOptions::default(),
-        ));
+        drop(cluster.delete(kinds::by_plural(&key.plural), &key, &DeleteOptions::default()));
     }
     cluster.store.with(|objects| {
         if objects.keys_in_namespace(name).is_empty() {
@@ -161,26 +138,15 @@ pub(crate) fn emit_event(cluster: &Cluster, about: &Value, reason: &str, message
         "reportingComponent": "dev-cluster",
     });
     let user = controller("event");
-    let write = Write {
-        user: &user,
-        dry_run: false,
-        subresource: "",
-    };
+    let write = Write { user: &user, dry_run: false, subresource: "" };
     // An event is a courtesy: the namespace may be going.
     drop(cluster.create(kinds::by_plural("events"), namespace, event, &write));
 }
 
 /// The account under which Kubernetes' own controllers act.
 pub(crate) fn controller(name: &str) -> User {
-    let groups = [
-        "system:serviceaccounts",
-        "system:serviceaccounts:kube-system",
-        "system:authenticated",
-    ];
-    let mut user = User::named(
-        &format!("system:serviceaccount:kube-system:{name}-controller"),
-        &groups,
-    );
+    let groups = ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"];
+    let mut user = User::named(&format!("system:serviceaccount:kube-system:{name}-controller"), &groups);
     user.uid = format!("dev-cluster-{name}-controller");
     user
 }

@@ -11,10 +11,7 @@ const GIT_VERSION: &str = "v1.33.0";
 
 /// The document at a path that is no resource; `None` where there is none.
 pub(crate) fn document(path: &str, form: Form) -> Option<Value> {
-    let parts = path
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>();
+    let parts = path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>();
     let known = |group: &str| GROUPS.contains(&group) && !group.is_empty();
     match parts.as_slice() {
         ["version"] => Some(version()),
@@ -25,10 +22,7 @@ pub(crate) fn document(path: &str, form: Form) -> Option<Value> {
             "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": "127.0.0.1"}],
         })),
         ["apis"] => {
-            let groups = GROUPS[1..]
-                .iter()
-                .map(|group| api_group(group))
-                .collect::<Vec<_>>();
+            let groups = GROUPS[1..].iter().map(|group| api_group(group)).collect::<Vec<_>>();
             Some(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}))
         }
         ["apis", group] if known(group) => {
@@ -61,11 +55,7 @@ fn version() -> Value {
 }
 
 fn root(group: &str) -> String {
-    if group.is_empty() {
-        "api/v1".to_owned()
-    } else {
-        format!("apis/{group}/v1")
-    }
+    if group.is_empty() { "api/v1".to_owned() } else { format!("apis/{group}/v1") }
 }
 
 fn of_group(group: &str) -> impl Iterator<Item = &'static Kind> {
@@ -78,25 +68,12 @@ fn api_group(group: &str) -> Value {
 }
 
 /// What a subresource takes and answers: group, version, kind and verbs.
-fn subresource(
-    kind: &Kind,
-    name: &str,
-) -> (&'static str, &'static str, String, &'static [&'static str]) {
+fn subresource(kind: &Kind, name: &str) -> (&'static str, &'static str, String, &'static [&'static str]) {
     match name {
-        "scale" => (
-            "autoscaling",
-            "v1",
-            "Scale".to_owned(),
-            &["get", "patch", "update"],
-        ),
-        "token" => (
-            "authentication.k8s.io",
-            "v1",
-            "TokenRequest".to_owned(),
-            &["create"],
-        ),
-        "log" => ("", "", kind.kind.to_owned(), &["get"]),
-        _ => ("", "", kind.kind.to_owned(), &["get", "patch", "update"]),
+        "scale" => ("autoscaling", "v1", "Scale".to_owned(), &["get", "patch", "update"]),
+        "token" => ("authentication.k8s.io", "v1", "TokenRequest".to_owned(), &["create"]),
+        "log" => ("", "", kind.name.to_owned(), &["get"]),
+        _ => ("", "", kind.name.to_owned(), &["get", "patch", "update"]),
     }
 }
 
@@ -108,9 +85,9 @@ fn categories(kind: &Kind) -> Value {
 fn resource_list(group: &str) -> Value {
     let mut resources = Vec::new();
     for kind in of_group(group) {
-        let singular = kind.kind.to_lowercase();
+        let singular = kind.name.to_lowercase();
         resources.push(json!({
-            "name": kind.plural, "singularName": singular, "namespaced": kind.namespaced, "kind": kind.kind,
+            "name": kind.plural, "singularName": singular, "namespaced": kind.namespaced, "kind": kind.name,
             "verbs": kind.verbs(), "shortNames": kind.short, "categories": categories(kind),
         }));
         for name in kind.subresources {
@@ -141,8 +118,8 @@ fn aggregated(groups: &[&str]) -> Value {
                 })
             });
             json!({
-                "resource": kind.plural, "scope": scope, "singularResource": kind.kind.to_lowercase(),
-                "responseKind": {"group": kind.group, "version": "v1", "kind": kind.kind},
+                "resource": kind.plural, "scope": scope, "singularResource": kind.name.to_lowercase(),
+                "responseKind": {"group": kind.group, "version": "v1", "kind": kind.name},
                 "verbs": kind.verbs(), "shortNames": kind.short, "categories": categories(kind),
                 "subresources": subresources.collect::<Vec<_>>(),
             })
@@ -170,7 +147,7 @@ fn openapi(group: &str) -> Value {
             "parameters": [parameter],
             "responses": {"200": {"description": "OK"}},
             "x-kubernetes-action": "patch",
-            "x-kubernetes-group-version-kind": {"group": group, "version": "v1", "kind": kind.kind},
+            "x-kubernetes-group-version-kind": {"group": group, "version": "v1", "kind": kind.name},
         });
         (format!("/{}/{namespace}{}/{{name}}", root(group), kind.plural), json!({"patch": patch}))
     });

@@ -42,10 +42,7 @@ impl ApiError {
     }
 
     pub fn code(&self) -> u16 {
-        self.0["code"]
-            .as_u64()
-            .and_then(|code| u16::try_from(code).ok())
-            .unwrap_or(500)
+        self.0["code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(500)
     }
 
     pub fn message(&self) -> &str {
@@ -71,11 +68,7 @@ impl ApiError {
     }
 
     pub fn not_supported() -> Self {
-        Self::new(
-            501,
-            "NotImplemented",
-            "the development cluster does not do this",
-        )
+        Self::new(501, "NotImplemented", "the development cluster does not do this")
     }
 
     pub fn unauthorized() -> Self {
@@ -91,11 +84,7 @@ impl ApiError {
     }
 
     pub fn no_such_route() -> Self {
-        Self::new(
-            404,
-            "NotFound",
-            "the server could not find the requested resource",
-        )
+        Self::new(404, "NotFound", "the server could not find the requested resource")
     }
 
     pub fn method_not_allowed() -> Self {
@@ -104,28 +93,23 @@ impl ApiError {
     }
 
     pub fn not_found(kind: &Kind, name: &str) -> Self {
-        Self::new(
-            404,
-            "NotFound",
-            format!("{} {name:?} not found", kind.qualified()),
+        Self::new(404, "NotFound", format!("{} {name:?} not found", kind.qualified())).about(
+            kind.plural,
+            kind.group,
+            name,
         )
-        .about(kind.plural, kind.group, name)
     }
 
     pub fn already_exists(kind: &Kind, name: &str) -> Self {
-        Self::new(
-            409,
-            "AlreadyExists",
-            format!("{} {name:?} already exists", kind.qualified()),
+        Self::new(409, "AlreadyExists", format!("{} {name:?} already exists", kind.qualified())).about(
+            kind.plural,
+            kind.group,
+            name,
         )
-        .about(kind.plural, kind.group, name)
     }
 
     pub fn conflict(kind: &Kind, name: &str, why: &str) -> Self {
-        let message = format!(
-            "Operation cannot be fulfilled on {} {name:?}: {why}",
-            kind.qualified()
-        );
+        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", kind.qualified());
         Self::new(409, "Conflict", message).about(kind.plural, kind.group, name)
     }
 
@@ -135,47 +119,24 @@ impl ApiError {
     }
 
     pub fn forbidden(resource: &str, group: &str, name: &str, why: &str) -> Self {
-        let qualified = if group.is_empty() {
-            resource.to_owned()
-        } else {
-            format!("{resource}.{group}")
-        };
-        let object = if name.is_empty() {
-            qualified
-        } else {
-            format!("{qualified} {name:?}")
-        };
+        let qualified = if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") };
+        let object = if name.is_empty() { qualified } else { format!("{qualified} {name:?}") };
         let about = resource.split('/').next().unwrap_or_default();
-        Self::new(403, "Forbidden", format!("{object} is forbidden: {why}"))
-            .about(about, group, name)
+        Self::new(403, "Forbidden", format!("{object} is forbidden: {why}")).about(about, group, name)
     }
 
     /// One or more fields are wrong: `(reason, field, message)` for each.
     pub fn invalid(kind: &Kind, name: &str, causes: &[(&str, &str, String)]) -> Self {
-        let list = causes
-            .iter()
-            .map(|(_, field, message)| format!("{field}: {message}"))
-            .collect::<Vec<_>>();
-        let text = if let [one] = list.as_slice() {
-            one.clone()
-        } else {
-            format!("[{}]", list.join(", "))
-        };
-        let qualified = if kind.group.is_empty() {
-            kind.kind.to_owned()
-        } else {
-            format!("{}.{}", kind.kind, kind.group)
-        };
+        let list = causes.iter().map(|(_, field, message)| format!("{field}: {message}")).collect::<Vec<_>>();
+        let text = if let [one] = list.as_slice() { one.clone() } else { format!("[{}]", list.join(", ")) };
+        let qualified =
+            if kind.group.is_empty() { kind.name.to_owned() } else { format!("{}.{}", kind.name, kind.group) };
         let causes = causes
             .iter()
             .map(|(reason, field, message)| json!({"reason": reason, "message": message, "field": field}))
             .collect();
-        Self::new(
-            422,
-            "Invalid",
-            format!("{qualified} {name:?} is invalid: {text}"),
-        )
-        .about(kind.kind, kind.group, name)
-        .with_causes(causes)
+        Self::new(422, "Invalid", format!("{qualified} {name:?} is invalid: {text}"))
+            .about(kind.name, kind.group, name)
+            .with_causes(causes)
     }
 }

@@ -10,23 +10,24 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::Stream;
 use serde_json::{Value, json};
 
-use crate::auth::authenticate;
+use crate::auth::{authenticate, impersonated};
 use crate::cluster::{Cluster, DeleteOptions, Write, Written};
 use crate::error::{ApiError, ApiResult};
 use crate::kinds::{self, Family, Kind};
 use crate::meta::text;
 use crate::patch::PatchType;
 use crate::rbac::{self, User};
-use crate::request::{Form, Request};
+use crate::request::{Form, OLD_SCHEMA, Request};
 use crate::store::Key;
 use crate::table::table;
-use crate::{discovery, reviews, scale, watching};
+use crate::{discovery, protobuf, reviews, scale, watching};
 
 enum Answer {
     Object(u16, Arc<Value>),
     Written(u16, Written),
     Aggregated(Value),
-    Text(&'static str),
+    /// A text and its media type.
+    Text(&'static str, &'static str),
     Stream(Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>>>>),
 }
 
@@ -38,35 +39,22 @@ pub(crate) async fn handle(http: HttpRequest, body: Bytes, cluster: Data<Cluster
         }
         Answer::Object(error.code(), Arc::new(*error.0))
     });
-    let status = |code| {
-        HttpResponse::build(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
-    };
+    let status = |code| HttpResponse::build(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     match answer {
-        Answer::Object(code, object) => status(code)
-            .content_type("application/json")
-            .body(object.to_string()),
+        Answer::Object(code, object) => status(code).content_type("application/json").body(object.to_string()),
         Answer::Written(code, Written { object, warnings }) => {
             let mut response = status(code);
             for warning in warnings {
-                let quoted = warning
-                    .replace(['\r', '\n'], " ")
-                    .replace('\\', "\\\\")
-                    .replace('"', "\\\"");
+                let quoted = warning.replace(['\r', '\n'], " ").replace('\\', "\\\\").replace('"', "\\\"");
                 response.append_header((header::WARNING, format!("299 - \"{quoted}\"")));
             }
-            response
-                .content_type("application/json")
-                .body(object.to_string())
+            response.content_type("application/json").body(object.to_string())
         }
         Answer::Aggregated(document) => status(200)
             .content_type("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
             .body(document.to_string()),
-        Answer::Text(text) => status(200)
-            .content_type("text/plain; charset=utf-8")
-            .body(text),
-        Answer::Stream(stream) => status(200)
-            .content_type("application/json")
-            .streaming(stream),
+        Answer::Text(media, text) => status(200).content_type(media).body(text),
+        Answer::Stream(stream) => status(200).content_type("application/json").streaming(stream),
     }
 }
 
@@ -74,33 +62,27 @@ fn respond(http: &HttpRequest, body: &Bytes, cluster: &Arc<Cluster>) -> ApiResul
     let request = Request::read(http)?;
     let asked = &request.asked;
     match asked.path.as_deref() {
-        Some("/livez" | "/readyz" | "/healthz") => return Ok(Answer::Text("ok")),
+        Some("/livez" | "/readyz" | "/healthz") => {
+            return Ok(Answer::Text("text/plain; charset=utf-8", "ok"));
+        }
         Some("/version" | "/version/") => {
             return Ok(Answer::Object(200, document("/version", Form::Object)?));
         }
         _ => {}
     }
-    let authorization = http
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let authorization = http.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let user = authenticate(cluster, authorization)?;
-    if http
-        .headers()
-        .keys()
-        .any(|name| name.as_str().starts_with("impersonate-"))
-    {
-        return Err(ApiError::not_supported());
-    }
-    if !cluster
-        .store
-        .with(|objects| rbac::allowed(objects, &user, asked))
-    {
+    let user = impersonated(cluster, user, http.headers())?;
+    if !cluster.store.with(|objects| rbac::allowed(objects, &user, asked)) {
         return Err(asked.forbidden(&user));
     }
     if let Some(path) = &asked.path {
         if asked.verb != "get" {
             return Err(ApiError::method_not_allowed());
+        }
+        // Older `kubectl apply` wants a schema of this form before it works without one; no bytes are an empty one.
+        if request.form == Form::OldSchema && path == "/openapi/v2" {
+            return Ok(Answer::Text(OLD_SCHEMA, ""));
         }
         let document = document(path, request.form)?;
         return Ok(if document["kind"] == "APIGroupDiscoveryList" {
@@ -117,13 +99,7 @@ fn respond(http: &HttpRequest, body: &Bytes, cluster: &Arc<Cluster>) -> ApiResul
     if kind.namespaced && !one_namespace && !matches!(asked.verb.as_str(), "list" | "watch") {
         return Err(ApiError::method_not_allowed());
     }
-    let call = Call {
-        cluster,
-        kind,
-        request: &request,
-        user: &user,
-        body,
-    };
+    let call = Call { cluster, kind, request: &request, user: &user, body };
     match asked.subresource.as_str() {
         "" if kind.verbs().contains(&asked.verb.as_str()) => call.resource(),
         "" if kind.family == Family::ReadOnly => Err(ApiError::not_supported()),
@@ -131,8 +107,7 @@ fn respond(http: &HttpRequest, body: &Bytes, cluster: &Arc<Cluster>) -> ApiResul
         "status" if kind.has_status() => call.resource(),
         "scale" if kind.subresources.contains(&"scale") => call.scale(),
         "token" if kind.plural == "serviceaccounts" && asked.verb == "create" => {
-            let token =
-                reviews::token_request(cluster, &asked.namespace, &asked.name, &call.object()?)?;
+            let token = reviews::token_request(cluster, &asked.namespace, &asked.name, &call.object()?)?;
             Ok(Answer::Object(201, Arc::new(token)))
         }
         _ => Err(ApiError::not_supported()),
@@ -144,14 +119,8 @@ fn document(path: &str, form: Form) -> ApiResult<Arc<Value>> {
         return Ok(Arc::new(document));
     }
     // Clients look for groups and schemas that a server need not have; 404 tells them so.
-    let optional = ["/api/", "/apis/", "/openapi/"]
-        .iter()
-        .any(|prefix| path.starts_with(prefix));
-    Err(if optional {
-        ApiError::no_such_route()
-    } else {
-        ApiError::not_supported()
-    })
+    let optional = ["/api/", "/apis/", "/openapi/"].iter().any(|prefix| path.starts_with(prefix));
+    Err(if optional { ApiError::no_such_route() } else { ApiError::not_supported() })
 }
 
 /// A request for a kind of the table, by a user who may make it.
@@ -166,61 +135,37 @@ struct Call<'a> {
 impl Call<'_> {
     /// The namespace of the objects; `None` for all, and for kinds that are in none.
     fn namespace(&self) -> Option<&str> {
-        Some(self.request.asked.namespace.as_str())
-            .filter(|name| self.kind.namespaced && !name.is_empty())
+        Some(self.request.asked.namespace.as_str()).filter(|name| self.kind.namespaced && !name.is_empty())
     }
 
     fn key(&self) -> Key {
-        Key::new(
-            self.kind.plural,
-            self.namespace().unwrap_or_default(),
-            &self.request.asked.name,
-        )
+        Key::new(self.kind.plural, self.namespace().unwrap_or_default(), &self.request.asked.name)
     }
 
     fn write(&self) -> ApiResult<Write<'_>> {
         let subresource = self.request.asked.subresource.as_str();
-        Ok(Write {
-            user: self.user,
-            dry_run: self.request.dry_run()?,
-            subresource,
-        })
+        Ok(Write { user: self.user, dry_run: self.request.dry_run()?, subresource })
     }
 
     /// The body, which is JSON or, where the client says so, YAML.
     fn object(&self) -> ApiResult<Value> {
-        let content_type = self
-            .request
-            .content_type
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim();
+        let content_type = self.request.content_type.split(';').next().unwrap_or_default().trim();
         match content_type {
-            "" | "application/json" => {
-                serde_json::from_slice(self.body).map_err(|error| error.to_string())
-            }
-            kind if kind.ends_with("+json") => {
-                serde_json::from_slice(self.body).map_err(|error| error.to_string())
-            }
+            "" | "application/json" => serde_json::from_slice(self.body).map_err(|error| error.to_string()),
+            kind if kind.ends_with("+json") => serde_json::from_slice(self.body).map_err(|error| error.to_string()),
             "application/yaml" | "application/apply-patch+yaml" => {
-                let text = std::str::from_utf8(self.body)
-                    .map_err(|_| ApiError::bad_request("the body is no text"))?;
-                serde_json::from_str(text)
-                    .or_else(|_| serde_saphyr::from_str(text))
-                    .map_err(|error| error.to_string())
+                let text = std::str::from_utf8(self.body).map_err(|_| ApiError::bad_request("the body is no text"))?;
+                serde_json::from_str(text).or_else(|_| serde_saphyr::from_str(text)).map_err(|error| error.to_string())
             }
+            "application/vnd.kubernetes.protobuf" => return protobuf::decode(self.body),
             other => {
-                let message =
-                    format!("the body of the request was in an unknown format - {other:?}");
+                let message = format!("the body of the request was in an unknown format - {other:?}");
                 return Err(ApiError::new(415, "UnsupportedMediaType", message));
             }
         }
         .map_err(|error| {
-            let kind = self.kind.kind;
-            ApiError::bad_request(format!(
-                "the object provided is unrecognized (must be of type {kind}): {error}"
-            ))
+            let kind = self.kind.name;
+            ApiError::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {error}"))
         })
     }
 
@@ -241,17 +186,11 @@ impl Call<'_> {
             "list" => self.list(),
             "watch" => {
                 let namespace = self.namespace().map(str::to_owned);
-                Ok(Answer::Stream(Box::pin(watching::start(
-                    cluster,
-                    kind,
-                    namespace,
-                    self.request,
-                )?)))
+                Ok(Answer::Stream(Box::pin(watching::start(cluster, kind, namespace, self.request)?)))
             }
             "update" => {
                 let object = self.object()?;
-                let written =
-                    cluster.update(kind, &self.key(), &self.write()?, |_| Ok(object.clone()))?;
+                let written = cluster.update(kind, &self.key(), &self.write()?, |_| Ok(object.clone()))?;
                 Ok(Answer::Written(200, written))
             }
             "patch" => self.patch(),
@@ -269,58 +208,33 @@ impl Call<'_> {
         }
         let version = text(&found, "/metadata/resourceVersion");
         let include = self.request.option("includeObject");
-        Ok(Answer::Object(
-            200,
-            Arc::new(table(
-                self.kind,
-                std::iter::once(&*found),
-                include,
-                version,
-                true,
-            )),
-        ))
+        Ok(Answer::Object(200, Arc::new(table(self.kind, std::iter::once(&*found), include, version, true))))
     }
 
     fn list(&self) -> ApiResult<Answer> {
         let selector = self.request.selector()?;
         let (found, version) = self.cluster.store.with(|objects| {
             let all = objects.list(self.kind.plural, self.namespace());
-            let found = all
-                .map(|(_, object)| Arc::clone(object))
-                .filter(|object| selector.matches(object));
+            let found = all.map(|(_, object)| Arc::clone(object)).filter(|object| selector.matches(object));
             (found.collect::<Vec<_>>(), objects.version().to_string())
         });
         if self.request.form == Form::Table {
             let include = self.request.option("includeObject");
-            let rows = table(
-                self.kind,
-                found.iter().map(Arc::as_ref),
-                include,
-                &version,
-                true,
-            );
+            let rows = table(self.kind, found.iter().map(Arc::as_ref), include, &version, true);
             return Ok(Answer::Object(200, Arc::new(rows)));
         }
-        Ok(Answer::Object(
-            200,
-            Arc::new(self.list_of(&found, &version)),
-        ))
+        Ok(Answer::Object(200, Arc::new(self.list_of(&found, &version))))
     }
 
     /// Items of a list do not repeat the kind that the list names.
     fn list_of(&self, objects: &[Arc<Value>], version: &str) -> Value {
         let items = objects.iter().map(|object| {
             let fields = object.as_object().into_iter().flatten();
-            let fields =
-                fields.filter(|(field, _)| !matches!(field.as_str(), "kind" | "apiVersion"));
-            Value::Object(
-                fields
-                    .map(|(field, value)| (field.clone(), value.clone()))
-                    .collect(),
-            )
+            let fields = fields.filter(|(field, _)| !matches!(field.as_str(), "kind" | "apiVersion"));
+            Value::Object(fields.map(|(field, value)| (field.clone(), value.clone())).collect())
         });
         json!({
-            "kind": format!("{}List", self.kind.kind), "apiVersion": self.kind.api_version(),
+            "kind": format!("{}List", self.kind.name), "apiVersion": self.kind.api_version(),
             "metadata": {"resourceVersion": version}, "items": items.collect::<Vec<_>>(),
         })
     }
@@ -331,28 +245,16 @@ impl Call<'_> {
         let (key, write) = (self.key(), self.write()?);
         if patch_type == PatchType::Apply {
             self.check_apply(&patch)?;
-            let absent = self
-                .cluster
-                .store
-                .with(|objects| objects.get(&key).is_none());
+            let absent = self.cluster.store.with(|objects| objects.get(&key).is_none());
             if absent && write.subresource.is_empty() {
                 // A role that may only change objects must not make them by applying.
-                let asked = rbac::Attributes {
-                    verb: "create".to_owned(),
-                    ..self.request.asked.clone()
-                };
-                if !self
-                    .cluster
-                    .store
-                    .with(|objects| rbac::allowed(objects, self.user, &asked))
-                {
+                let asked = rbac::Attributes { verb: "create".to_owned(), ..self.request.asked.clone() };
+                if !self.cluster.store.with(|objects| rbac::allowed(objects, self.user, &asked)) {
                     return Err(asked.forbidden(self.user));
                 }
                 let mut object = Value::Null;
                 patch_type.apply(&mut object, &patch)?;
-                let written = self
-                    .cluster
-                    .create(self.kind, &key.namespace, object, &write)?;
+                let written = self.cluster.create(self.kind, &key.namespace, object, &write)?;
                 return Ok(Answer::Written(201, written));
             }
         }
@@ -366,41 +268,31 @@ impl Call<'_> {
 
     fn check_apply(&self, patch: &Value) -> ApiResult<()> {
         if self.request.option("fieldManager").is_empty() {
-            let message = "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
+            let message =
+                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
             return Err(ApiError::new(422, "Invalid", message));
         }
         let (version, kind) = (text(patch, "/apiVersion"), text(patch, "/kind"));
-        if version != self.kind.api_version() || kind != self.kind.kind {
+        if version != self.kind.api_version() || kind != self.kind.name {
             let message = format!("invalid object type: {version}, Kind={kind}");
             return Err(ApiError::bad_request(message));
         }
         let name = text(patch, "/metadata/name");
         if name != self.request.asked.name {
             let asked = &self.request.asked.name;
-            let message = format!(
-                "the name of the object ({name}) does not match the name on the URL ({asked})"
-            );
+            let message = format!("the name of the object ({name}) does not match the name on the URL ({asked})");
             return Err(ApiError::bad_request(message));
         }
         Ok(())
     }
 
     fn delete_options(&self) -> ApiResult<DeleteOptions> {
-        let body = if self.body.is_empty() {
-            Value::Null
-        } else {
-            self.object()?
-        };
-        let field =
-            |pointer: &str| Some(text(&body, pointer).to_owned()).filter(|text| !text.is_empty());
+        let body = if self.body.is_empty() { Value::Null } else { self.object()? };
+        let field = |pointer: &str| Some(text(&body, pointer).to_owned()).filter(|text| !text.is_empty());
         let policy = field("/propagationPolicy");
-        let policy = policy
-            .as_deref()
-            .unwrap_or_else(|| self.request.option("propagationPolicy"));
+        let policy = policy.as_deref().unwrap_or_else(|| self.request.option("propagationPolicy"));
         if !matches!(policy, "" | "Background" | "Foreground" | "Orphan") {
-            return Err(ApiError::bad_request(format!(
-                "invalid propagationPolicy {policy:?}"
-            )));
+            return Err(ApiError::bad_request(format!("invalid propagationPolicy {policy:?}")));
         }
         Ok(DeleteOptions {
             uid: field("/preconditions/uid"),
@@ -422,8 +314,7 @@ impl Call<'_> {
         if waits || answers_object {
             return Ok(Answer::Object(200, deleted));
         }
-        let mut details =
-            json!({"name": key.name, "kind": kind.plural, "uid": deleted["metadata"]["uid"]});
+        let mut details = json!({"name": key.name, "kind": kind.plural, "uid": deleted["metadata"]["uid"]});
         if !kind.group.is_empty() {
             details["group"] = json!(kind.group);
         }
@@ -440,23 +331,13 @@ impl Call<'_> {
         let (selector, options) = (self.request.selector()?, self.delete_options()?);
         let keys = self.cluster.store.with(|objects| {
             let all = objects.list(self.kind.plural, self.namespace());
-            all.filter(|(_, object)| selector.matches(object))
-                .map(|(key, _)| key.clone())
-                .collect::<Vec<_>>()
+            all.filter(|(_, object)| selector.matches(object)).map(|(key, _)| key.clone()).collect::<Vec<_>>()
         });
         // What another request deletes in the meantime is deleted as well.
-        let deleted = keys
-            .iter()
-            .filter_map(|key| self.cluster.delete(self.kind, key, &options).ok());
+        let deleted = keys.iter().filter_map(|key| self.cluster.delete(self.kind, key, &options).ok());
         let deleted = deleted.collect::<Vec<_>>();
-        let version = self
-            .cluster
-            .store
-            .with(|objects| objects.version().to_string());
-        Ok(Answer::Object(
-            200,
-            Arc::new(self.list_of(&deleted, &version)),
-        ))
+        let version = self.cluster.store.with(|objects| objects.version().to_string());
+        Ok(Answer::Object(200, Arc::new(self.list_of(&deleted, &version))))
     }
 
     fn scale(&self) -> ApiResult<Answer> {
@@ -472,10 +353,7 @@ impl Call<'_> {
             "patch" => Some(PatchType::from_content_type(&self.request.content_type)?),
             _ => return Err(ApiError::method_not_allowed()),
         };
-        let write = Write {
-            subresource: "",
-            ..write
-        };
+        let write = Write { subresource: "", ..write };
         let written = cluster.update(self.kind, &key, &write, |current| {
             let mut wanted = scale::of(current);
             match patch_type {

@@ -6,8 +6,7 @@ use std::path::Path;
 use p256::ecdsa::SigningKey;
 use p256::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -46,19 +45,12 @@ impl Identity {
             Ok(bytes) => serde_json::from_slice::<Stored>(&bytes)
                 .map_err(|error| DevClusterError::Corrupt(path.clone(), error.to_string()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let stored =
-                    generate().map_err(|error| DevClusterError::Certificates(error.to_string()))?;
+                let stored = generate().map_err(|error| DevClusterError::Certificates(error.to_string()))?;
                 let new_path = path.with_extension("new");
-                let mut new = private_file()
-                    .append(false)
-                    .write(true)
-                    .truncate(true)
-                    .open(&new_path)
-                    .map_err(failed)?;
+                let mut new =
+                    private_file().append(false).write(true).truncate(true).open(&new_path).map_err(failed)?;
                 let text = json!(stored).to_string();
-                new.write_all(text.as_bytes())
-                    .and_then(|()| new.sync_all())
-                    .map_err(failed)?;
+                new.write_all(text.as_bytes()).and_then(|()| new.sync_all()).map_err(failed)?;
                 std::fs::rename(&new_path, &path).map_err(failed)?;
                 stored
             }
@@ -66,22 +58,16 @@ impl Identity {
         };
         let token_key = SigningKey::from_pkcs8_pem(&stored.token_key_pem)
             .map_err(|error| DevClusterError::Corrupt(path.clone(), error.to_string()))?;
-        Ok(Self {
-            ca_pem: stored.ca_pem.clone(),
-            admin_token: stored.admin_token.clone(),
-            token_key,
-            stored,
-        })
+        Ok(Self { ca_pem: stored.ca_pem.clone(), admin_token: stored.admin_token.clone(), token_key, stored })
     }
 
     pub fn tls(&self) -> Result<rustls::ServerConfig, DevClusterError> {
-        let failed =
-            |error: &dyn std::fmt::Display| DevClusterError::Certificates(error.to_string());
+        let failed = |error: &dyn std::fmt::Display| DevClusterError::Certificates(error.to_string());
         let chain = CertificateDer::pem_slice_iter(self.stored.server_pem.as_bytes())
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| failed(&error))?;
-        let key = PrivateKeyDer::from_pem_slice(self.stored.server_key_pem.as_bytes())
-            .map_err(|error| failed(&error))?;
+        let key =
+            PrivateKeyDer::from_pem_slice(self.stored.server_key_pem.as_bytes()).map_err(|error| failed(&error))?;
         let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
         rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -101,29 +87,17 @@ fn generate() -> Result<Stored, Box<dyn std::error::Error>> {
     };
     let mut ca = dated(CertificateParams::default(), "remotegpu-dev-cluster-ca");
     ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    ca.key_usages = vec![
-        KeyUsagePurpose::KeyCertSign,
-        KeyUsagePurpose::DigitalSignature,
-    ];
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     let ca_key = KeyPair::generate()?;
     let ca_pem = ca.self_signed(&ca_key)?.pem();
 
-    let names = [
-        "localhost",
-        "127.0.0.1",
-        "::1",
-        "kubernetes",
-        "kubernetes.default.svc",
-    ]
-    .map(str::to_owned);
+    let names = ["localhost", "127.0.0.1", "::1", "kubernetes", "kubernetes.default.svc"].map(str::to_owned);
     let mut server = dated(CertificateParams::new(names)?, "remotegpu-dev-cluster");
     server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     server.use_authority_key_identifier_extension = true;
     let server_key = KeyPair::generate()?;
-    let server_pem = server
-        .signed_by(&server_key, &Issuer::from_params(&ca, &ca_key))?
-        .pem();
+    let server_pem = server.signed_by(&server_key, &Issuer::from_params(&ca, &ca_key))?.pem();
 
     // Fewer than one in four billion values is no P-256 scalar, so the first one is nearly always taken.
     let token_key = std::iter::repeat_with(rand::random::<[u8; 32]>)
@@ -134,9 +108,7 @@ fn generate() -> Result<Stored, Box<dyn std::error::Error>> {
         server_pem,
         server_key_pem: server_key.serialize_pem(),
         token_key_pem: token_key.to_pkcs8_pem(LineEnding::LF)?.to_string(),
-        admin_token: rand::random::<[u8; 32]>()
-            .iter()
-            .fold(String::new(), |text, byte| format!("{text}{byte:02x}")),
+        admin_token: rand::random::<[u8; 32]>().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")),
     })
 }
 

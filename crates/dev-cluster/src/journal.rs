@@ -29,9 +29,8 @@ impl Journal {
     /// Opens the folder's journal and gives what it holds and the last resource version.
     pub fn open(folder: &Path) -> Result<(Self, Loaded, u64), DevClusterError> {
         let lock_path = folder.join("lock");
-        let lock = private_file()
-            .open(&lock_path)
-            .map_err(|error| DevClusterError::Folder(lock_path.clone(), error))?;
+        let lock =
+            private_file().open(&lock_path).map_err(|error| DevClusterError::Folder(lock_path.clone(), error))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(DevClusterError::InUse(folder.to_owned())),
@@ -44,21 +43,14 @@ impl Journal {
         let mut file = private_file().open(&path).map_err(failed)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
-        let whole = bytes
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |end| end + 1);
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         bytes.truncate(whole);
         let mut objects = Loaded::new();
         let mut version = 1;
         let mut lines = 0;
-        for line in bytes
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-        {
+        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             lines += 1;
-            let corrupt =
-                || DevClusterError::Corrupt(path.clone(), format!("line {lines} is not a change"));
+            let corrupt = || DevClusterError::Corrupt(path.clone(), format!("line {lines} is not a change"));
             let (key, object, at) = read_line(line).ok_or_else(corrupt)?;
             version = version.max(at);
             match object {
@@ -68,17 +60,7 @@ impl Journal {
         }
         let length = whole as u64;
         file.set_len(length).map_err(failed)?;
-        Ok((
-            Self {
-                path,
-                file,
-                length,
-                lines,
-                _lock: lock,
-            },
-            objects,
-            version,
-        ))
+        Ok((Self { path, file, length, lines, _lock: lock }, objects, version))
     }
 
     pub fn lines(&self) -> usize {
@@ -104,13 +86,7 @@ impl Journal {
         version: u64,
     ) -> io::Result<()> {
         let new_path = self.path.with_extension("new");
-        let mut new = BufWriter::new(
-            private_file()
-                .truncate(true)
-                .append(false)
-                .write(true)
-                .open(&new_path)?,
-        );
+        let mut new = BufWriter::new(private_file().truncate(true).append(false).write(true).open(&new_path)?);
         // The version has to survive although the last change may have been a deletion.
         let mut length = 0;
         let mut lines = 0;
@@ -137,15 +113,7 @@ fn line(key: &Key, object: Option<&Value>, version: u64) -> String {
 fn read_line(line: &[u8]) -> Option<(Key, Value, u64)> {
     let (version, plural, namespace, name, object): (u64, String, String, String, Value) =
         serde_json::from_slice(line).ok()?;
-    Some((
-        Key {
-            plural,
-            namespace,
-            name,
-        },
-        object,
-        version,
-    ))
+    Some((Key { plural, namespace, name }, object, version))
 }
 
 /// Files of the data folder hold keys and Secrets, so only their owner may read them.
@@ -165,32 +133,18 @@ mod tests {
     fn torn_last_line_is_dropped_and_whole_lines_stay() {
         let folder = tempfile::tempdir().unwrap();
         let (mut journal, _, _) = Journal::open(folder.path()).unwrap();
-        journal
-            .append(&Key::new("pods", "a", "one"), Some(&json!({"x": 1})), 2)
-            .unwrap();
-        journal
-            .append(&Key::new("pods", "a", "two"), Some(&json!({"x": 2})), 3)
-            .unwrap();
-        journal
-            .append(&Key::new("pods", "a", "two"), None, 4)
-            .unwrap();
+        journal.append(&Key::new("pods", "a", "one"), Some(&json!({"x": 1})), 2).unwrap();
+        journal.append(&Key::new("pods", "a", "two"), Some(&json!({"x": 2})), 3).unwrap();
+        journal.append(&Key::new("pods", "a", "two"), None, 4).unwrap();
         journal.file.write_all(b"[5,\"pods\",\"a\",\"thr").unwrap();
         drop(journal);
         let (mut journal, objects, version) = Journal::open(folder.path()).unwrap();
-        assert_eq!(
-            objects,
-            Loaded::from([(Key::new("pods", "a", "one"), json!({"x": 1}))])
-        );
+        assert_eq!(objects, Loaded::from([(Key::new("pods", "a", "one"), json!({"x": 1}))]));
         assert_eq!(version, 4);
-        let kept: BTreeMap<_, _> = objects
-            .into_iter()
-            .map(|(key, object)| (key, Arc::new(object)))
-            .collect();
+        let kept: BTreeMap<_, _> = objects.into_iter().map(|(key, object)| (key, Arc::new(object))).collect();
         journal.compact(kept.iter(), 4).unwrap();
         assert_eq!(journal.lines(), 2);
-        journal
-            .append(&Key::new("pods", "a", "four"), Some(&json!({})), 5)
-            .unwrap();
+        journal.append(&Key::new("pods", "a", "four"), Some(&json!({})), 5).unwrap();
         drop(journal);
         let (_, objects, version) = Journal::open(folder.path()).unwrap();
         assert_eq!((objects.len(), version), (2, 5));
@@ -200,15 +154,9 @@ mod tests {
     fn folder_in_use_and_corrupt_line_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let open = Journal::open(folder.path()).unwrap();
-        assert!(matches!(
-            Journal::open(folder.path()),
-            Err(DevClusterError::InUse(_))
-        ));
+        assert!(matches!(Journal::open(folder.path()), Err(DevClusterError::InUse(_))));
         drop(open);
         std::fs::write(folder.path().join("objects.jsonl"), "nonsense\n").unwrap();
-        assert!(matches!(
-            Journal::open(folder.path()),
-            Err(DevClusterError::Corrupt(..))
-        ));
+        assert!(matches!(Journal::open(folder.path()), Err(DevClusterError::Corrupt(..))));
     }
 }

@@ -20,6 +20,7 @@ mod journal;
 mod kinds;
 mod meta;
 mod patch;
+mod protobuf;
 mod rbac;
 mod request;
 mod reviews;
@@ -70,10 +71,7 @@ pub struct DevClusterConfig {
 impl DevClusterConfig {
     /// A configuration from its two parts.
     pub fn new(listen: SocketAddr, data_dir: impl Into<PathBuf>) -> Self {
-        Self {
-            listen,
-            data_dir: data_dir.into(),
-        }
+        Self { listen, data_dir: data_dir.into() }
     }
 }
 
@@ -91,31 +89,16 @@ impl DevCluster {
     /// # Errors
     /// One sentence that says why it cannot start: the port is taken, the folder cannot be used, is
     /// in use or holds something else.
-    pub async fn start(
-        config: DevClusterConfig,
-        pod_admission: Option<PodAdmission>,
-    ) -> Result<Self, DevClusterError> {
+    pub async fn start(config: DevClusterConfig, pod_admission: Option<PodAdmission>) -> Result<Self, DevClusterError> {
         let DevClusterConfig { listen, data_dir } = config;
-        make_folder(&data_dir)?;
         let listener = TcpListener::bind(listen).map_err(|error| match error.kind() {
             std::io::ErrorKind::AddrInUse => DevClusterError::PortOccupied(listen),
             _ => DevClusterError::Listen(listen, error),
         })?;
         let failed = |error| DevClusterError::Listen(listen, error);
         let address = listener.local_addr().map_err(failed)?;
-        let store = Store::open(&data_dir)?;
-        let identity = Identity::open(&data_dir)?;
-        let tls = identity.tls()?;
-        let cluster = Arc::new(Cluster {
-            store,
-            identity,
-            admission: pod_admission,
-            stopping: watch::Sender::new(false),
-        });
-        bootstrap::run(&cluster).map_err(|error| {
-            let why = error.message().to_owned();
-            DevClusterError::Folder(data_dir.clone(), std::io::Error::other(why))
-        })?;
+        let opening = tokio::task::spawn_blocking(move || open(data_dir, pod_admission)).await;
+        let (cluster, tls) = opening.map_err(|error| failed(std::io::Error::other(error)))??;
         let data = Data::from(Arc::clone(&cluster));
         let server = HttpServer::new(move || {
             App::new()
@@ -135,17 +118,9 @@ impl DevCluster {
                 tracing::error!(%error, "the development cluster's server ended");
             }
         };
-        let tasks = [
-            tokio::spawn(serve),
-            tokio::spawn(controllers::run(Arc::clone(&cluster))),
-        ];
-        tracing::info!(%address, folder = %data_dir.display(), "the development cluster is up");
-        Ok(Self {
-            address,
-            cluster,
-            server: handle,
-            tasks,
-        })
+        let tasks = [tokio::spawn(serve), tokio::spawn(controllers::run(Arc::clone(&cluster)))];
+        tracing::info!(%address, "the development cluster is up");
+        Ok(Self { address, cluster, server: handle, tasks })
     }
 
     /// The address it listens on.
@@ -165,21 +140,12 @@ impl DevCluster {
 
     /// A kubeconfig, as YAML, for the administrator, a member of `system:masters`. It holds a secret.
     pub fn admin_kubeconfig(&self) -> String {
-        identity::kubeconfig(
-            &self.server_url(),
-            self.ca_pem(),
-            &self.cluster.identity.admin_token,
-        )
+        identity::kubeconfig(&self.server_url(), self.ca_pem(), &self.cluster.identity.admin_token)
     }
 
     /// Ends watches, lets requests under way finish and frees the port and the folder.
     pub async fn stop(self) {
-        let Self {
-            cluster,
-            server,
-            tasks,
-            ..
-        } = self;
+        let Self { cluster, server, tasks, .. } = self;
         cluster.stopping.send_replace(true);
         server.stop(true).await;
         for task in tasks {
@@ -189,13 +155,26 @@ impl DevCluster {
     }
 }
 
+/// Reads the folder, or fills a new one.
+fn open(
+    folder: PathBuf,
+    admission: Option<PodAdmission>,
+) -> Result<(Arc<Cluster>, rustls::ServerConfig), DevClusterError> {
+    make_folder(&folder)?;
+    let store = Store::open(&folder)?;
+    let identity = Identity::open(&folder)?;
+    let tls = identity.tls()?;
+    let cluster = Cluster { store, identity, admission, stopping: watch::Sender::new(false) };
+    bootstrap::run(&cluster)
+        .map_err(|error| DevClusterError::Folder(folder, std::io::Error::other(error.message().to_owned())))?;
+    Ok((Arc::new(cluster), tls))
+}
+
 /// Makes the folder, for its owner's eyes only.
 fn make_folder(folder: &Path) -> Result<(), DevClusterError> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(folder)
-        .map_err(|error| DevClusterError::Folder(folder.to_owned(), error))
+    builder.create(folder).map_err(|error| DevClusterError::Folder(folder.to_owned(), error))
 }

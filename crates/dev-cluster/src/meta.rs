@@ -6,9 +6,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::kinds::{Kind, RBAC};
 
 pub(crate) fn new_uid() -> String {
-    uuid::Builder::from_random_bytes(rand::random())
-        .into_uuid()
-        .to_string()
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
 }
 
 /// Seconds since 1970.
@@ -18,10 +16,8 @@ pub(crate) fn unix_now() -> i64 {
 
 /// `2026-01-31T12:00:00Z`, Kubernetes' form.
 pub(crate) fn timestamp(unix: i64) -> String {
-    let when =
-        time::OffsetDateTime::from_unix_timestamp(unix).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
-    when.format(&time::format_description::well_known::Rfc3339)
-        .unwrap_or_default()
+    let when = time::OffsetDateTime::from_unix_timestamp(unix).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    when.format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }
 
 pub(crate) fn now() -> String {
@@ -36,23 +32,22 @@ pub(crate) fn random_suffix(length: usize) -> String {
 }
 
 pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 pub(crate) fn name(object: &Value) -> &str {
     text(object, "/metadata/name")
 }
 
+/// Whether the object is deleted already, and only waits for something.
+pub(crate) fn is_going(object: &Value) -> bool {
+    !text(object, "/metadata/deletionTimestamp").is_empty()
+}
+
 fn is_label(name: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let edge = |c: Option<char>| c.is_some_and(|c| c != '-');
-    name.len() <= 63
-        && name.chars().all(inner)
-        && edge(name.chars().next())
-        && edge(name.chars().last())
+    name.len() <= 63 && name.chars().all(inner) && edge(name.chars().next()) && edge(name.chars().last())
 }
 
 /// Refuses a name that the kind does not take, in Kubernetes' words.
@@ -68,37 +63,20 @@ pub(crate) fn check_name(kind: &Kind, name: &str) -> ApiResult<()> {
         for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
     let refuse = |why: &str| {
         let message = format!("Invalid value: {name:?}: {why}");
-        Err(ApiError::invalid(
-            kind,
-            name,
-            &[("FieldValueInvalid", "metadata.name", message)],
-        ))
+        Err(ApiError::invalid(kind, name, &[("FieldValueInvalid", "metadata.name", message)]))
     };
     if name.is_empty() {
         let message = "Required value: name or generateName is required".to_owned();
-        return Err(ApiError::invalid(
-            kind,
-            "",
-            &[("FieldValueRequired", "metadata.name", message)],
-        ));
+        return Err(ApiError::invalid(kind, "", &[("FieldValueRequired", "metadata.name", message)]));
     }
-    let (label, subdomain) = (
-        is_label(name),
-        name.len() <= 253 && name.split('.').all(is_label),
-    );
+    let (label, subdomain) = (is_label(name), name.len() <= 253 && name.split('.').all(is_label));
     match kind.plural {
-        _ if kind.group == RBAC && matches!(name, "." | "..") => {
-            refuse(&format!("may not be '{name}'"))
-        }
-        _ if kind.group == RBAC && name.contains(['/', '%']) => {
-            refuse("may not contain '/' or '%'")
-        }
+        _ if kind.group == RBAC && matches!(name, "." | "..") => refuse(&format!("may not be '{name}'")),
+        _ if kind.group == RBAC && name.contains(['/', '%']) => refuse("may not contain '/' or '%'"),
         _ if kind.group == RBAC => Ok(()),
         "namespaces" if name.len() > 63 => refuse("must be no more than 63 characters"),
         "namespaces" if !label => refuse(LABEL),
-        "services" if !label || !name.starts_with(|c: char| c.is_ascii_lowercase()) => {
-            refuse(SERVICE)
-        }
+        "services" if !label || !name.starts_with(|c: char| c.is_ascii_lowercase()) => refuse(SERVICE),
         "namespaces" | "services" => Ok(()),
         _ if subdomain => Ok(()),
         _ => refuse(SUBDOMAIN),
@@ -127,11 +105,7 @@ mod tests {
             ("clusterroles", "remotegpu:tenant", true),
             ("clusterroles", "a/b", false),
         ] {
-            assert_eq!(
-                check_name(kinds::by_plural(plural), name).is_ok(),
-                good,
-                "{plural} {name}"
-            );
+            assert_eq!(check_name(kinds::by_plural(plural), name).is_ok(), good, "{plural} {name}");
         }
     }
 

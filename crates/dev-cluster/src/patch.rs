@@ -35,17 +35,10 @@ impl PatchType {
         match self {
             Self::Json => {
                 let operations = serde_json::from_value::<json_patch::Patch>(patch.clone())
-                    .map_err(|error| {
-                        ApiError::bad_request(format!("error decoding patch: {error}"))
-                    })?;
+                    .map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))?;
                 // The real server, too, calls a patch that does not fit the object invalid.
-                json_patch::patch(target, &operations).map_err(|error| {
-                    ApiError::new(
-                        422,
-                        "Invalid",
-                        format!("the server rejected our request: {error}"),
-                    )
-                })
+                json_patch::patch(target, &operations)
+                    .map_err(|error| ApiError::new(422, "Invalid", format!("the server rejected our request: {error}")))
             }
             Self::Merge => {
                 json_patch::merge(target, patch);
@@ -96,9 +89,7 @@ fn merge_object(target: &mut Value, patch: &Value) -> ApiResult<()> {
         Some("replace") => *target = Value::Object(Map::new()),
         Some("merge") | None => {}
         Some(other) => {
-            return Err(ApiError::bad_request(format!(
-                "unknown $patch directive {other:?}"
-            )));
+            return Err(ApiError::bad_request(format!("unknown $patch directive {other:?}")));
         }
     }
     if !target.is_object() {
@@ -120,11 +111,7 @@ fn merge_object(target: &mut Value, patch: &Value) -> ApiResult<()> {
             if value.is_null() {
                 fields.remove(field);
             } else {
-                merge_field(
-                    field,
-                    fields.entry(field.clone()).or_insert(Value::Null),
-                    value,
-                )?;
+                merge_field(field, fields.entry(field.clone()).or_insert(Value::Null), value)?;
                 if fields[field].is_null() {
                     fields.remove(field);
                 }
@@ -133,10 +120,7 @@ fn merge_object(target: &mut Value, patch: &Value) -> ApiResult<()> {
     }
     for (field, order) in patch {
         if let Some(list) = field.strip_prefix("$setElementOrder/")
-            && let (Some(items), Some(order)) = (
-                fields.get_mut(list).and_then(Value::as_array_mut),
-                order.as_array(),
-            )
+            && let (Some(items), Some(order)) = (fields.get_mut(list).and_then(Value::as_array_mut), order.as_array())
         {
             sort_like(items, order, list);
         }
@@ -165,9 +149,7 @@ fn merge_field(field: &str, target: &mut Value, patch: &Value) -> ApiResult<()> 
                 let message = format!("map: {item} does not contain declared merge key: {key}");
                 return Err(ApiError::bad_request(message));
             };
-            let place = merged
-                .iter()
-                .position(|old| is_same_item(old, item, key, id));
+            let place = merged.iter().position(|old| is_same_item(old, item, key, id));
             if item["$patch"] == "delete" {
                 merged.retain(|old| old.get(key) != Some(id));
             } else if let Some(place) = place {
@@ -194,8 +176,7 @@ fn merge_field(field: &str, target: &mut Value, patch: &Value) -> ApiResult<()> 
 /// Two ports with one number are two items when their protocols differ.
 fn is_same_item(old: &Value, new: &Value, key: &str, id: &Value) -> bool {
     let protocols = (old.get("protocol"), new.get("protocol"));
-    let differ = matches!(protocols, (Some(old), Some(new)) if old != new)
-        && key.to_lowercase().ends_with("port");
+    let differ = matches!(protocols, (Some(old), Some(new)) if old != new) && key.to_lowercase().ends_with("port");
     old.get(key) == Some(id) && !differ
 }
 
@@ -203,10 +184,7 @@ fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let kept = fields.iter().filter(|(_, value)| !value.is_null());
-            Value::Object(
-                kept.map(|(field, value)| (field.clone(), without_nulls(value)))
-                    .collect(),
-            )
+            Value::Object(kept.map(|(field, value)| (field.clone(), without_nulls(value))).collect())
         }
         other => other.clone(),
     }
@@ -216,9 +194,7 @@ fn without_nulls(value: &Value) -> Value {
 fn sort_like(items: &mut [Value], order: &[Value], field: &str) {
     let key = merge_key(field, order);
     let place = |item: &Value| {
-        order
-            .iter()
-            .position(|wanted| key.map_or(wanted == item, |key| wanted.get(key) == item.get(key)))
+        order.iter().position(|wanted| key.map_or(wanted == item, |key| wanted.get(key) == item.get(key)))
     };
     items.sort_by_key(|item| place(item).unwrap_or(usize::MAX));
 }
@@ -285,36 +261,20 @@ mod tests {
             &json!({"ports": [{"containerPort": 53, "protocol": "TCP"}]}),
             &json!({"ports": [{"containerPort": 53, "protocol": "UDP"}, {"containerPort": 53, "protocol": "TCP"}]}),
         );
-        assert!(
-            strategic
-                .apply(&mut json!({}), &json!({"env": [{"value": "x"}]}))
-                .is_err()
-        );
+        assert!(strategic.apply(&mut json!({}), &json!({"env": [{"value": "x"}]})).is_err());
     }
 
     #[test]
     fn merge_and_json_patches_follow_their_rfcs() {
-        check(
-            PatchType::Merge,
-            json!({"a": {"b": 1, "c": 2}}),
-            &json!({"a": {"b": null}}),
-            &json!({"a": {"c": 2}}),
-        );
+        check(PatchType::Merge, json!({"a": {"b": 1, "c": 2}}), &json!({"a": {"b": null}}), &json!({"a": {"c": 2}}));
         check(
             PatchType::Json,
             json!({"a": [1, 2]}),
             &json!([{"op": "add", "path": "/a/-", "value": 3}, {"op": "remove", "path": "/a/0"}]),
             &json!({"a": [2, 3]}),
         );
-        let failed = PatchType::Json
-            .apply(&mut json!({}), &json!([{"op": "remove", "path": "/a"}]))
-            .unwrap_err();
+        let failed = PatchType::Json.apply(&mut json!({}), &json!([{"op": "remove", "path": "/a"}])).unwrap_err();
         assert_eq!(failed.code(), 422);
-        assert_eq!(
-            PatchType::from_content_type("text/plain")
-                .unwrap_err()
-                .code(),
-            415
-        );
+        assert_eq!(PatchType::from_content_type("text/plain").unwrap_err().code(), 415);
     }
 }

@@ -20,11 +20,7 @@ pub(crate) struct User {
 impl User {
     pub fn named(name: &str, groups: &[&str]) -> Self {
         let groups = groups.iter().map(|group| (*group).to_owned()).collect();
-        Self {
-            name: name.to_owned(),
-            groups,
-            ..Self::default()
-        }
+        Self { name: name.to_owned(), groups, ..Self::default() }
     }
 
     pub fn is_master(&self) -> bool {
@@ -75,9 +71,7 @@ impl Attributes {
             namespace => format!("in the namespace {namespace:?}"),
         };
         let (resource, group) = (self.full_resource(), &self.group);
-        let why = format!(
-            "User {user:?} cannot {verb} resource {resource:?} in API group {group:?} {place}"
-        );
+        let why = format!("User {user:?} cannot {verb} resource {resource:?} in API group {group:?} {place}");
         ApiError::forbidden(&self.resource, group, &self.name, &why)
     }
 }
@@ -97,20 +91,14 @@ fn has(list: &[String], value: &str) -> bool {
 }
 
 fn path_matches(pattern: &str, path: &str) -> bool {
-    pattern == path
-        || pattern
-            .strip_suffix('*')
-            .is_some_and(|prefix| path.starts_with(prefix))
+    pattern == path || pattern.strip_suffix('*').is_some_and(|prefix| path.starts_with(prefix))
 }
 
 impl Rule {
     fn read(rule: &Value) -> Self {
         let strings = |field: &str| {
             let list = rule[field].as_array();
-            list.into_iter()
-                .flatten()
-                .filter_map(|item| item.as_str().map(str::to_owned))
-                .collect()
+            list.into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
         };
         Self {
             verbs: strings("verbs"),
@@ -149,15 +137,11 @@ impl Rule {
     }
 
     fn allows_resource(&self, resource: &str, subresource: &str) -> bool {
-        self.resources
-            .iter()
-            .any(|allowed| match allowed.split_once('/') {
-                _ if allowed == "*" => true,
-                Some((of, sub)) => {
-                    !subresource.is_empty() && sub == subresource && (of == "*" || of == resource)
-                }
-                None => subresource.is_empty() && allowed == resource,
-            })
+        self.resources.iter().any(|allowed| match allowed.split_once('/') {
+            _ if allowed == "*" => true,
+            Some((of, sub)) => !subresource.is_empty() && sub == subresource && (of == "*" || of == resource),
+            None => subresource.is_empty() && allowed == resource,
+        })
     }
 
     /// Whether this rule gives all that `part`, a rule with one entry in each list, gives.
@@ -180,34 +164,19 @@ impl Rule {
     fn parts(&self) -> Vec<Self> {
         let mut parts = Vec::new();
         let no_name = vec![String::new()];
-        let names = if self.names.is_empty() {
-            &no_name
-        } else {
-            &self.names
-        };
+        let names = if self.names.is_empty() { &no_name } else { &self.names };
         for verb in &self.verbs {
             let verbs = vec![verb.clone()];
             for path in &self.paths {
-                parts.push(Self {
-                    verbs: verbs.clone(),
-                    paths: vec![path.clone()],
-                    ..Self::default()
-                });
+                parts.push(Self { verbs: verbs.clone(), paths: vec![path.clone()], ..Self::default() });
             }
-            for (group, resource) in self
-                .groups
-                .iter()
-                .flat_map(|g| self.resources.iter().map(move |r| (g, r)))
-            {
+            for (group, resource) in self.groups.iter().flat_map(|g| self.resources.iter().map(move |r| (g, r))) {
                 for name in names {
                     parts.push(Self {
                         verbs: verbs.clone(),
                         groups: vec![group.clone()],
                         resources: vec![resource.clone()],
-                        names: Some(name.clone())
-                            .into_iter()
-                            .filter(|name| !name.is_empty())
-                            .collect(),
+                        names: Some(name.clone()).into_iter().filter(|name| !name.is_empty()).collect(),
                         paths: Vec::new(),
                     });
                 }
@@ -218,47 +187,30 @@ impl Rule {
 }
 
 fn role_rules(role: &Value) -> Vec<Rule> {
-    role["rules"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(Rule::read)
-        .collect()
+    role["rules"].as_array().into_iter().flatten().map(Rule::read).collect()
 }
 
 /// The rules of the role that a binding in `namespace` names.
 fn referenced_rules(objects: &Objects, reference: &Value, namespace: &str) -> ApiResult<Vec<Rule>> {
     let name = reference["name"].as_str().unwrap_or_default();
-    let (plural, namespace) = if reference["kind"] == "Role" {
-        ("roles", namespace)
-    } else {
-        ("clusterroles", "")
-    };
+    let (plural, namespace) = if reference["kind"] == "Role" { ("roles", namespace) } else { ("clusterroles", "") };
     let role = objects.find(plural, namespace, name);
-    role.map(|role| role_rules(&role))
-        .ok_or_else(|| ApiError::not_found(kinds::by_plural(plural), name))
+    role.map(|role| role_rules(&role)).ok_or_else(|| ApiError::not_found(kinds::by_plural(plural), name))
 }
 
 fn binds(binding: &Value, user: &User, namespace: &str) -> bool {
-    binding["subjects"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .any(|subject| {
-            let name = subject["name"].as_str().unwrap_or_default();
-            match subject["kind"].as_str() {
-                Some("User") => name == "*" || name == user.name,
-                Some("Group") => user.groups.iter().any(|group| group == name),
-                Some("ServiceAccount") => {
-                    let namespace = subject["namespace"]
-                        .as_str()
-                        .filter(|text| !text.is_empty())
-                        .unwrap_or(namespace);
-                    user.name == format!("system:serviceaccount:{namespace}:{name}")
-                }
-                _ => false,
+    binding["subjects"].as_array().into_iter().flatten().any(|subject| {
+        let name = subject["name"].as_str().unwrap_or_default();
+        match subject["kind"].as_str() {
+            Some("User") => name == "*" || name == user.name,
+            Some("Group") => user.groups.iter().any(|group| group == name),
+            Some("ServiceAccount") => {
+                let namespace = subject["namespace"].as_str().filter(|text| !text.is_empty()).unwrap_or(namespace);
+                user.name == format!("system:serviceaccount:{namespace}:{name}")
             }
-        })
+            _ => false,
+        }
+    })
 }
 
 /// All rules that hold for a user: those for the whole cluster, and the namespace's own.
@@ -272,60 +224,35 @@ pub(crate) fn rules_for(objects: &Objects, user: &User, namespace: &str) -> Vec<
             resources: everything("*"),
             ..Rule::default()
         });
-        rules.push(Rule {
-            verbs: everything("*"),
-            paths: everything("*"),
-            ..Rule::default()
-        });
+        rules.push(Rule { verbs: everything("*"), paths: everything("*"), ..Rule::default() });
     }
     let for_cluster = objects.list("clusterrolebindings", None);
-    let in_namespace = objects
-        .list("rolebindings", Some(namespace))
-        .take_while(|_| !namespace.is_empty());
+    let in_namespace = objects.list("rolebindings", Some(namespace)).take_while(|_| !namespace.is_empty());
     for (_, binding) in for_cluster.chain(in_namespace) {
         if binds(binding, user, namespace) {
-            rules.extend(
-                referenced_rules(objects, &binding["roleRef"], namespace).unwrap_or_default(),
-            );
+            rules.extend(referenced_rules(objects, &binding["roleRef"], namespace).unwrap_or_default());
         }
     }
     rules
 }
 
 pub(crate) fn allowed(objects: &Objects, user: &User, asked: &Attributes) -> bool {
-    rules_for(objects, user, &asked.namespace)
-        .iter()
-        .any(|rule| rule.allows(asked))
+    rules_for(objects, user, &asked.namespace).iter().any(|rule| rule.allows(asked))
 }
 
 /// Refuses a role or binding that would give more than its writer holds.
-pub(crate) fn check_escalation(
-    objects: &Objects,
-    user: &User,
-    kind: &Kind,
-    written: &Value,
-) -> ApiResult<()> {
+pub(crate) fn check_escalation(objects: &Objects, user: &User, kind: &Kind, written: &Value) -> ApiResult<()> {
     if user.is_master() || kind.group != RBAC {
         return Ok(());
     }
-    let namespace = written["metadata"]["namespace"]
-        .as_str()
-        .unwrap_or_default();
+    let namespace = written["metadata"]["namespace"].as_str().unwrap_or_default();
     let name = written["metadata"]["name"].as_str().unwrap_or_default();
     let reference = &written["roleRef"];
     let is_role = reference.is_null();
     let (verb, resource, role) = match reference["kind"].as_str() {
         _ if is_role => ("escalate", kind.plural, name),
-        Some("Role") => (
-            "bind",
-            "roles",
-            reference["name"].as_str().unwrap_or_default(),
-        ),
-        _ => (
-            "bind",
-            "clusterroles",
-            reference["name"].as_str().unwrap_or_default(),
-        ),
+        Some("Role") => ("bind", "roles", reference["name"].as_str().unwrap_or_default()),
+        _ => ("bind", "clusterroles", reference["name"].as_str().unwrap_or_default()),
     };
     let asked = Attributes {
         verb: verb.to_owned(),
@@ -339,16 +266,9 @@ pub(crate) fn check_escalation(
     if held.iter().any(|rule| rule.allows(&asked)) {
         return Ok(());
     }
-    let given = if is_role {
-        role_rules(written)
-    } else {
-        referenced_rules(objects, reference, namespace)?
-    };
-    let missing: Vec<Rule> = given
-        .iter()
-        .flat_map(Rule::parts)
-        .filter(|part| !held.iter().any(|rule| rule.covers(part)))
-        .collect();
+    let given = if is_role { role_rules(written) } else { referenced_rules(objects, reference, namespace)? };
+    let missing: Vec<Rule> =
+        given.iter().flat_map(Rule::parts).filter(|part| !held.iter().any(|rule| rule.covers(part))).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -361,16 +281,9 @@ pub(crate) fn check_escalation(
             ("Verbs", &rule.verbs),
         ];
         let lists = lists.iter().filter(|(_, list)| !list.is_empty());
-        lists
-            .map(|(field, list)| format!("{field}:{}", quoted(list, ", ")))
-            .collect::<Vec<_>>()
-            .join(", ")
+        lists.map(|(field, list)| format!("{field}:{}", quoted(list, ", "))).collect::<Vec<_>>().join(", ")
     };
-    let missing = missing
-        .iter()
-        .map(|rule| format!("{{{}}}", text(rule)))
-        .collect::<Vec<_>>()
-        .join("\n");
+    let missing = missing.iter().map(|rule| format!("{{{}}}", text(rule))).collect::<Vec<_>>().join("\n");
     let (user, groups) = (&user.name, quoted(&user.groups, " "));
     let why = format!(
         "user {user:?} (groups={groups}) is attempting to grant RBAC permissions not currently held:\n{missing}"
@@ -380,9 +293,6 @@ pub(crate) fn check_escalation(
 
 /// `["a", "b"]` as Go prints lists.
 fn quoted(list: &[String], separator: &str) -> String {
-    let items = list
-        .iter()
-        .map(|item| format!("{item:?}"))
-        .collect::<Vec<_>>();
+    let items = list.iter().map(|item| format!("{item:?}")).collect::<Vec<_>>();
     format!("[{}]", items.join(separator))
 }

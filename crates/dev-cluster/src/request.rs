@@ -16,7 +16,12 @@ pub(crate) enum Form {
     Table,
     /// Discovery in one document.
     Aggregated,
+    /// The old schema, which has this form only.
+    OldSchema,
 }
+
+/// The media type of OpenAPI 2 in Protobuf.
+pub(crate) const OLD_SCHEMA: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
 pub(crate) struct Request {
     pub asked: Attributes,
@@ -27,32 +32,20 @@ pub(crate) struct Request {
 
 impl Request {
     pub fn read(http: &HttpRequest) -> ApiResult<Self> {
-        let query =
-            actix_web::web::Query::<HashMap<String, String>>::from_query(http.query_string());
-        let query = query
-            .map_err(|_| ApiError::bad_request("the query cannot be read"))?
-            .into_inner();
+        let query = actix_web::web::Query::<HashMap<String, String>>::from_query(http.query_string());
+        let query = query.map_err(|_| ApiError::bad_request("the query cannot be read"))?.into_inner();
         let text = |name: header::HeaderName| {
-            let value = http
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok());
+            let value = http.headers().get(name).and_then(|value| value.to_str().ok());
             value.unwrap_or_default().to_owned()
         };
         let form = form(&text(header::ACCEPT))?;
         let mut asked = attributes(http.path())?;
-        asked.verb = verb(http.method(), &asked, &query)?.to_owned();
+        verb(http.method(), &asked, &query)?.clone_into(&mut asked.verb);
         if matches!(asked.verb.as_str(), "list" | "watch" | "deletecollection") {
-            let selector =
-                Selector::parse("", query.get("fieldSelector").map_or("", String::as_str))?;
-            asked.name = selector.name().unwrap_or_default().to_owned();
+            let selector = Selector::parse("", query.get("fieldSelector").map_or("", String::as_str))?;
+            selector.name().unwrap_or_default().clone_into(&mut asked.name);
         }
-        Ok(Self {
-            asked,
-            query,
-            form,
-            content_type: text(header::CONTENT_TYPE),
-        })
+        Ok(Self { asked, query, form, content_type: text(header::CONTENT_TYPE) })
     }
 
     pub fn option(&self, name: &str) -> &str {
@@ -67,9 +60,7 @@ impl Request {
         match self.option("dryRun") {
             "" => Ok(false),
             "All" => Ok(true),
-            other => Err(ApiError::bad_request(format!(
-                "Invalid value: {other:?}: dryRun must be All"
-            ))),
+            other => Err(ApiError::bad_request(format!("Invalid value: {other:?}: dryRun must be All"))),
         }
     }
 
@@ -87,6 +78,7 @@ fn form(accept: &str) -> ApiResult<Form> {
             "application/json" if has("as=APIGroupDiscoveryList") && has("v=v2") => {
                 return Ok(Form::Aggregated);
             }
+            OLD_SCHEMA => return Ok(Form::OldSchema),
             "application/json" | "application/*" | "*/*" | "" if !parameters.contains("as=") => {
                 return Ok(Form::Object);
             }
@@ -103,8 +95,7 @@ fn decode(part: &str) -> ApiResult<String> {
     let mut rest = part.bytes();
     while let Some(byte) = rest.next() {
         if byte == b'%' {
-            let digits = [rest.next(), rest.next()]
-                .map(|digit| digit.and_then(|digit| char::from(digit).to_digit(16)));
+            let digits = [rest.next(), rest.next()].map(|digit| digit.and_then(|digit| char::from(digit).to_digit(16)));
             let [Some(high), Some(low)] = digits else {
                 return Err(ApiError::bad_request("the path cannot be read"));
             };
@@ -118,20 +109,13 @@ fn decode(part: &str) -> ApiResult<String> {
 
 /// What a path names, as the real server's request info has it.
 fn attributes(path: &str) -> ApiResult<Attributes> {
-    let parts = path
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .map(decode)
-        .collect::<ApiResult<Vec<_>>>()?;
+    let parts = path.split('/').filter(|part| !part.is_empty()).map(decode).collect::<ApiResult<Vec<_>>>()?;
     let parts = parts.iter().map(String::as_str).collect::<Vec<_>>();
     let (group, rest) = match parts.as_slice() {
         ["api", "v1", rest @ ..] if !rest.is_empty() => ("", rest),
         ["apis", group, "v1", rest @ ..] if !rest.is_empty() => (*group, rest),
         _ => {
-            return Ok(Attributes {
-                path: Some(path.to_owned()),
-                ..Attributes::default()
-            });
+            return Ok(Attributes { path: Some(path.to_owned()), ..Attributes::default() });
         }
     };
     let (namespace, rest) = match rest {
@@ -151,14 +135,8 @@ fn attributes(path: &str) -> ApiResult<Attributes> {
     })
 }
 
-fn verb(
-    method: &Method,
-    asked: &Attributes,
-    query: &HashMap<String, String>,
-) -> ApiResult<&'static str> {
-    let watch = query
-        .get("watch")
-        .is_some_and(|value| matches!(value.as_str(), "true" | "1"));
+fn verb(method: &Method, asked: &Attributes, query: &HashMap<String, String>) -> ApiResult<&'static str> {
+    let watch = query.get("watch").is_some_and(|value| matches!(value.as_str(), "true" | "1"));
     let one = !asked.name.is_empty();
     Ok(match method.as_str() {
         "GET" | "HEAD" if asked.path.is_some() || one => "get",
@@ -181,38 +159,15 @@ mod tests {
     fn paths_name_resources() {
         for (path, expected) in [
             ("/api/v1/pods", ["", "", "pods", "", ""]),
-            (
-                "/api/v1/namespaces/a/pods/b/log",
-                ["", "a", "pods", "b", "log"],
-            ),
+            ("/api/v1/namespaces/a/pods/b/log", ["", "a", "pods", "b", "log"]),
             ("/api/v1/namespaces/a", ["", "a", "namespaces", "a", ""]),
-            (
-                "/api/v1/namespaces/a/status",
-                ["", "a", "namespaces", "a", "status"],
-            ),
-            (
-                "/apis/apps/v1/namespaces/a/deployments",
-                ["apps", "a", "deployments", "", ""],
-            ),
-            (
-                "/apis/r.io/v1/clusterroles/x%3Ay",
-                ["r.io", "", "clusterroles", "x:y", ""],
-            ),
+            ("/api/v1/namespaces/a/status", ["", "a", "namespaces", "a", "status"]),
+            ("/apis/apps/v1/namespaces/a/deployments", ["apps", "a", "deployments", "", ""]),
+            ("/apis/r.io/v1/clusterroles/x%3Ay", ["r.io", "", "clusterroles", "x:y", ""]),
         ] {
-            let Attributes {
-                group,
-                namespace,
-                resource,
-                name,
-                subresource,
-                path: none,
-                ..
-            } = attributes(path).unwrap();
-            assert_eq!(
-                [&*group, &*namespace, &*resource, &*name, &*subresource],
-                expected,
-                "{path}"
-            );
+            let Attributes { group, namespace, resource, name, subresource, path: none, .. } =
+                attributes(path).unwrap();
+            assert_eq!([&*group, &*namespace, &*resource, &*name, &*subresource], expected, "{path}");
             assert_eq!(none, None);
         }
         for path in ["/", "/api", "/api/v1", "/apis/apps/v1", "/version"] {
@@ -228,26 +183,12 @@ mod tests {
             ("", Form::Object),
             ("*/*", Form::Object),
             (table, Form::Table),
-            (
-                "application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
-                Form::Object,
-            ),
-            (
-                "application/vnd.kubernetes.protobuf,application/json",
-                Form::Object,
-            ),
-            (
-                "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
-                Form::Aggregated,
-            ),
+            ("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", Form::Object),
+            ("application/vnd.kubernetes.protobuf,application/json", Form::Object),
+            ("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", Form::Aggregated),
         ] {
             assert_eq!(form(accept).unwrap(), expected, "{accept}");
         }
-        assert_eq!(
-            form("application/vnd.kubernetes.protobuf")
-                .unwrap_err()
-                .code(),
-            406
-        );
+        assert_eq!(form("application/vnd.kubernetes.protobuf").unwrap_err().code(), 406);
     }
 }

@@ -11,34 +11,24 @@ use crate::rbac::{self, Attributes, Rule, User};
 use crate::token::{self, Subject};
 
 /// Answers a review of any of the kinds.
-pub(crate) fn answer(
-    cluster: &Cluster,
-    kind: &Kind,
-    user: &User,
-    namespace: &str,
-    review: &Value,
-) -> ApiResult<Value> {
+pub(crate) fn answer(cluster: &Cluster, kind: &Kind, user: &User, namespace: &str, review: &Value) -> ApiResult<Value> {
     let spec = &review["spec"];
-    let status = match kind.kind {
+    let status = match kind.name {
         "SelfSubjectReview" => json!({"userInfo": user.to_json()}),
         "TokenReview" => token_review(cluster, spec),
         "SelfSubjectAccessReview" => access(cluster, user, spec)?,
         "SelfSubjectRulesReview" => rules(cluster, user, text(spec, "/namespace"))?,
         "LocalSubjectAccessReview" if text(spec, "/resourceAttributes/namespace") != namespace => {
             let message = "Invalid value: must match metadata.namespace".to_owned();
-            let cause = (
-                "FieldValueInvalid",
-                "spec.resourceAttributes.namespace",
-                message,
-            );
+            let cause = ("FieldValueInvalid", "spec.resourceAttributes.namespace", message);
             return Err(ApiError::invalid(kind, "", &[cause]));
         }
         _ => access(cluster, &other_user(kind, spec)?, spec)?,
     };
     let mut answer = json!({
-        "kind": kind.kind, "apiVersion": kind.api_version(), "metadata": {"creationTimestamp": null}, "status": status,
+        "kind": kind.name, "apiVersion": kind.api_version(), "metadata": {"creationTimestamp": null}, "status": status,
     });
-    if kind.kind == "SelfSubjectReview" {
+    if kind.name == "SelfSubjectReview" {
         answer["metadata"]["creationTimestamp"] = json!(now());
     } else {
         answer["spec"] = spec.clone();
@@ -47,28 +37,14 @@ pub(crate) fn answer(
 }
 
 fn strings(list: &Value) -> Vec<String> {
-    list.as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|item| item.as_str().map(str::to_owned))
-        .collect()
+    list.as_array().into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
 }
 
 fn token_review(cluster: &Cluster, spec: &Value) -> Value {
     let asked = strings(&spec["audiences"]);
-    let asked = if asked.is_empty() {
-        vec![token::ISSUER.to_owned()]
-    } else {
-        asked
-    };
+    let asked = if asked.is_empty() { vec![token::ISSUER.to_owned()] } else { asked };
     let found = user_of_token(cluster, text(spec, "/token"));
-    let common = |audiences: &[String]| {
-        asked
-            .iter()
-            .filter(|one| audiences.contains(one))
-            .cloned()
-            .collect::<Vec<_>>()
-    };
+    let common = |audiences: &[String]| asked.iter().filter(|one| audiences.contains(one)).cloned().collect::<Vec<_>>();
     match found.map(|(user, audiences)| (user, common(&audiences))) {
         Some((user, audiences)) if !audiences.is_empty() => {
             json!({"authenticated": true, "user": user.to_json(), "audiences": audiences})
@@ -78,18 +54,10 @@ fn token_review(cluster: &Cluster, spec: &Value) -> Value {
 }
 
 fn other_user(kind: &Kind, spec: &Value) -> ApiResult<User> {
-    let user = User {
-        name: text(spec, "/user").to_owned(),
-        groups: strings(&spec["groups"]),
-        ..User::default()
-    };
+    let user = User { name: text(spec, "/user").to_owned(), groups: strings(&spec["groups"]), ..User::default() };
     if user.name.is_empty() && user.groups.is_empty() {
         let message = "Required value: at least one of user or group must be specified".to_owned();
-        return Err(ApiError::invalid(
-            kind,
-            "",
-            &[("FieldValueRequired", "spec.user", message)],
-        ));
+        return Err(ApiError::invalid(kind, "", &[("FieldValueRequired", "spec.user", message)]));
     }
     Ok(user)
 }
@@ -114,8 +82,7 @@ fn access(cluster: &Cluster, user: &User, spec: &Value) -> ApiResult<Value> {
             ..Attributes::default()
         },
         _ => {
-            let message =
-                "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+            let message = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
             return Err(ApiError::bad_request(message));
         }
     };
@@ -126,42 +93,25 @@ fn rules(cluster: &Cluster, user: &User, namespace: &str) -> ApiResult<Value> {
     if namespace.is_empty() {
         return Err(ApiError::bad_request("no namespace on request"));
     }
-    let rules = cluster
-        .store
-        .with(|objects| rbac::rules_for(objects, user, namespace));
-    let (paths, resources): (Vec<Rule>, Vec<Rule>) =
-        rules.into_iter().partition(|rule| !rule.paths.is_empty());
+    let rules = cluster.store.with(|objects| rbac::rules_for(objects, user, namespace));
+    let (paths, resources): (Vec<Rule>, Vec<Rule>) = rules.into_iter().partition(|rule| !rule.paths.is_empty());
     let list = |rules: Vec<Rule>| rules.iter().map(Rule::to_json).collect::<Vec<_>>();
-    Ok(
-        json!({"resourceRules": list(resources), "nonResourceRules": list(paths), "incomplete": false}),
-    )
+    Ok(json!({"resourceRules": list(resources), "nonResourceRules": list(paths), "incomplete": false}))
 }
 
 /// Makes a token for a service account.
-pub(crate) fn token_request(
-    cluster: &Cluster,
-    namespace: &str,
-    name: &str,
-    request: &Value,
-) -> ApiResult<Value> {
+pub(crate) fn token_request(cluster: &Cluster, namespace: &str, name: &str, request: &Value) -> ApiResult<Value> {
     const SHORTEST: i64 = 600;
     let spec = &request["spec"];
-    let account = cluster
-        .store
-        .with(|objects| objects.find("serviceaccounts", namespace, name));
-    let account =
-        account.ok_or_else(|| ApiError::not_found(kinds::by_plural("serviceaccounts"), name))?;
+    let account = cluster.store.with(|objects| objects.find("serviceaccounts", namespace, name));
+    let account = account.ok_or_else(|| ApiError::not_found(kinds::by_plural("serviceaccounts"), name))?;
     if spec["boundObjectRef"].is_object() {
         return Err(ApiError::not_supported());
     }
     let seconds = spec["expirationSeconds"].as_i64().unwrap_or(3600);
     let wrong = |why: &str| {
         let message = format!("Invalid value: {seconds}: {why}");
-        Err(ApiError::invalid(
-            &kinds::TOKEN_REQUEST,
-            "",
-            &[("FieldValueInvalid", "spec.expirationSeconds", message)],
-        ))
+        Err(ApiError::invalid(&kinds::TOKEN_REQUEST, "", &[("FieldValueInvalid", "spec.expirationSeconds", message)]))
     };
     if seconds < SHORTEST {
         return wrong("may not specify a duration less than 10 minutes");
@@ -173,19 +123,9 @@ pub(crate) fn token_request(
     if audiences.is_empty() {
         audiences.push(token::ISSUER.to_owned());
     }
-    let subject = Subject {
-        namespace,
-        name,
-        uid: text(&account, "/metadata/uid"),
-    };
+    let subject = Subject { namespace, name, uid: text(&account, "/metadata/uid") };
     let now = unix_now();
-    let token = token::sign(
-        &cluster.identity.token_key,
-        &subject,
-        &audiences,
-        now,
-        seconds,
-    );
+    let token = token::sign(&cluster.identity.token_key, &subject, &audiences, now, seconds);
     Ok(json!({
         "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
         "metadata": {"name": name, "namespace": namespace, "creationTimestamp": timestamp(now)},

@@ -21,8 +21,7 @@ pub(crate) struct Selector {
 
 impl Selector {
     pub fn parse(labels: &str, fields: &str) -> ApiResult<Self> {
-        let bad =
-            |text: &str| ApiError::bad_request(format!("unable to parse requirement: {text:?}"));
+        let bad = |text: &str| ApiError::bad_request(format!("unable to parse requirement: {text:?}"));
         let labels = split_outside_parentheses(labels)
             .map(|text| parse_label(text).ok_or_else(|| bad(text)))
             .collect::<Result<_, _>>()?;
@@ -38,42 +37,30 @@ impl Selector {
     /// A name that the fields ask for, which counts as the request's name for RBAC.
     pub fn name(&self) -> Option<&str> {
         self.fields.iter().find_map(|field| match field {
-            Requirement::In(path, names) if path == "metadata.name" => {
-                names.first().map(String::as_str)
-            }
+            Requirement::In(path, names) if path == "metadata.name" => names.first().map(String::as_str),
             _ => None,
         })
     }
 
     pub fn matches(&self, object: &Value) -> bool {
-        let label = |key: &str| {
-            object["metadata"]["labels"]
-                .get(key)
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-        };
+        let label = |key: &str| object["metadata"]["labels"].get(key).and_then(Value::as_str).map(str::to_owned);
         // A field that is missing is an empty one to Kubernetes.
         let field = |path: &str| {
-            let found = path
-                .split('.')
-                .try_fold(object, |value, part| value.get(part));
+            let found = path.split('.').try_fold(object, |value, part| value.get(part));
             Some(match found {
                 Some(Value::String(text)) => text.clone(),
                 Some(Value::Null) | None => String::new(),
                 Some(other) => other.to_string(),
             })
         };
-        self.labels.iter().all(|wanted| holds(wanted, label))
-            && self.fields.iter().all(|wanted| holds(wanted, field))
+        self.labels.iter().all(|wanted| holds(wanted, label)) && self.fields.iter().all(|wanted| holds(wanted, field))
     }
 }
 
 fn holds(requirement: &Requirement, value_of: impl Fn(&str) -> Option<String>) -> bool {
     match requirement {
         Requirement::In(key, values) => value_of(key).is_some_and(|value| values.contains(&value)),
-        Requirement::NotIn(key, values) => {
-            value_of(key).is_none_or(|value| !values.contains(&value))
-        }
+        Requirement::NotIn(key, values) => value_of(key).is_none_or(|value| !values.contains(&value)),
         Requirement::Exists(key) => value_of(key).is_some(),
         Requirement::Absent(key) => value_of(key).is_none(),
     }
@@ -89,10 +76,7 @@ fn split_outside_parentheses(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn is_key(key: &str) -> bool {
-    !key.is_empty()
-        && key
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
+    !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
 }
 
 fn parse_equality(text: &str) -> Option<Requirement> {
@@ -104,21 +88,14 @@ fn parse_equality(text: &str) -> Option<Requirement> {
     };
     let (key, values) = (key.trim().to_owned(), vec![value.trim().to_owned()]);
     is_key(&key).then_some(())?;
-    Some(if equal {
-        Requirement::In(key, values)
-    } else {
-        Requirement::NotIn(key, values)
-    })
+    Some(if equal { Requirement::In(key, values) } else { Requirement::NotIn(key, values) })
 }
 
 fn parse_label(text: &str) -> Option<Requirement> {
     if let Some(list) = text.strip_suffix(')') {
         let (head, values) = list.split_once('(')?;
         let (key, operator) = head.trim().rsplit_once(' ')?;
-        let values = values
-            .split(',')
-            .map(|value| value.trim().to_owned())
-            .collect();
+        let values = values.split(',').map(|value| value.trim().to_owned()).collect();
         let key = key.trim().to_owned();
         is_key(&key).then_some(())?;
         return match operator {
@@ -130,15 +107,9 @@ fn parse_label(text: &str) -> Option<Requirement> {
     if text.contains('=') {
         return parse_equality(text);
     }
-    let (absent, key) = text
-        .strip_prefix('!')
-        .map_or((false, text), |key| (true, key.trim()));
+    let (absent, key) = text.strip_prefix('!').map_or((false, text), |key| (true, key.trim()));
     is_key(key).then_some(())?;
-    Some(if absent {
-        Requirement::Absent(key.to_owned())
-    } else {
-        Requirement::Exists(key.to_owned())
-    })
+    Some(if absent { Requirement::Absent(key.to_owned()) } else { Requirement::Exists(key.to_owned()) })
 }
 
 /// Whether a workload's `spec.selector` takes these labels; a selector without terms takes none here.
@@ -149,19 +120,11 @@ pub(crate) fn workload_selects(selector: &Value, labels: &Value) -> bool {
     if exact.is_none_or(serde_json::Map::is_empty) && expressions.is_none_or(Vec::is_empty) {
         return false;
     }
-    exact
-        .into_iter()
-        .flatten()
-        .all(|(key, value)| label(key) == value.as_str())
+    exact.into_iter().flatten().all(|(key, value)| label(key) == value.as_str())
         && expressions.into_iter().flatten().all(|term| {
             let value = label(term["key"].as_str().unwrap_or_default());
-            let listed = value.is_some_and(|value| {
-                term["values"]
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .any(|item| item == value)
-            });
+            let listed =
+                value.is_some_and(|value| term["values"].as_array().into_iter().flatten().any(|item| item == value));
             match term["operator"].as_str().unwrap_or_default() {
                 "In" => listed,
                 "NotIn" => !listed,
@@ -201,10 +164,7 @@ mod tests {
         for wrong in ["a b", "in (x)", "a in x", "a of (x)"] {
             assert!(Selector::parse(wrong, "").is_err(), "{wrong}");
         }
-        assert_eq!(
-            Selector::parse("", "metadata.name=x").unwrap().name(),
-            Some("x")
-        );
+        assert_eq!(Selector::parse("", "metadata.name=x").unwrap().name(), Some("x"));
     }
 
     #[test]
@@ -214,14 +174,8 @@ mod tests {
             (json!({"matchLabels": {"app": "web"}}), true),
             (json!({"matchLabels": {"app": "db"}}), false),
             (json!({}), false),
-            (
-                json!({"matchExpressions": [{"key": "app", "operator": "In", "values": ["web"]}]}),
-                true,
-            ),
-            (
-                json!({"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}),
-                false,
-            ),
+            (json!({"matchExpressions": [{"key": "app", "operator": "In", "values": ["web"]}]}), true),
+            (json!({"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}), false),
         ] {
             assert_eq!(workload_selects(&selector, &labels), expected, "{selector}");
         }

@@ -23,11 +23,7 @@ pub(crate) struct Key {
 
 impl Key {
     pub fn new(plural: &str, namespace: &str, name: &str) -> Self {
-        Self {
-            plural: plural.to_owned(),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        }
+        Self { plural: plural.to_owned(), namespace: namespace.to_owned(), name: name.to_owned() }
     }
 }
 
@@ -47,7 +43,7 @@ pub(crate) struct Store {
 }
 
 pub(crate) struct Objects {
-    objects: BTreeMap<Key, Arc<Value>>,
+    by_key: BTreeMap<Key, Arc<Value>>,
     keys_by_uid: HashMap<String, Key>,
     dependents: HashMap<String, BTreeSet<Key>>,
     history: VecDeque<Change>,
@@ -61,7 +57,7 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Self, DevClusterError> {
         let (journal, objects, version) = Journal::open(folder)?;
         let mut stored = Objects {
-            objects: BTreeMap::new(),
+            by_key: BTreeMap::new(),
             keys_by_uid: HashMap::new(),
             dependents: HashMap::new(),
             history: VecDeque::new(),
@@ -71,12 +67,9 @@ impl Store {
         };
         for (key, object) in objects {
             stored.index(&key, &object, true);
-            stored.objects.insert(key, Arc::new(object));
+            stored.by_key.insert(key, Arc::new(object));
         }
-        Ok(Self {
-            objects: Mutex::new(stored),
-            version: watch::Sender::new(version),
-        })
+        Ok(Self { objects: Mutex::new(stored), version: watch::Sender::new(version) })
     }
 
     /// Runs `work` alone on the objects, and wakes watches if it changed any.
@@ -85,8 +78,7 @@ impl Store {
         let answer = work(&mut objects);
         let version = objects.version;
         drop(objects);
-        self.version
-            .send_if_modified(|seen| std::mem::replace(seen, version) != version);
+        self.version.send_if_modified(|seen| std::mem::replace(seen, version) != version);
         answer
     }
 
@@ -101,7 +93,7 @@ impl Objects {
     }
 
     pub fn get(&self, key: &Key) -> Option<Arc<Value>> {
-        self.objects.get(key).cloned()
+        self.by_key.get(key).cloned()
     }
 
     pub fn find(&self, plural: &str, namespace: &str, name: &str) -> Option<Arc<Value>> {
@@ -114,23 +106,17 @@ impl Objects {
         plural: &'a str,
         namespace: Option<&'a str>,
     ) -> impl Iterator<Item = (&'a Key, &'a Arc<Value>)> {
-        self.objects
+        self.by_key
             .range(Key::new(plural, namespace.unwrap_or_default(), "")..)
-            .take_while(move |(key, _)| {
-                key.plural == plural && namespace.is_none_or(|wanted| key.namespace == wanted)
-            })
+            .take_while(move |(key, _)| key.plural == plural && namespace.is_none_or(|wanted| key.namespace == wanted))
     }
 
     pub fn keys_in_namespace(&self, namespace: &str) -> Vec<Key> {
-        self.objects
-            .keys()
-            .filter(|key| key.namespace == namespace)
-            .cloned()
-            .collect()
+        self.by_key.keys().filter(|key| key.namespace == namespace).cloned().collect()
     }
 
     pub fn all(&self) -> Vec<Change> {
-        let changes = self.objects.iter().map(|(key, object)| Change {
+        let changes = self.by_key.iter().map(|(key, object)| Change {
             version: self.version,
             key: key.clone(),
             before: None,
@@ -144,12 +130,7 @@ impl Objects {
     }
 
     pub fn dependents(&self, uid: &str) -> Vec<Key> {
-        self.dependents
-            .get(uid)
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect()
+        self.dependents.get(uid).into_iter().flatten().cloned().collect()
     }
 
     /// The changes after `version`; `None` if they are no longer known.
@@ -157,9 +138,7 @@ impl Objects {
         if version < self.horizon {
             return None;
         }
-        let from = self
-            .history
-            .partition_point(|change| change.version <= version);
+        let from = self.history.partition_point(|change| change.version <= version);
         Some(self.history.range(from..).cloned().collect())
     }
 
@@ -169,7 +148,7 @@ impl Objects {
         object["metadata"]["resourceVersion"] = json!(version.to_string());
         self.record(key, Some(&object), version)?;
         let object = Arc::new(object);
-        let before = self.objects.insert(key.clone(), Arc::clone(&object));
+        let before = self.by_key.insert(key.clone(), Arc::clone(&object));
         if let Some(before) = &before {
             self.index(key, before, false);
         }
@@ -184,7 +163,7 @@ impl Objects {
         };
         let version = self.version + 1;
         self.record(key, None, version)?;
-        self.objects.remove(key);
+        self.by_key.remove(key);
         self.index(key, &before, false);
         // A watch learns of the deletion at the version at which it happened.
         Arc::make_mut(&mut before)["metadata"]["resourceVersion"] = json!(version.to_string());
@@ -203,21 +182,13 @@ impl Objects {
     }
 
     fn remember(&mut self, key: &Key, before: Option<Arc<Value>>, after: Option<Arc<Value>>) {
-        self.history.push_back(Change {
-            version: self.version,
-            key: key.clone(),
-            before,
-            after,
-        });
+        self.history.push_back(Change { version: self.version, key: key.clone(), before, after });
         while self.history.len() > HISTORY {
-            self.horizon = self
-                .history
-                .pop_front()
-                .map_or(self.horizon, |change| change.version);
+            self.horizon = self.history.pop_front().map_or(self.horizon, |change| change.version);
         }
         // Most of a long-lived journal describes objects that have changed or gone since.
-        if self.journal.lines() > 2 * self.objects.len() + 5_000 {
-            let compacted = self.journal.compact(self.objects.iter(), self.version);
+        if self.journal.lines() > 2 * self.by_key.len() + 5_000 {
+            let compacted = self.journal.compact(self.by_key.iter(), self.version);
             if let Err(error) = compacted {
                 tracing::warn!(%error, "the development cluster cannot compact its journal");
             }
@@ -234,10 +205,7 @@ impl Objects {
         }
         for owner in owner_uids(object) {
             if present {
-                self.dependents
-                    .entry(owner.to_owned())
-                    .or_default()
-                    .insert(key.clone());
+                self.dependents.entry(owner.to_owned()).or_default().insert(key.clone());
             } else if let Some(keys) = self.dependents.get_mut(owner) {
                 keys.remove(key);
                 if keys.is_empty() {
@@ -250,8 +218,5 @@ impl Objects {
 
 pub(crate) fn owner_uids(object: &Value) -> impl Iterator<Item = &str> {
     let owners = object["metadata"]["ownerReferences"].as_array();
-    owners
-        .into_iter()
-        .flatten()
-        .filter_map(|owner| owner["uid"].as_str())
+    owners.into_iter().flatten().filter_map(|owner| owner["uid"].as_str())
 }

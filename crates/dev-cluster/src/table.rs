@@ -1,14 +1,21 @@
 //! Tables: what `kubectl get` prints.
 
-use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value, json};
 
 use crate::kinds::Kind;
 use crate::meta::{text, unix_now};
 
-/// A column's name, and whether only `-o wide` shows it.
-type Column = (&'static str, bool);
+/// A column: its heading, what it shows, and perhaps that only `-o wide` shows it.
+type Column = Vec<String>;
 
-const NAME_AGE: &[Column] = &[("Name", false), ("Age", false)];
+fn columns(kind: &Kind) -> &'static [Column] {
+    static FILE: LazyLock<HashMap<String, Vec<Column>>> =
+        LazyLock::new(|| serde_saphyr::from_str(include_str!("columns.yaml")).unwrap_or_default());
+    FILE.get(kind.plural).or_else(|| FILE.get("others")).map(Vec::as_slice).unwrap_or_default()
+}
 
 /// Objects as a table, with as much of each object in its row as was asked for.
 pub(crate) fn table<'a>(
@@ -18,6 +25,7 @@ pub(crate) fn table<'a>(
     version: &str,
     with_columns: bool,
 ) -> Value {
+    let columns = columns(kind);
     let rows = objects.map(|object| {
         let whole = match include {
             "None" => Value::Null,
@@ -26,217 +34,71 @@ pub(crate) fn table<'a>(
                 "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"],
             }),
         };
-        json!({"cells": cells(kind, object), "object": whole})
+        let cells = columns.iter().map(|column| cell(object, column.get(1).map_or("", String::as_str)));
+        json!({"cells": cells.collect::<Vec<_>>(), "object": whole})
     });
     let rows = rows.collect::<Vec<_>>();
-    let columns = columns(kind).iter().map(|(name, wide)| {
-        let format = if *name == "Name" { "name" } else { "" };
-        let kind = if matches!(*name, "Desired" | "Current" | "Data" | "Secrets" | "Up-to-date" | "Available") {
-            "integer"
-        } else {
-            "string"
-        };
-        json!({"name": name, "type": kind, "format": format, "description": "", "priority": i32::from(*wide)})
+    let columns = columns.iter().filter(|_| with_columns).map(|column| {
+        let shows = |start: &str| column.get(1).is_some_and(|what| what.starts_with(start));
+        json!({
+            "name": column.first(), "format": if shows("name") { "name" } else { "" }, "description": "",
+            "type": if shows("#") || shows("count") { "integer" } else { "string" },
+            "priority": i32::from(column.len() > 2),
+        })
     });
-    let columns = columns.filter(|_| with_columns).collect::<Vec<_>>();
     json!({
         "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": version},
-        "columnDefinitions": columns, "rows": rows,
+        "columnDefinitions": columns.collect::<Vec<_>>(), "rows": rows,
     })
 }
 
-fn columns(kind: &Kind) -> &'static [Column] {
-    match kind.plural {
-        "pods" => &[
-            ("Name", false),
-            ("Ready", false),
-            ("Status", false),
-            ("Restarts", false),
-            ("Age", false),
-            ("IP", true),
-            ("Node", true),
-        ],
-        "deployments" => &[
-            ("Name", false),
-            ("Ready", false),
-            ("Up-to-date", false),
-            ("Available", false),
-            ("Age", false),
-            ("Containers", true),
-            ("Images", true),
-        ],
-        "replicasets" => &[
-            ("Name", false),
-            ("Desired", false),
-            ("Current", false),
-            ("Ready", false),
-            ("Age", false),
-        ],
-        "statefulsets" => &[("Name", false), ("Ready", false), ("Age", false)],
-        "namespaces" => &[("Name", false), ("Status", false), ("Age", false)],
-        "services" => &[
-            ("Name", false),
-            ("Type", false),
-            ("Cluster-IP", false),
-            ("External-IP", false),
-            ("Port(s)", false),
-            ("Age", false),
-        ],
-        "secrets" => &[
-            ("Name", false),
-            ("Type", false),
-            ("Data", false),
-            ("Age", false),
-        ],
-        "configmaps" => &[("Name", false), ("Data", false), ("Age", false)],
-        "serviceaccounts" => &[("Name", false), ("Secrets", false), ("Age", false)],
-        "rolebindings" | "clusterrolebindings" => {
-            &[("Name", false), ("Role", false), ("Age", false)]
+fn cell(object: &Value, what: &str) -> Value {
+    let list = |pointer: &str| object.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let count = |pointer: &str| object.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+    let containers = list("/status/containerStatuses");
+    match what {
+        "name" => json!(text(object, "/metadata/name")),
+        "age" => json!(age(text(object, "/metadata/creationTimestamp"))),
+        "ready containers" => {
+            let ready = containers.iter().filter(|state| state["ready"] == true).count();
+            json!(format!("{ready}/{}", list("/spec/containers").len()))
         }
-        "roles" | "clusterroles" => &[("Name", false), ("Created At", false)],
-        "networkpolicies" => &[("Name", false), ("Pod-Selector", false), ("Age", false)],
-        "events" => &[
-            ("Last Seen", false),
-            ("Type", false),
-            ("Reason", false),
-            ("Object", false),
-            ("Message", false),
-        ],
-        _ => NAME_AGE,
+        "restarts" => {
+            let restarts = containers.iter().filter_map(|state| state["restartCount"].as_u64());
+            json!(restarts.sum::<u64>().to_string())
+        }
+        "pod status" => json!(pod_status(object)),
+        "ready replicas" => json!(format!("{}/{}", count("/status/readyReplicas"), count("/spec/replicas"))),
+        "ports" => {
+            let ports = list("/spec/ports").iter();
+            json!(joined(ports.map(|port| format!("{}/{}", port["port"], text(port, "/protocol")))))
+        }
+        "role" => json!(format!("{}/{}", text(object, "/roleRef/kind"), text(object, "/roleRef/name"))),
+        "pod selector" => {
+            let labels = object["spec"]["podSelector"]["matchLabels"].as_object().into_iter().flatten();
+            json!(joined(labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))))
+        }
+        "involved object" => {
+            let kind = text(object, "/involvedObject/kind").to_lowercase();
+            json!(format!("{kind}/{}", text(object, "/involvedObject/name")))
+        }
+        _ => match (what.strip_prefix('#'), what.strip_prefix("count "), what.strip_prefix("each ")) {
+            (Some(place), ..) => {
+                json!(list(place).len() + object.pointer(place).and_then(Value::as_object).map_or(0, Map::len))
+            }
+            (_, Some(place), _) => json!(count(place)),
+            (.., Some(field)) => {
+                let containers = list("/spec/template/spec/containers").iter();
+                json!(joined(containers.map(|container| container[field].as_str().unwrap_or_default().to_owned())))
+            }
+            _ => object.pointer(what).filter(|value| !value.is_null()).cloned().unwrap_or_else(|| json!("<none>")),
+        },
     }
 }
 
-fn cells(kind: &Kind, object: &Value) -> Value {
-    let name = text(object, "/metadata/name");
-    let age = age(text(object, "/metadata/creationTimestamp"));
-    let spec = &object["spec"];
-    let status = &object["status"];
-    let count = |value: &Value| value.as_u64().unwrap_or(0);
-    let entries = |value: &Value| value.as_object().map_or(0, serde_json::Map::len);
-    let desired = count(&spec["replicas"]);
-    match kind.plural {
-        "pods" => {
-            let states = status["containerStatuses"]
-                .as_array()
-                .map(Vec::as_slice)
-                .unwrap_or_default();
-            let ready = states.iter().filter(|state| state["ready"] == true).count();
-            let restarts: u64 = states
-                .iter()
-                .map(|state| count(&state["restartCount"]))
-                .sum();
-            let containers = spec["containers"].as_array().map_or(0, Vec::len);
-            let none = |value: &Value| value.as_str().unwrap_or("<none>").to_owned();
-            let (ip, node) = (none(&status["podIP"]), none(&spec["nodeName"]));
-            json!([
-                name,
-                format!("{ready}/{containers}"),
-                pod_status(object),
-                restarts.to_string(),
-                age,
-                ip,
-                node
-            ])
-        }
-        "deployments" => {
-            let ready = format!("{}/{desired}", count(&status["readyReplicas"]));
-            let (updated, available) = (
-                count(&status["updatedReplicas"]),
-                count(&status["availableReplicas"]),
-            );
-            let listed = |field: &str| {
-                let containers = spec["template"]["spec"]["containers"]
-                    .as_array()
-                    .into_iter()
-                    .flatten();
-                containers
-                    .filter_map(|container| container[field].as_str())
-                    .collect::<Vec<_>>()
-                    .join(",")
-            };
-            json!([
-                name,
-                ready,
-                updated,
-                available,
-                age,
-                listed("name"),
-                listed("image")
-            ])
-        }
-        "replicasets" => {
-            let ready = count(&status["readyReplicas"]);
-            json!([
-                name,
-                desired,
-                count(&status["replicas"]),
-                ready.to_string(),
-                age
-            ])
-        }
-        "statefulsets" => json!([
-            name,
-            format!("{}/{desired}", count(&status["readyReplicas"])),
-            age
-        ]),
-        "namespaces" => json!([name, status["phase"], age]),
-        "services" => {
-            let ports = spec["ports"].as_array().into_iter().flatten();
-            let ports = ports.map(|port| format!("{}/{}", port["port"], text(port, "/protocol")));
-            let ports = ports.collect::<Vec<_>>().join(",");
-            json!([name, spec["type"], spec["clusterIP"], "<none>", ports, age])
-        }
-        "secrets" => json!([name, object["type"], entries(&object["data"]), age]),
-        "configmaps" => json!([
-            name,
-            entries(&object["data"]) + entries(&object["binaryData"]),
-            age
-        ]),
-        "serviceaccounts" => json!([name, object["secrets"].as_array().map_or(0, Vec::len), age]),
-        "rolebindings" | "clusterrolebindings" => {
-            let role = &object["roleRef"];
-            json!([
-                name,
-                format!("{}/{}", text(role, "/kind"), text(role, "/name")),
-                age
-            ])
-        }
-        "roles" | "clusterroles" => json!([name, object["metadata"]["creationTimestamp"]]),
-        "networkpolicies" => {
-            let labels = spec["podSelector"]["matchLabels"]
-                .as_object()
-                .into_iter()
-                .flatten();
-            let labels =
-                labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
-            let labels = labels.collect::<Vec<_>>().join(",");
-            json!([
-                name,
-                if labels.is_empty() {
-                    "<none>".to_owned()
-                } else {
-                    labels
-                },
-                age
-            ])
-        }
-        "events" => {
-            let about = &object["involvedObject"];
-            let about = format!(
-                "{}/{}",
-                text(about, "/kind").to_lowercase(),
-                text(about, "/name")
-            );
-            json!([
-                age,
-                object["type"],
-                object["reason"],
-                about,
-                object["message"]
-            ])
-        }
-        _ => json!([name, age]),
-    }
+fn joined(parts: impl Iterator<Item = String>) -> String {
+    let parts = parts.collect::<Vec<_>>();
+    if parts.is_empty() { "<none>".to_owned() } else { parts.join(",") }
 }
 
 fn pod_status(pod: &Value) -> String {
@@ -244,43 +106,30 @@ fn pod_status(pod: &Value) -> String {
         return "Terminating".to_owned();
     }
     let states = pod["status"]["containerStatuses"].as_array();
-    let waiting = states
-        .into_iter()
-        .flatten()
-        .find_map(|state| state["state"]["waiting"]["reason"].as_str());
+    let waiting = states.into_iter().flatten().find_map(|state| state["state"]["waiting"]["reason"].as_str());
     let reason = pod["status"]["reason"].as_str();
-    waiting
-        .or(reason)
-        .unwrap_or_else(|| text(pod, "/status/phase"))
-        .to_owned()
+    waiting.or(reason).unwrap_or_else(|| text(pod, "/status/phase")).to_owned()
 }
 
 /// The time since then in two units at most, as `kubectl` writes it.
 fn age(since: &str) -> String {
     let then = time::OffsetDateTime::parse(since, &time::format_description::well_known::Rfc3339);
-    then.map_or_else(
-        |_| "<unknown>".to_owned(),
-        |then| duration(unix_now() - then.unix_timestamp()),
-    )
+    then.map_or_else(|_| "<unknown>".to_owned(), |then| duration(unix_now() - then.unix_timestamp()))
 }
 
 fn duration(seconds: i64) -> String {
     let two = |large: i64, large_unit: &str, small: i64, small_unit: &str| {
-        if small == 0 {
-            format!("{large}{large_unit}")
-        } else {
-            format!("{large}{large_unit}{small}{small_unit}")
-        }
+        if small == 0 { format!("{large}{large_unit}") } else { format!("{large}{large_unit}{small}{small_unit}") }
     };
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match seconds {
         ..120 => format!("{}s", seconds.max(0)),
-        ..600 => two(minutes, "m", seconds % 60, "s"),
-        ..10_800 => format!("{minutes}m"),
-        ..28_800 => two(hours, "h", minutes % 60, "m"),
-        ..172_800 => format!("{hours}h"),
-        ..691_200 => two(days, "d", hours % 24, "h"),
-        ..63_072_000 => format!("{days}d"),
+        120..600 => two(minutes, "m", seconds % 60, "s"),
+        600..10_800 => format!("{minutes}m"),
+        10_800..28_800 => two(hours, "h", minutes % 60, "m"),
+        28_800..172_800 => format!("{hours}h"),
+        172_800..691_200 => two(days, "d", hours % 24, "h"),
+        691_200..63_072_000 => format!("{days}d"),
         _ => two(days / 365, "y", days % 365, "d"),
     }
 }

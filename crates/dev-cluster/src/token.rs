@@ -26,18 +26,8 @@ pub(crate) struct Claims {
 }
 
 /// Signs a token that is valid from `now` for `seconds`; both count seconds since 1970.
-pub(crate) fn sign(
-    key: &SigningKey,
-    subject: &Subject,
-    audiences: &[String],
-    now: i64,
-    seconds: i64,
-) -> String {
-    let Subject {
-        namespace,
-        name,
-        uid,
-    } = subject;
+pub(crate) fn sign(key: &SigningKey, subject: &Subject, audiences: &[String], now: i64, seconds: i64) -> String {
+    let Subject { namespace, name, uid } = subject;
     let header = json!({"alg": "ES256", "typ": "JWT", "kid": key_id(key.verifying_key())});
     let claims = json!({
         "iss": ISSUER,
@@ -84,12 +74,7 @@ pub(crate) fn verify(key: &VerifyingKey, token: &str, now: i64) -> Option<Claims
 
 /// A short name of the key; the public point's first bytes are as good as a digest of it.
 fn key_id(key: &VerifyingKey) -> String {
-    URL_SAFE_NO_PAD.encode(
-        key.to_encoded_point(true)
-            .as_bytes()
-            .get(..16)
-            .unwrap_or_default(),
-    )
+    URL_SAFE_NO_PAD.encode(key.to_encoded_point(true).as_bytes().get(..16).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -100,14 +85,9 @@ mod tests {
     fn token_is_valid_in_its_time_with_its_key_only() {
         let key = SigningKey::from_slice(&[7; 32]).unwrap();
         let other = SigningKey::from_slice(&[8; 32]).unwrap();
-        let subject = Subject {
-            namespace: "team",
-            name: "bot",
-            uid: "u-1",
-        };
+        let subject = Subject { namespace: "team", name: "bot", uid: "u-1" };
         let token = sign(&key, &subject, &[ISSUER.to_owned()], 1_000, 600);
-        let check =
-            |token: &str, key: &SigningKey, now| verify(key.verifying_key(), token, now).is_some();
+        let check = |token: &str, key: &SigningKey, now| verify(key.verifying_key(), token, now).is_some();
         for (now, valid) in [(999, false), (1_000, true), (1_599, true), (1_600, false)] {
             assert_eq!(check(&token, &key, now), valid, "at {now}");
         }
@@ -116,24 +96,13 @@ mod tests {
         assert!(!check("", &key, 1_100));
         assert!(!check("a.b.c", &key, 1_100));
         let claims = verify(key.verifying_key(), &token, 1_100).unwrap();
-        assert_eq!(
-            (
-                claims.namespace.as_str(),
-                claims.name.as_str(),
-                claims.uid.as_str()
-            ),
-            ("team", "bot", "u-1")
-        );
+        assert_eq!((claims.namespace.as_str(), claims.name.as_str(), claims.uid.as_str()), ("team", "bot", "u-1"));
     }
 
     #[test]
     fn unsigned_algorithm_is_refused() {
         let key = SigningKey::from_slice(&[7; 32]).unwrap();
-        let subject = Subject {
-            namespace: "team",
-            name: "bot",
-            uid: "u-1",
-        };
+        let subject = Subject { namespace: "team", name: "bot", uid: "u-1" };
         let token = sign(&key, &subject, &[ISSUER.to_owned()], 1_000, 600);
         let none = URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#);
         let forged = format!("{none}{}", &token[token.find('.').unwrap()..]);

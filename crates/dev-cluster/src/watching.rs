@@ -20,7 +20,7 @@ use crate::selector::Selector;
 use crate::store::Change;
 use crate::table::table;
 
-const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 const LONGEST: u64 = 1_800;
 
 struct Watch {
@@ -46,11 +46,7 @@ pub(crate) fn start(
     namespace: Option<String>,
     request: &Request,
 ) -> ApiResult<impl Stream<Item = Result<Bytes, Infallible>> + 'static> {
-    let seconds = request
-        .option("timeoutSeconds")
-        .parse()
-        .unwrap_or(LONGEST)
-        .clamp(1, LONGEST);
+    let seconds = request.option("timeoutSeconds").parse().unwrap_or(LONGEST).clamp(1, LONGEST);
     let mut watch = Watch {
         kind,
         namespace,
@@ -68,22 +64,17 @@ pub(crate) fn start(
     };
     let initial_events = request.flag("sendInitialEvents");
     match request.option("resourceVersion") {
-        version if version.is_empty() || version == "0" || initial_events => {
-            watch.send_state(initial_events)
-        }
+        version if version.is_empty() || version == "0" || initial_events => watch.send_state(initial_events),
         version => {
             let wrong = || ApiError::bad_request(format!("invalid resource version {version:?}"));
             watch.seen = version.parse().map_err(|_| wrong())?;
             watch.send_changes();
         }
     }
-    Ok(futures_util::stream::unfold(
-        watch,
-        |mut watch| async move {
-            let bytes = watch.next().await?;
-            Some((Ok(bytes), watch))
-        },
-    ))
+    Ok(futures_util::stream::unfold(watch, |mut watch| async move {
+        let bytes = watch.next().await?;
+        Some((Ok(bytes), watch))
+    }))
 }
 
 impl Watch {
@@ -116,9 +107,7 @@ impl Watch {
     fn send_state(&mut self, mark_end: bool) {
         let (found, version) = Arc::clone(&self.cluster).store.with(|objects| {
             let all = objects.list(self.kind.plural, self.namespace.as_deref());
-            let found = all
-                .map(|(_, object)| Arc::clone(object))
-                .filter(|object| self.selector.matches(object));
+            let found = all.map(|(_, object)| Arc::clone(object)).filter(|object| self.selector.matches(object));
             (found.collect::<Vec<_>>(), objects.version())
         });
         for object in found {
@@ -131,9 +120,7 @@ impl Watch {
     }
 
     fn send_changes(&mut self) {
-        let changes = Arc::clone(&self.cluster)
-            .store
-            .with(|objects| objects.changes_after(self.seen));
+        let changes = Arc::clone(&self.cluster).store.with(|objects| objects.changes_after(self.seen));
         let Some(changes) = changes else {
             let message = format!("too old resource version: {}", self.seen);
             let gone = ApiError::new(410, "Expired", message);
@@ -149,25 +136,13 @@ impl Watch {
     }
 
     fn send_change(&mut self, change: &Change) {
-        let Change {
-            key,
-            before,
-            after,
-            version,
-        } = change;
+        let Change { key, before, after, version } = change;
         if key.plural != self.kind.plural
-            || self
-                .namespace
-                .as_ref()
-                .is_some_and(|namespace| *namespace != key.namespace)
+            || self.namespace.as_ref().is_some_and(|namespace| *namespace != key.namespace)
         {
             return;
         }
-        let matching = |object: &Option<Arc<Value>>| {
-            object
-                .clone()
-                .filter(|object| self.selector.matches(object))
-        };
+        let matching = |object: &Option<Arc<Value>>| object.clone().filter(|object| self.selector.matches(object));
         match (matching(before), matching(after)) {
             (None, Some(object)) => self.send("ADDED", &object),
             (Some(_), Some(object)) => self.send("MODIFIED", &object),
@@ -183,13 +158,7 @@ impl Watch {
     fn send(&mut self, event: &str, object: &Value) {
         if self.form == Form::Table {
             let version = text(object, "/metadata/resourceVersion");
-            let rows = table(
-                self.kind,
-                std::iter::once(object),
-                &self.include,
-                version,
-                !self.columns_sent,
-            );
+            let rows = table(self.kind, std::iter::once(object), &self.include, version, !self.columns_sent);
             self.columns_sent = true;
             self.write(&json!({"type": event, "object": rows}));
         } else {
@@ -198,12 +167,11 @@ impl Watch {
     }
 
     fn send_bookmark(&mut self, initial_events_end: bool) {
-        let mut metadata =
-            json!({"resourceVersion": self.seen.to_string(), "creationTimestamp": null});
+        let mut metadata = json!({"resourceVersion": self.seen.to_string(), "creationTimestamp": null});
         if initial_events_end {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        let object = json!({"kind": self.kind.kind, "apiVersion": self.kind.api_version(), "metadata": metadata});
+        let object = json!({"kind": self.kind.name, "apiVersion": self.kind.api_version(), "metadata": metadata});
         self.write(&json!({"type": "BOOKMARK", "object": object}));
     }
 
