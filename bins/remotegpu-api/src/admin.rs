@@ -1,0 +1,112 @@
+//! `remotegpu-api admin`: what the operator does, through the database, beside a
+//! running server too (contract A13).
+
+use anyhow::{Context, Result, anyhow, bail};
+use remotegpu_accounts::{Account, AccountLimits, AccountRepository, PlainPassword};
+use remotegpu_control_plane::{PasswordWorkers, create_account, create_user, reset_password};
+use remotegpu_primitives::{AccountId, Clock, PageRequest};
+use remotegpu_storage::Database;
+
+use crate::{
+    cli::{AccountCommand, Admin, Limit, UserCommand},
+    clock::{SystemClock, system_rng},
+    config::Config,
+    dependencies,
+};
+
+/// Runs one command.
+pub async fn run(config: &Config, command: Admin) -> Result<()> {
+    let database = dependencies::connect_database(config).await?;
+    // A database that no server has prepared is prepared here.
+    database.migrate().await.context("database_url")?;
+    match command {
+        Admin::Account(command) => account(&database, command).await,
+        Admin::User(command) => user(&database, command).await,
+    }
+}
+
+async fn account(database: &Database, command: AccountCommand) -> Result<()> {
+    let accounts: &dyn AccountRepository = database;
+    match command {
+        AccountCommand::List => return list(accounts).await,
+        AccountCommand::Create { name } => {
+            let now = SystemClock.now();
+            print(&create_account(accounts, name, &mut system_rng(), now).await?);
+        }
+        AccountCommand::Suspend { account_id } => {
+            let suspended = accounts.suspend(account_id, SystemClock.now()).await?;
+            print(&known(suspended, account_id)?);
+        }
+        AccountCommand::Resume { account_id } => {
+            print(&known(accounts.resume(account_id).await?, account_id)?);
+        }
+        AccountCommand::SetLimit {
+            account_id,
+            keys,
+            namespaces,
+        } => {
+            if keys.is_none() && namespaces.is_none() {
+                bail!("say which limit: --keys, --namespaces or both");
+            }
+            let before = known(accounts.find(account_id).await?, account_id)?.limits;
+            let limits = AccountLimits {
+                keys: keys.map_or(before.keys, Limit::own),
+                namespaces: namespaces.map_or(before.namespaces, Limit::own),
+            };
+            print(&known(accounts.set_limits(account_id, limits).await?, account_id)?);
+        }
+    }
+    Ok(())
+}
+
+async fn list(accounts: &dyn AccountRepository) -> Result<()> {
+    let mut request = PageRequest::new(PageRequest::MAX_LIMIT, None)?;
+    loop {
+        let page = accounts.list(request).await?;
+        page.items.iter().for_each(print);
+        match page.next {
+            Some(next) => request = PageRequest::new(PageRequest::MAX_LIMIT, Some(next))?,
+            None => return Ok(()),
+        }
+    }
+}
+
+fn known(account: Option<Account>, id: AccountId) -> Result<Account> {
+    account.with_context(|| format!("there is no account {id}"))
+}
+
+fn print(account: &Account) {
+    let limit = |limit: Option<u32>| limit.map_or("default".to_owned(), |own| own.to_string());
+    println!(
+        "{}  {:<9}  keys {:<8} namespaces {:<8} {}",
+        account.id,
+        if account.suspended_at.is_some() { "suspended" } else { "active" },
+        limit(account.limits.keys),
+        limit(account.limits.namespaces),
+        account.name
+    );
+}
+
+async fn user(database: &Database, command: UserCommand) -> Result<()> {
+    let passwords = PasswordWorkers::new(1);
+    let (now, mut rng) = (SystemClock.now(), system_rng());
+    let password: PlainPassword = match command {
+        UserCommand::Create {
+            email,
+            account_id,
+            role,
+        } => {
+            let place = (account_id, role);
+            create_user(database, &passwords, email, place, &mut rng, now).await?
+        }
+        UserCommand::ResetPassword { email } => {
+            reset_password(database, &passwords, &email, &mut rng, now)
+                .await
+                .map_err(|error| anyhow!(error).context(email.to_string()))?
+        }
+    };
+    // The password alone on stdout, so that a script can take it.
+    eprintln!("One-time password, to be changed within 24 hours:");
+    println!("{}", password.reveal());
+    Ok(())
+}

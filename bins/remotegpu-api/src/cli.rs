@@ -1,0 +1,146 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use remotegpu_accounts::{AccountName, Email, Role};
+use remotegpu_primitives::AccountId;
+
+use crate::settings::{SETTINGS, Setting};
+
+/// Turns Kubernetes clusters into a GPU cloud.
+///
+/// Without a command it serves. Without any configuration it serves on
+/// 127.0.0.1:8080 from SQLite in ./remotegpu-data, with a development cluster of
+/// its own.
+#[derive(Debug, Parser)]
+#[command(name = "remotegpu-api", version, max_term_width = 100)]
+pub struct Cli {
+    /// The configuration file, TOML [env: REMOTEGPU_CONFIG]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
+    pub config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the API (what happens without a command)
+    Serve,
+    /// Print every setting that holds, and where it came from; secrets hidden
+    Config,
+    /// Reach every dependency, and say what is wrong
+    Check,
+    /// Manage accounts and users, beside a running server too
+    #[command(subcommand)]
+    Admin(Admin),
+    /// Print the OpenAPI document
+    Openapi,
+    /// Print completions for a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Admin {
+    /// List, make and manage accounts
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Make users, and let them in again
+    #[command(subcommand)]
+    User(UserCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// List all accounts, newest first
+    List,
+    /// Make an account that has no members yet
+    Create {
+        #[arg(value_parser = |text: &str| AccountName::parse(text))]
+        name: AccountName,
+    },
+    /// End the account's sessions and cluster access at once; its keys rest
+    Suspend { account_id: AccountId },
+    /// Lift a suspension; what it ended stays ended
+    Resume { account_id: AccountId },
+    /// Set limits that hold for this account alone
+    SetLimit {
+        account_id: AccountId,
+        /// How many active API keys, or "default"
+        #[arg(long, value_parser = limit)]
+        keys: Option<Limit>,
+        /// How many namespaces, or "default"
+        #[arg(long, value_parser = limit)]
+        namespaces: Option<Limit>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Make a user in an account, and print a one-time password
+    Create {
+        #[arg(value_parser = |text: &str| Email::parse(text))]
+        email: Email,
+        #[arg(long)]
+        account_id: AccountId,
+        /// read, write or admin
+        #[arg(long, default_value = "admin")]
+        role: Role,
+    },
+    /// End the user's sessions, and print a one-time password
+    ResetPassword {
+        #[arg(value_parser = |text: &str| Email::parse(text))]
+        email: Email,
+    },
+}
+
+/// A limit of an account's own, or none.
+#[derive(Debug, Clone, Copy)]
+pub enum Limit {
+    Default,
+    Own(u32),
+}
+
+impl Limit {
+    pub fn own(self) -> Option<u32> {
+        match self {
+            Self::Default => None,
+            Self::Own(limit) => Some(limit),
+        }
+    }
+}
+
+fn limit(text: &str) -> Result<Limit, String> {
+    match text {
+        "default" => Ok(Limit::Default),
+        _ => text
+            .parse()
+            .ok()
+            .filter(|limit| *limit <= 1_000_000)
+            .map(Limit::Own)
+            .ok_or_else(|| "a number from 0 to 1000000, or default, is expected".to_owned()),
+    }
+}
+
+/// The whole command line, every setting as a flag included.
+pub fn command() -> clap::Command {
+    Cli::command().args(SETTINGS.iter().map(Setting::arg))
+}
+
+/// Reads the process's arguments; ends the process where they are wrong.
+pub fn parse() -> (Cli, ArgMatches) {
+    let matches = command().get_matches();
+    match Cli::from_arg_matches(&matches) {
+        Ok(cli) => (cli, matches),
+        Err(error) => error.exit(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

@@ -1,0 +1,346 @@
+//! The configuration with its types. A wrong value is one sentence that names it
+//! (contract R3).
+
+use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+
+use anyhow::{Context, Result, anyhow, bail};
+use remotegpu_accounts::{Email, SessionPolicy};
+use remotegpu_http_api::PublicUrl;
+use remotegpu_namespaces::{ClusterName, TokenLifetime};
+use time::Duration;
+
+use crate::settings::Settings;
+
+/// What the server is told to be.
+#[derive(Debug)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub internal_listen: SocketAddr,
+    pub public_url: Option<PublicUrl>,
+    pub extra_hosts: Vec<String>,
+    pub tls: Option<TlsFiles>,
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    pub database: DatabaseChoice,
+    pub database_connections: u32,
+    pub data_dir: PathBuf,
+    pub dev_cluster_listen: SocketAddr,
+    /// Whether the development cluster was asked for by name.
+    pub dev_cluster_given: bool,
+    pub clusters: Vec<ClusterConfig>,
+    pub sign_up_open: bool,
+    pub key_limit: u32,
+    pub namespace_limit: u32,
+    pub session_policy: SessionPolicy,
+    pub token_lifetime: TokenLifetime,
+    pub password_workers: usize,
+    pub drain: std::time::Duration,
+    pub log: tracing::level_filters::LevelFilter,
+    pub log_json: bool,
+    pub initial_admin_email: Email,
+    pub initial_admin_password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseChoice {
+    /// SQLite in the data directory.
+    Embedded,
+    /// PostgreSQL; the URL may hold a password.
+    Url(String),
+}
+
+/// One cluster as the operator describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterConfig {
+    pub name: ClusterName,
+    pub title: String,
+    pub kubeconfig: PathBuf,
+    pub context: Option<String>,
+    pub server: Option<String>,
+    pub certificate_authority: Option<PathBuf>,
+}
+
+impl Config {
+    pub fn read(settings: &Settings) -> Result<Self> {
+        let config = Self {
+            listen: parse(settings, "listen", "an address and a port, as 127.0.0.1:8080")?,
+            internal_listen: parse(settings, "internal_listen", "an address and a port")?,
+            public_url: optional(settings, "public_url", |text| {
+                PublicUrl::parse(text).map_err(|error| anyhow!(error))
+            })?,
+            extra_hosts: list(settings, "extra_hosts", |text| Ok(text.to_owned()))?,
+            tls: tls(settings)?,
+            trusted_proxies: list(settings, "trusted_proxies", network)?,
+            database: database(settings)?,
+            database_connections: number(settings, "database_connections", 1..=1000)?,
+            data_dir: parse(settings, "data_dir", "a folder")?,
+            dev_cluster_listen: parse(settings, "dev_cluster_listen", "an address and a port")?,
+            dev_cluster_given: settings.is_given("dev_cluster_listen"),
+            clusters: clusters(settings)?,
+            sign_up_open: choice(settings, "sign_up", ["closed", "open"])? == "open",
+            key_limit: number(settings, "key_limit", 0..=1_000_000)?,
+            namespace_limit: number(settings, "namespace_limit", 0..=1_000_000)?,
+            session_policy: SessionPolicy {
+                idle: seconds(settings, "session_idle_seconds", 1..=31_536_000)?,
+                total: seconds(settings, "session_total_seconds", 1..=31_536_000)?,
+            },
+            token_lifetime: optional(settings, "token_seconds", |text| {
+                let seconds = text.parse().ok().and_then(TokenLifetime::from_seconds);
+                seconds.context("a number from 600 to 3600 is expected")
+            })?
+            .unwrap_or_default(),
+            password_workers: number(settings, "password_workers", 1..=64)? as usize,
+            drain: std::time::Duration::from_secs(
+                number(settings, "drain_seconds", 0..=600)?.into(),
+            ),
+            log: parse(settings, "log", "error, warn, info, debug or trace")?,
+            log_json: choice(settings, "log_format", ["text", "json"])? == "json",
+            initial_admin_email: optional(settings, "initial_admin_email", |text| {
+                Email::parse(text).map_err(|error| anyhow!(error))
+            })?
+            .context("initial_admin_email: an e-mail address is expected")?,
+            initial_admin_password_file: optional(settings, "initial_admin_password_file", path)?,
+        };
+        config.judge()?;
+        Ok(config)
+    }
+
+    /// What is wrong with values that are right one by one.
+    fn judge(&self) -> Result<()> {
+        if self.public_url.is_none() && !self.listen.ip().is_loopback() {
+            bail!(
+                "public_url: it must be set where listen ({}) is not a loopback address, because \
+                 kubeconfigs name it",
+                self.listen
+            );
+        }
+        if let Some(url) = &self.public_url {
+            let encrypted = url.is_https();
+            if !encrypted && !url.is_loopback() {
+                bail!(
+                    "public_url: {} must begin with https://, because sessions and keys travel \
+                     over it; plain http is for loopback addresses alone",
+                    url.as_str()
+                );
+            }
+            if encrypted && self.tls.is_none() && self.trusted_proxies.is_empty() {
+                bail!(
+                    "public_url: {} begins with https://, but neither tls_cert and tls_key are set \
+                     nor trusted_proxies, one of which ends the encryption",
+                    url.as_str()
+                );
+            }
+        }
+        if self.dev_cluster_given {
+            self.judge_dev_cluster()?;
+        }
+        Ok(())
+    }
+
+    fn judge_dev_cluster(&self) -> Result<()> {
+        if self.database != DatabaseChoice::Embedded {
+            bail!("dev_cluster_listen: the development cluster does not run beside PostgreSQL");
+        }
+        if !self.listen.ip().is_loopback() || !self.dev_cluster_listen.ip().is_loopback() {
+            bail!(
+                "dev_cluster_listen: the development cluster runs only where listen and \
+                 dev_cluster_listen are loopback addresses"
+            );
+        }
+        if !self.clusters.is_empty() {
+            bail!("dev_cluster_listen: the development cluster does not run beside other clusters");
+        }
+        Ok(())
+    }
+
+    /// Whether the embedded development cluster runs (contract R1, R2).
+    pub fn runs_dev_cluster(&self) -> bool {
+        self.clusters.is_empty()
+            && self.database == DatabaseChoice::Embedded
+            && self.listen.ip().is_loopback()
+            && self.dev_cluster_listen.ip().is_loopback()
+    }
+
+    /// The URL of the database, for [`remotegpu_storage::Database::connect`].
+    pub fn database_url(&self) -> String {
+        match &self.database {
+            DatabaseChoice::Url(url) => url.clone(),
+            DatabaseChoice::Embedded => {
+                format!("sqlite:{}", self.data_dir.join("remotegpu.db").display())
+            }
+        }
+    }
+}
+
+fn wrong(key: &str, text: &str, expected: &str) -> anyhow::Error {
+    anyhow!("{key}: {text:?} is wrong; {expected} is expected")
+}
+
+fn parse<T: FromStr>(settings: &Settings, key: &str, expected: &str) -> Result<T> {
+    let found = settings.get(key).with_context(|| format!("{key}: it must be set"))?;
+    found.text.parse().map_err(|_| wrong(key, &found.text, expected))
+}
+
+fn optional<T>(
+    settings: &Settings,
+    key: &str,
+    read: impl Fn(&str) -> Result<T>,
+) -> Result<Option<T>> {
+    let Some(found) = settings.get(key) else {
+        return Ok(None);
+    };
+    let value = read(&found.text).map_err(|error| anyhow!("{key}: {error}"))?;
+    Ok(Some(value))
+}
+
+fn list<T>(settings: &Settings, key: &str, read: impl Fn(&str) -> Result<T>) -> Result<Vec<T>> {
+    let text = settings.get(key).map_or("", |found| found.text.as_str());
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(|part| read(part).map_err(|error| anyhow!("{key}: {error}")))
+        .collect()
+}
+
+fn number(settings: &Settings, key: &str, range: std::ops::RangeInclusive<u32>) -> Result<u32> {
+    let expected = format!("a number from {} to {}", range.start(), range.end());
+    let value: u32 = parse(settings, key, &expected)?;
+    if range.contains(&value) {
+        Ok(value)
+    } else {
+        Err(wrong(key, &value.to_string(), &expected))
+    }
+}
+
+fn seconds(
+    settings: &Settings,
+    key: &str,
+    range: std::ops::RangeInclusive<u32>,
+) -> Result<Duration> {
+    Ok(Duration::seconds(number(settings, key, range)?.into()))
+}
+
+fn choice<const N: usize>(
+    settings: &Settings,
+    key: &str,
+    words: [&'static str; N],
+) -> Result<&'static str> {
+    let text: String = parse(settings, key, "a word")?;
+    let found = words.into_iter().find(|word| *word == text);
+    found.ok_or_else(|| wrong(key, &text, &words.join(" or ")))
+}
+
+fn path(text: &str) -> Result<PathBuf> {
+    Ok(PathBuf::from(text))
+}
+
+fn network(text: &str) -> Result<ipnet::IpNet> {
+    let single = text.parse().map(|address: std::net::IpAddr| address.into());
+    text.parse()
+        .or(single)
+        .map_err(|_| anyhow!("{text:?} is wrong; a network such as 10.0.0.0/8 is expected"))
+}
+
+fn tls(settings: &Settings) -> Result<Option<TlsFiles>> {
+    let cert = optional(settings, "tls_cert", path)?;
+    let key = optional(settings, "tls_key", path)?;
+    match (cert, key) {
+        (None, None) => Ok(None),
+        (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),
+        (Some(_), None) => bail!("tls_key: it must be set where tls_cert is"),
+        (None, Some(_)) => bail!("tls_cert: it must be set where tls_key is"),
+    }
+}
+
+fn database(settings: &Settings) -> Result<DatabaseChoice> {
+    let Some(found) = settings.get("database_url") else {
+        return Ok(DatabaseChoice::Embedded);
+    };
+    let url = &found.text;
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        Ok(DatabaseChoice::Url(url.clone()))
+    } else {
+        // The value stays out of the sentence: it may hold a password.
+        bail!("database_url: a URL that begins with postgres:// is expected")
+    }
+}
+
+fn clusters(settings: &Settings) -> Result<Vec<ClusterConfig>> {
+    let listed = list(settings, "clusters", |text| {
+        let (name, kubeconfig) = text
+            .split_once('=')
+            .with_context(|| format!("{text:?} is wrong; NAME=KUBECONFIG is expected"))?;
+        Ok(ClusterConfig {
+            name: ClusterName::parse(name).map_err(|error| anyhow!("{name:?}: {error}"))?,
+            title: name.to_owned(),
+            kubeconfig: kubeconfig.into(),
+            context: None,
+            server: None,
+            certificate_authority: None,
+        })
+    })?;
+    let clusters = if listed.is_empty() {
+        let tables = settings.cluster_tables.iter();
+        tables.map(cluster_table).collect::<Result<Vec<_>>>()?
+    } else {
+        listed
+    };
+    for (index, cluster) in clusters.iter().enumerate() {
+        if clusters[..index].iter().any(|other| other.name == cluster.name) {
+            bail!("clusters: the name {} stands twice", cluster.name);
+        }
+    }
+    Ok(clusters)
+}
+
+fn cluster_table(table: &toml::Table) -> Result<ClusterConfig> {
+    let known = ["name", "title", "kubeconfig", "context", "server", "certificate_authority"];
+    if let Some(unknown) = table.keys().find(|key| !known.contains(&key.as_str())) {
+        bail!("clusters: there is no setting {unknown:?} of a cluster");
+    }
+    let text = |key: &str| match table.get(key) {
+        None => Ok(None),
+        Some(toml::Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(anyhow!("clusters: {key} must be a text")),
+    };
+    let name = text("name")?.context("clusters: every cluster needs a name")?;
+    let kubeconfig = text("kubeconfig")?
+        .with_context(|| format!("clusters: {name} needs a kubeconfig"))?;
+    Ok(ClusterConfig {
+        title: text("title")?.unwrap_or_else(|| name.clone()),
+        name: ClusterName::parse(&name).map_err(|error| anyhow!("clusters: {name:?}: {error}"))?,
+        kubeconfig: kubeconfig.into(),
+        context: text("context")?,
+        server: text("server")?,
+        certificate_authority: text("certificate_authority")?.map(Into::into),
+    })
+}
+
+/// What a URL may show: everything but its password.
+pub fn hide_password(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut url) => {
+            if url.password().is_some() {
+                let _ = url.set_password(Some("hidden"));
+            }
+            // libpq's way of saying it a second time.
+            let kept: Vec<(String, String)> = url
+                .query_pairs()
+                .filter(|(key, _)| key != "password")
+                .map(|(key, value)| (key.into_owned(), value.into_owned()))
+                .collect();
+            if kept.is_empty() {
+                url.set_query(None);
+            } else {
+                url.query_pairs_mut().clear().extend_pairs(kept);
+            }
+            url.to_string()
+        }
+        Err(_) => "hidden".to_owned(),
+    }
+}

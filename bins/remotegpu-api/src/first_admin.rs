@@ -1,0 +1,51 @@
+//! The operator's account on the first start (contract A10).
+
+use anyhow::{Context, Result, anyhow};
+use remotegpu_accounts::PlainPassword;
+use remotegpu_control_plane::{FirstPassword, PasswordWorkers, create_first_admin};
+use remotegpu_primitives::Clock;
+use remotegpu_storage::Database;
+
+use crate::{
+    clock::{SystemClock, system_rng},
+    config::Config,
+};
+
+/// Makes the operator's account if the store never had one, and tells the
+/// one-time password: to stderr, past the log.
+pub async fn create(
+    config: &Config,
+    database: &Database,
+    passwords: &PasswordWorkers,
+    url: &str,
+) -> Result<()> {
+    let password = match &config.initial_admin_password_file {
+        None => FirstPassword::OneTime,
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| {
+                format!("initial_admin_password_file: {} cannot be read", path.display())
+            })?;
+            let password = PlainPassword::parse(text.trim_end_matches(['\r', '\n']))
+                .map_err(|error| anyhow!("initial_admin_password_file: the {error}"))?;
+            FirstPassword::Given(password)
+        }
+    };
+    let email = config.initial_admin_email.clone();
+    let now = SystemClock.now();
+    let made = create_first_admin(database, passwords, email, password, &mut system_rng(), now)
+        .await
+        .context("the operator's account could not be made")?;
+    let Some(admin) = made else {
+        return Ok(());
+    };
+    match admin.one_time_password {
+        Some(password) => eprintln!(
+            "\nFirst start. Sign in at {url} as {} with this one-time password,\n\
+             and change it within 24 hours; it is not shown again:\n\n    {}\n",
+            admin.email,
+            password.reveal()
+        ),
+        None => eprintln!("First start. Sign in at {url} as {}.", admin.email),
+    }
+    Ok(())
+}

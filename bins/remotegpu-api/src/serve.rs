@@ -1,0 +1,225 @@
+//! `remotegpu-api serve`: everything put together.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use async_trait::async_trait;
+use remotegpu_cluster::KubeClusters;
+use remotegpu_control_plane::{
+    KeyUses, PasswordWorkers, ReconcilerPorts, Signals, run_reconciler,
+};
+use remotegpu_http_api::{
+    Api, ApiConfig, ApiPorts, PublicUrl, Readiness, internal_server, public_server,
+};
+use remotegpu_primitives::{Clock, StoreError};
+use remotegpu_storage::Database;
+
+use crate::{
+    clock::{SystemClock, system_rng},
+    config::{Config, DatabaseChoice},
+    data_dir, dependencies, first_admin, logging,
+    shutdown::Ending,
+    tls,
+};
+
+/// Serves until a signal ends it.
+pub async fn serve(config: Config) -> Result<()> {
+    logging::start(config.log, config.log_json);
+    let tls = config.tls.as_ref().map(tls::server_config).transpose()?;
+    let _lock = match config.database {
+        DatabaseChoice::Embedded => {
+            data_dir::create(&config.data_dir)?;
+            Some(data_dir::lock(&config.data_dir)?)
+        }
+        DatabaseChoice::Url(_) => None,
+    };
+    let listener = bind("listen", config.listen)?;
+    let internal_listener = bind("internal_listen", config.internal_listen)?;
+    let public_url = public_url(&config, listener.local_addr()?)?;
+
+    let database = dependencies::connect_database(&config).await?;
+    database.migrate().await.context("database_url")?;
+    let (dev_cluster, connection) = if config.runs_dev_cluster() {
+        let (cluster, connection) = dependencies::start_dev_cluster(&config).await?;
+        (Some(cluster), Some(connection))
+    } else {
+        (None, None)
+    };
+    let clusters = dependencies::connect_clusters(&config, connection).await?;
+    let passwords = PasswordWorkers::new(config.password_workers);
+    first_admin::create(&config, &database, &passwords, public_url.as_str()).await?;
+
+    let shared = Shared::new(database, clusters);
+    let api = shared.api(&config, public_url.clone(), passwords);
+    let mut ending = Ending::listen()?;
+    let server = public_server(Arc::clone(&api), listener, tls)?;
+    let internal = internal_server(Arc::clone(&api), internal_listener, None)?;
+    let (handle, internal_handle) = (server.handle(), internal.handle());
+    let mut serving = tokio::spawn(server);
+    let internal_serving = tokio::spawn(internal);
+    let reconciler = tokio::spawn(run_reconciler(shared.reconciler(&config), system_rng()));
+    let probes = tokio::spawn(probe_clusters(shared.clusters.clone()));
+    announce(&config, &public_url, dev_cluster.as_ref().map(|dev| dev.server_url()));
+
+    tokio::select! {
+        () = ending.next() => {}
+        ended = &mut serving => {
+            bail!("the API stopped serving: {ended:?}");
+        }
+    }
+    ending.drain(&api, config.drain).await;
+    handle.stop(true).await;
+    reconciler.abort();
+    probes.abort();
+    let flushed = shared.uses.flush(&shared.database, SystemClock.now()).await;
+    if let Err(error) = flushed {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the last uses of keys were not written down"
+        );
+    }
+    internal_handle.stop(false).await;
+    let _ = tokio::join!(serving, internal_serving);
+    if let Some(dev_cluster) = dev_cluster {
+        dev_cluster.stop().await;
+    }
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// What the API and the reconciler share.
+struct Shared {
+    database: Database,
+    clusters: KubeClusters,
+    signals: Arc<Signals>,
+    uses: Arc<KeyUses>,
+}
+
+impl Shared {
+    fn new(database: Database, clusters: KubeClusters) -> Self {
+        Self {
+            database,
+            clusters,
+            signals: Arc::default(),
+            uses: Arc::default(),
+        }
+    }
+
+    fn api(&self, config: &Config, public_url: PublicUrl, passwords: PasswordWorkers) -> Arc<Api> {
+        let database = Arc::new(self.database.clone());
+        let clusters = Arc::new(self.clusters.clone());
+        let api_config = ApiConfig {
+            public_url,
+            extra_hosts: config.extra_hosts.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
+            sign_up_open: config.sign_up_open,
+            key_limit: config.key_limit,
+            namespace_limit: config.namespace_limit,
+            session_policy: config.session_policy,
+            token_lifetime: config.token_lifetime,
+        };
+        let ports = ApiPorts {
+            users: database.clone(),
+            sessions: database.clone(),
+            attempts: database.clone(),
+            keys: database.clone(),
+            namespaces: database.clone(),
+            identities: database.clone(),
+            clusters: clusters.clone(),
+            mint: clusters,
+            passwords,
+            signals: Arc::clone(&self.signals),
+            uses: Arc::clone(&self.uses),
+            readiness: Arc::new(DatabaseReadiness(self.database.clone())),
+            clock: Arc::new(SystemClock),
+        };
+        Api::new(api_config, ports)
+    }
+
+    fn reconciler(&self, config: &Config) -> ReconcilerPorts {
+        let database = Arc::new(self.database.clone());
+        let clusters = Arc::new(self.clusters.clone());
+        ReconcilerPorts {
+            keys: database.clone(),
+            sessions: database.clone(),
+            session_policy: config.session_policy,
+            namespaces: database.clone(),
+            identities: database,
+            provisioner: clusters.clone(),
+            mint: clusters,
+            signals: Arc::clone(&self.signals),
+            uses: Arc::clone(&self.uses),
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+/// An instance is ready when its store is (contract R4).
+struct DatabaseReadiness(Database);
+
+#[async_trait]
+impl Readiness for DatabaseReadiness {
+    async fn check(&self) -> Result<(), StoreError> {
+        self.0.ping().await
+    }
+}
+
+fn bind(key: &str, address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| format!("{key}: {address} cannot be listened on"))
+}
+
+/// Contract C8: what is configured, or the address really bound.
+fn public_url(config: &Config, bound: SocketAddr) -> Result<PublicUrl> {
+    if let Some(url) = &config.public_url {
+        return Ok(url.clone());
+    }
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    Ok(PublicUrl::parse(&format!("{scheme}://{bound}"))?)
+}
+
+/// Asks the clusters how they are, for the list of clusters and for those who
+/// make namespaces: a cluster that is known to be down is not waited for.
+async fn probe_clusters(clusters: KubeClusters) {
+    use remotegpu_namespaces::ClusterDirectory;
+    let names: Vec<_> = clusters.list().into_iter().map(|cluster| cluster.name).collect();
+    loop {
+        for name in &names {
+            if let Err(error) = clusters.probe(name).await {
+                tracing::warn!(
+                    cluster = %name,
+                    error = &error as &dyn std::error::Error,
+                    "a cluster does not answer"
+                );
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+}
+
+fn announce(config: &Config, public_url: &PublicUrl, dev_cluster: Option<String>) {
+    let store = match &config.database {
+        DatabaseChoice::Embedded => format!("SQLite in {}", config.data_dir.display()),
+        DatabaseChoice::Url(url) => crate::config::hide_password(url),
+    };
+    let clusters = match dev_cluster {
+        Some(url) => format!("the embedded development cluster on {url}; it runs no containers"),
+        None if config.clusters.is_empty() => {
+            "none, so that no namespaces can be made; see the setting clusters".to_owned()
+        }
+        None => {
+            let names: Vec<&str> =
+                config.clusters.iter().map(|cluster| cluster.name.as_str()).collect();
+            names.join(", ")
+        }
+    };
+    eprintln!(
+        "RemoteGPU API serves on {}\n  API reference: {}/docs\n  database:      {store}\n  \
+         clusters:      {clusters}",
+        public_url.as_str(),
+        public_url.as_str()
+    );
+}

@@ -1,0 +1,346 @@
+//! Where every setting comes from: a flag, else a `REMOTEGPU_` variable, else
+//! the file, else its default (contract R3). Values are text here; `config.rs`
+//! gives them their types.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::{Arg, ArgMatches};
+
+/// One thing that can be configured.
+pub struct Setting {
+    /// Its name in the file; the flag and the variable derive from it.
+    pub key: &'static str,
+    /// What holds where nothing is said.
+    pub default: Option<&'static str>,
+    /// What a value looks like.
+    pub form: &'static str,
+    pub help: &'static str,
+}
+
+const fn setting(
+    key: &'static str,
+    default: Option<&'static str>,
+    form: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        key,
+        default,
+        form,
+        help,
+    }
+}
+
+pub const SETTINGS: &[Setting] = &[
+    setting("listen", Some("127.0.0.1:8080"), "ADDRESS:PORT", "Where the API listens"),
+    setting(
+        "internal_listen",
+        Some("127.0.0.1:8081"),
+        "ADDRESS:PORT",
+        "Where /metrics listens; never to be reached by customers",
+    ),
+    setting(
+        "public_url",
+        None,
+        "URL",
+        "What the API calls itself, in kubeconfigs above all [default: the address it listens on]",
+    ),
+    setting(
+        "extra_hosts",
+        Some(""),
+        "HOST,...",
+        "Further values of the Host header that the API answers to",
+    ),
+    setting("tls_cert", None, "FILE", "The certificate chain for the API, as PEM"),
+    setting("tls_key", None, "FILE", "The private key for the API, as PEM"),
+    setting(
+        "trusted_proxies",
+        Some(""),
+        "CIDR,...",
+        "Networks whose X-Forwarded-For header counts",
+    ),
+    setting(
+        "database_url",
+        None,
+        "URL",
+        "postgres://user:password@host/database [default: SQLite in the data directory]",
+    ),
+    setting(
+        "database_connections",
+        Some("8"),
+        "NUMBER",
+        "How many connections to PostgreSQL this instance holds at the most",
+    ),
+    setting(
+        "data_dir",
+        Some("./remotegpu-data"),
+        "FOLDER",
+        "Where the SQLite database and the development cluster live",
+    ),
+    setting(
+        "dev_cluster_listen",
+        Some("127.0.0.1:16443"),
+        "ADDRESS:PORT",
+        "Where the embedded development cluster listens",
+    ),
+    setting(
+        "clusters",
+        Some(""),
+        "NAME=KUBECONFIG,...",
+        "The clusters, the default one first; the file may say more about each in [[clusters]]",
+    ),
+    setting("sign_up", Some("closed"), "open|closed", "Whether anybody may make an account"),
+    setting("key_limit", Some("20"), "NUMBER", "How many active API keys an account may have"),
+    setting("namespace_limit", Some("10"), "NUMBER", "How many namespaces an account may have"),
+    setting(
+        "session_idle_seconds",
+        Some("43200"),
+        "SECONDS",
+        "When a session ends that is not used",
+    ),
+    setting("session_total_seconds", Some("604800"), "SECONDS", "When every session ends"),
+    setting(
+        "token_seconds",
+        Some("3600"),
+        "SECONDS",
+        "How long cluster tokens live: 600 to 3600",
+    ),
+    setting(
+        "password_workers",
+        Some("1"),
+        "NUMBER",
+        "How many passwords are hashed at the same time",
+    ),
+    setting(
+        "drain_seconds",
+        Some("0"),
+        "SECONDS",
+        "How long the API goes on after it has said that it is not ready any more",
+    ),
+    setting(
+        "log",
+        Some("info"),
+        "error|warn|info|debug|trace",
+        "How much is logged; libraries never more than info",
+    ),
+    setting("log_format", Some("text"), "text|json", "How a line of the log looks"),
+    setting(
+        "initial_admin_email",
+        Some("admin@localhost"),
+        "E-MAIL",
+        "Who the operator signs in as, on the first start",
+    ),
+    setting(
+        "initial_admin_password_file",
+        None,
+        "FILE",
+        "The operator's password, on the first start [default: a one-time password is printed]",
+    ),
+];
+
+impl Setting {
+    pub fn flag(&self) -> String {
+        self.key.replace('_', "-")
+    }
+
+    pub fn variable(&self) -> String {
+        format!("REMOTEGPU_{}", self.key.to_uppercase())
+    }
+
+    pub fn arg(&self) -> Arg {
+        let help = match self.default {
+            Some(default) if !default.is_empty() => format!("{} [default: {default}]", self.help),
+            _ => self.help.to_owned(),
+        };
+        Arg::new(self.key)
+            .long(self.flag())
+            .value_name(self.form)
+            .help(format!("{help} [env: {}]", self.variable()))
+            .help_heading("Settings")
+            .global(true)
+    }
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Flag(String),
+    Variable(String),
+    File(PathBuf),
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(f, "--{flag}"),
+            Self::Variable(variable) => f.write_str(variable),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A value as text, and where it came from.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub text: String,
+    pub source: Source,
+}
+
+/// Every setting that has a value, and the clusters that the file describes.
+#[derive(Debug)]
+pub struct Settings {
+    found: BTreeMap<&'static str, Found>,
+    pub cluster_tables: Vec<toml::Table>,
+    pub file: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Gathers from all sources. `env` is the process's environment, or a
+    /// test's.
+    pub fn gather(
+        matches: &ArgMatches,
+        file: Option<&Path>,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self> {
+        let mut table = match file {
+            Some(path) => read_file(path)?,
+            None => toml::Table::new(),
+        };
+        let in_file = |path: Option<&Path>| Source::File(path.unwrap_or(Path::new("")).to_owned());
+        let cluster_tables = take_cluster_tables(&mut table)?;
+        let mut found = BTreeMap::new();
+        for setting in SETTINGS {
+            let from_file = table.remove(setting.key);
+            let value = if let Some(text) = matches.get_one::<String>(setting.key) {
+                Some((text.clone(), Source::Flag(setting.flag())))
+            } else if let Some(text) = env(&setting.variable()).filter(|text| !text.is_empty()) {
+                Some((text, Source::Variable(setting.variable())))
+            } else if let Some(value) = from_file {
+                Some((text_of(setting.key, value)?, in_file(file)))
+            } else {
+                setting.default.map(|text| (text.to_owned(), Source::Default))
+            };
+            if let Some((text, source)) = value {
+                found.insert(setting.key, Found { text, source });
+            }
+        }
+        if let Some(unknown) = table.keys().next() {
+            bail!(
+                "{}: there is no setting {unknown:?}",
+                file.unwrap_or(Path::new("")).display()
+            );
+        }
+        Ok(Self {
+            found,
+            cluster_tables,
+            file: file.map(Path::to_owned),
+        })
+    }
+
+    pub fn get(&self, key: &str) -> Option<&Found> {
+        self.found.get(key)
+    }
+
+    /// Whether somebody said this, rather than a default.
+    pub fn is_given(&self, key: &str) -> bool {
+        self.get(key).is_some_and(|found| found.source != Source::Default)
+    }
+}
+
+fn read_file(path: &Path) -> Result<toml::Table> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
+    text.parse()
+        .with_context(|| format!("the configuration file {} is no TOML", path.display()))
+}
+
+/// `clusters` in the file is either text, as in the variable, or tables.
+fn take_cluster_tables(table: &mut toml::Table) -> Result<Vec<toml::Table>> {
+    match table.get("clusters") {
+        Some(toml::Value::Array(_)) => {}
+        _ => return Ok(Vec::new()),
+    }
+    let Some(toml::Value::Array(entries)) = table.remove("clusters") else {
+        return Ok(Vec::new());
+    };
+    let as_table = |entry| match entry {
+        toml::Value::Table(table) => Ok(table),
+        _ => bail!("clusters: every entry must be a [[clusters]] table"),
+    };
+    entries.into_iter().map(as_table).collect()
+}
+
+fn text_of(key: &str, value: toml::Value) -> Result<String> {
+    Ok(match value {
+        toml::Value::String(text) => text,
+        toml::Value::Integer(number) => number.to_string(),
+        toml::Value::Boolean(flag) => flag.to_string(),
+        toml::Value::Array(values) => {
+            let texts: Result<Vec<String>> =
+                values.into_iter().map(|value| text_of(key, value)).collect();
+            texts?.join(",")
+        }
+        _ => bail!("{key}: a text, a number or a list is expected"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Command;
+
+    use super::*;
+
+    fn gather(flags: &[&str], file: Option<&str>, env: &[(&str, &str)]) -> Result<Settings> {
+        let matches = Command::new("t")
+            .args(SETTINGS.iter().map(Setting::arg))
+            .get_matches_from([&["t"], flags].concat());
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("c.toml");
+        if let Some(text) = file {
+            std::fs::write(&path, text)?;
+        }
+        let find = |name: &str| {
+            env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        };
+        Settings::gather(&matches, file.map(|_| path.as_path()), find)
+    }
+
+    #[test]
+    fn flag_beats_variable_beats_file_beats_default() {
+        // R3
+        let file = Some("listen = \"127.0.0.1:3\"\nkey_limit = 3");
+        let env = [("REMOTEGPU_LISTEN", "127.0.0.1:2"), ("REMOTEGPU_KEY_LIMIT", "")];
+        let all = gather(&["--listen", "127.0.0.1:1"], file, &env).unwrap();
+        assert_eq!(all.get("listen").unwrap().text, "127.0.0.1:1");
+        assert_eq!(all.get("listen").unwrap().source.to_string(), "--listen");
+        assert_eq!(all.get("key_limit").unwrap().text, "3");
+        let some = gather(&[], file, &env).unwrap();
+        assert_eq!(some.get("listen").unwrap().source.to_string(), "REMOTEGPU_LISTEN");
+        let none = gather(&[], None, &[]).unwrap();
+        assert_eq!(none.get("listen").unwrap().text, "127.0.0.1:8080");
+        assert!(!none.is_given("listen") && none.get("database_url").is_none());
+    }
+
+    #[test]
+    fn an_unknown_setting_in_the_file_is_named() {
+        // R3
+        let error = gather(&[], Some("lisen = 1"), &[]).unwrap_err();
+        assert!(error.to_string().ends_with("there is no setting \"lisen\""), "{error}");
+    }
+
+    #[test]
+    fn lists_and_tables_are_read_from_the_file() {
+        let file = "extra_hosts = [\"a\", \"b\"]\n[[clusters]]\nname = \"eu\"\nkubeconfig = \"x\"";
+        let all = gather(&[], Some(file), &[]).unwrap();
+        assert_eq!(all.get("extra_hosts").unwrap().text, "a,b");
+        assert_eq!(all.cluster_tables.len(), 1);
+        assert!(gather(&[], Some("clusters = [1]"), &[]).is_err());
+    }
+}

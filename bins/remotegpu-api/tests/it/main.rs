@@ -1,0 +1,3 @@
+//! The server as its users see it: a real process, real HTTP, real programs.
+
+mod support;

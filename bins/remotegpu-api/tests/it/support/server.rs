@@ -1,0 +1,264 @@
+//! A server process on free loopback ports.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use remotegpu_dev_cluster::{DevCluster, DevClusterConfig};
+use remotegpu_namespaces::ClusterName;
+use remotegpu_test_support::postgres::{TestDatabase, TestPostgres};
+use tempfile::TempDir;
+
+use super::Person;
+
+pub const ADMIN_PASSWORD: &str = "test-Operator-Password-1";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// SQLite and the embedded development cluster.
+    Sqlite,
+    /// PostgreSQL, and a development cluster that the test starts on its own.
+    Postgres,
+}
+
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    pub backend: Backend,
+    /// Settings beside those that every test has, as flags without dashes.
+    pub settings: Vec<(&'static str, String)>,
+    /// Whether the operator's password is given, or printed once.
+    pub given_password: bool,
+}
+
+impl ServerOptions {
+    pub fn new(backend: Backend) -> Self {
+        Self {
+            backend,
+            settings: vec![("sign-up", "open".to_owned())],
+            given_password: true,
+        }
+    }
+
+    pub fn with(mut self, flag: &'static str, value: impl Into<String>) -> Self {
+        self.settings.retain(|(key, _)| *key != flag);
+        self.settings.push((flag, value.into()));
+        self
+    }
+}
+
+pub struct Server {
+    pub url: String,
+    pub internal_url: String,
+    pub folder: TempDir,
+    pub database: Option<TestDatabase>,
+    pub dev_cluster: Option<DevCluster>,
+    arguments: Vec<String>,
+    child: Option<Child>,
+    log: Arc<Mutex<String>>,
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Server {
+    pub async fn start(backend: Backend) -> Self {
+        Self::start_with(ServerOptions::new(backend)).await
+    }
+
+    pub async fn start_with(options: ServerOptions) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (port, internal, dev_port) = (free_port(), free_port(), free_port());
+        let mut arguments = vec![
+            format!("--listen=127.0.0.1:{port}"),
+            format!("--internal-listen=127.0.0.1:{internal}"),
+            format!("--data-dir={}", folder.path().join("data").display()),
+        ];
+        let (mut database, mut dev_cluster) = (None, None);
+        match options.backend {
+            Backend::Sqlite => {
+                arguments.push(format!("--dev-cluster-listen=127.0.0.1:{dev_port}"));
+            }
+            Backend::Postgres => {
+                let created = TestPostgres::shared().unwrap().create_database().unwrap();
+                let (cluster, kubeconfig) = foreign_cluster(folder.path()).await;
+                arguments.push(format!("--database-url={}", created.url()));
+                arguments.push(format!("--clusters=eu={}", kubeconfig.display()));
+                database = Some(created);
+                dev_cluster = Some(cluster);
+            }
+        }
+        if options.given_password {
+            let file = folder.path().join("admin-password");
+            std::fs::write(&file, ADMIN_PASSWORD).unwrap();
+            arguments.push(format!("--initial-admin-password-file={}", file.display()));
+        }
+        for (flag, value) in &options.settings {
+            arguments.push(format!("--{flag}={value}"));
+        }
+        let mut server = Self {
+            url: format!("http://127.0.0.1:{port}"),
+            internal_url: format!("http://127.0.0.1:{internal}"),
+            folder,
+            database,
+            dev_cluster,
+            arguments,
+            child: None,
+            log: Arc::default(),
+        };
+        server.run().await;
+        server
+    }
+
+    /// Another instance on the same database and clusters.
+    pub async fn second_instance(&self) -> Self {
+        let (port, internal) = (free_port(), free_port());
+        let folder = tempfile::tempdir().unwrap();
+        let own = ["--listen=", "--internal-listen=", "--data-dir="];
+        let mut arguments: Vec<String> = self
+            .arguments
+            .iter()
+            .filter(|argument| !own.iter().any(|prefix| argument.starts_with(prefix)))
+            .cloned()
+            .collect();
+        arguments.push(format!("--listen=127.0.0.1:{port}"));
+        arguments.push(format!("--internal-listen=127.0.0.1:{internal}"));
+        arguments.push(format!("--data-dir={}", folder.path().join("data").display()));
+        let mut server = Self {
+            url: format!("http://127.0.0.1:{port}"),
+            internal_url: format!("http://127.0.0.1:{internal}"),
+            folder,
+            database: None,
+            dev_cluster: None,
+            arguments,
+            child: None,
+            log: Arc::default(),
+        };
+        server.run().await;
+        server
+    }
+
+    /// Starts the process and waits until it is ready.
+    pub async fn run(&mut self) {
+        assert!(self.child.is_none(), "the server runs already");
+        let mut child = command(&self.arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let log = Arc::clone(&self.log);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let mut log = log.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        self.child = Some(child);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Ok(answer) = reqwest::get(format!("{}/readyz", self.url)).await
+                && answer.status().is_success()
+            {
+                return;
+            }
+            let ended = self.child.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "the server ended: {ended:?}\n{}", self.log());
+            assert!(Instant::now() < deadline, "the server is not ready\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Runs the binary with the server's settings and these arguments.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        let mut all: Vec<String> = self.arguments.clone();
+        all.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        command(&all).output().unwrap()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// Everything the process has written to stderr, since the first start.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+    }
+
+    /// SIGTERM, and what the process ends with.
+    pub fn stop(&mut self) -> ExitStatus {
+        let mut child = self.child.take().unwrap();
+        terminate(child.id());
+        child.wait().unwrap()
+    }
+
+    pub async fn restart(&mut self) {
+        assert!(self.stop().success(), "{}", self.log());
+        self.run().await;
+    }
+
+    /// The operator, signed in.
+    pub async fn operator(&self) -> Person {
+        Person::sign_in(&self.url, "admin@localhost", ADMIN_PASSWORD).await
+    }
+
+    /// Somebody with an account of their own.
+    pub async fn person(&self, name: &str) -> Person {
+        Person::sign_up(&self.url, name).await
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+pub fn terminate(pid: u32) {
+    let status = Command::new("kill").arg("-TERM").arg(pid.to_string()).status().unwrap();
+    assert!(status.success());
+}
+
+/// The binary, in an environment that says nothing.
+pub fn command(arguments: &[String]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_remotegpu-api"));
+    command.args(arguments).env_clear().stdin(Stdio::null());
+    command
+}
+
+/// A cluster that the server knows from a kubeconfig alone.
+async fn foreign_cluster(folder: &Path) -> (DevCluster, PathBuf) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let config = DevClusterConfig::new("127.0.0.1:0".parse().unwrap(), folder.join("cluster"));
+    let cluster = DevCluster::start(config, None).await.unwrap();
+    let admin = cluster.admin_kubeconfig();
+    remotegpu_cluster::apply_prerequisites(&admin).await.unwrap();
+    let kubeconfig = remotegpu_cluster::control_plane_kubeconfig(&admin).await.unwrap();
+    let path = folder.join("eu.kubeconfig");
+    std::fs::write(&path, kubeconfig).unwrap();
+    let _ = ClusterName::parse("eu").unwrap();
+    (cluster, path)
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- the server's log ---\n{}", self.log());
+        }
+    }
+}
