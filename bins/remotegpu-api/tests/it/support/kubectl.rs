@@ -29,13 +29,17 @@ impl Kubectl {
 
     /// The command, with this key in the environment and little else.
     pub fn command(&self, key: Option<&str>, arguments: &[&str]) -> Command {
+        let mut command = self.environment(key, "kubectl");
+        command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments);
+        command
+    }
+
+    /// Any program, in the same surroundings.
+    pub fn environment(&self, key: Option<&str>, program: &str) -> Command {
         let plugins = plugin_folder();
         let path = std::env::var("PATH").unwrap_or_default();
-        let mut command = Command::new("kubectl");
+        let mut command = Command::new(program);
         command
-            .arg("--kubeconfig")
-            .arg(&self.kubeconfig)
-            .args(arguments)
             .env_clear()
             .env("PATH", format!("{}:{path}", plugins.display()))
             .env("HOME", self.home.path())

@@ -1,0 +1,351 @@
+//! From sign-in to `kubectl`, and to the end of what a key has opened.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{Backend, KeyHolder, Kubectl, Person, Server, Workload, cluster_client};
+
+struct Journey {
+    server: Server,
+    person: Person,
+    plugin: &'static str,
+}
+
+impl Journey {
+    async fn start(backend: Backend, plugin: &'static str) -> Self {
+        let server = Server::start(backend).await;
+        let person = server.operator().await;
+        Self {
+            server,
+            person,
+            plugin,
+        }
+    }
+
+    /// Signed in, a namespace, a key that opens only this one, and a kubeconfig.
+    async fn prepare(&self, name: &str) -> (Value, KeyHolder, Kubectl) {
+        let namespace = self.person.namespace(name).await;
+        let scopes = json!({"kubernetes_exec": {"namespace_ids": [namespace["id"]]}});
+        let key = self.person.key(scopes).await;
+        let kubeconfig = self.person.kubeconfig(&namespace, self.plugin).await;
+        assert!(!kubeconfig.contains(&key.key), "X2: the kubeconfig holds the key");
+        (namespace, key, Kubectl::new(&kubeconfig))
+    }
+
+    async fn path(&self) {
+        let (namespace, key, kubectl) = self.prepare("team-ml").await;
+        let name = namespace["kubernetes_namespace"].as_str().unwrap();
+        kubectl.succeed(&key.key, &["get", "pods"]);
+        let whoami = kubectl.succeed(&key.key, &["auth", "whoami"]);
+        assert!(whoami.contains("system:serviceaccount:remotegpu-credentials:key-"), "{whoami}");
+        for manifest in Workload::ALL {
+            let file = self.server.path(manifest.name());
+            std::fs::write(&file, manifest.text(name)).unwrap();
+            let file = file.to_str().unwrap();
+            let applied = kubectl.succeed(&key.key, &["apply", "-f", file]);
+            assert!(applied.contains("created"), "{applied}");
+            let again = kubectl.succeed(&key.key, &["apply", "-f", file]);
+            assert!(again.contains("unchanged"), "{again}");
+        }
+        let found = kubectl.succeed(&key.key, &["get", "deployments", "-o", "name"]);
+        assert_eq!(found, "deployment.apps/demo-cpu\ndeployment.apps/demo-gpu-full\n");
+
+        // N4: a rename keeps the cluster namespace, and yesterday's file works.
+        let path = format!("/v1/kubernetes/namespaces/{}", namespace["id"].as_str().unwrap());
+        let renamed = self.person.patch(&path, json!({"name": "team-nlp"})).await.expect(200);
+        assert_eq!(renamed["kubernetes_namespace"], name);
+        kubectl.succeed(&key.key, &["get", "pods"]);
+
+        // X9: no other namespace opens, and what could outlive the key is closed.
+        let other = self.person.namespace("other").await;
+        let other = other["kubernetes_namespace"].as_str().unwrap();
+        for arguments in [
+            &["get", "pods", "-n", other][..],
+            &["get", "pods", "-A"],
+            &["get", "namespaces"],
+            &["get", "nodes"],
+            &["create", "token", "default"],
+            &["create", "serviceaccount", "mine"],
+            &["create", "rolebinding", "mine", "--clusterrole=cluster-admin", "--user=x"],
+            &["delete", "namespace", name],
+            &["get", "secrets", "-n", "remotegpu-credentials"],
+        ] {
+            let said = kubectl.fail(&key.key, arguments);
+            assert!(said.contains("orbidden"), "{arguments:?}: {said}");
+        }
+    }
+
+    /// A key is used, then ended by `end`: the next `kubectl` fails with `line`,
+    /// and the token from before is refused within a second.
+    async fn ends(
+        &self,
+        name: &str,
+        end: impl AsyncFnOnce(&Person, &Value, &KeyHolder),
+        line: Option<&str>,
+    ) {
+        let (namespace, key, kubectl) = self.prepare(name).await;
+        kubectl.succeed(&key.key, &["get", "pods"]);
+        let minted = key.mint(&namespace).await.expect(200);
+        let token = minted["status"]["token"].as_str().unwrap();
+        let kubeconfig = std::fs::read_to_string(kubectl.kubeconfig()).unwrap();
+        let (cluster, server) = cluster_client(&kubeconfig);
+        let pods = format!(
+            "{server}/api/v1/namespaces/{}/pods",
+            namespace["kubernetes_namespace"].as_str().unwrap()
+        );
+        let open = || async {
+            let answer = cluster.get(&pods).bearer_auth(token).send().await.unwrap();
+            answer.status().is_success()
+        };
+        assert!(open().await, "the token opens the namespace before the key ends");
+
+        end(&self.person, &namespace, &key).await;
+        let ended = Instant::now();
+        while open().await {
+            assert!(ended.elapsed() < Duration::from_secs(1), "{name}: the token still opens");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let said = kubectl.fail(&key.key, &["get", "pods"]);
+        if let Some(line) = line {
+            assert!(said.lines().any(|said| said.contains(line)), "{name}: {said}");
+        }
+    }
+
+    async fn ends_in_every_way(&self) {
+        const INVALID: Option<&str> = Some("Invalid API key");
+        const NOT_ALLOWED: Option<&str> =
+            Some("This API key does not allow Kubernetes exec for this namespace");
+        let key_path = |key: &KeyHolder| format!("/v1/account/api-keys/{}", key.id());
+        self.ends(
+            "revoked",
+            async |person, _, key| {
+                let path = format!("{}/revoke", key_path(key));
+                person.post(&path, json!({})).await.expect(200);
+            },
+            INVALID,
+        )
+        .await;
+        self.ends(
+            "scope-taken-away",
+            async |person, _, key| {
+                let change = json!({"scopes": {"inference": true}});
+                person.patch(&key_path(key), change).await.expect(200);
+            },
+            NOT_ALLOWED,
+        )
+        .await;
+        self.ends(
+            "rotated",
+            async |person, _, key| {
+                let path = format!("{}/rotate", key_path(key));
+                person.post(&path, json!({})).await.expect(200);
+            },
+            INVALID,
+        )
+        .await;
+        self.ends(
+            "expired",
+            async |person, _, key| {
+                let end = (time::OffsetDateTime::from(std::time::UNIX_EPOCH)
+                    + std::time::UNIX_EPOCH.elapsed().unwrap()
+                    + Duration::from_millis(1500))
+                .format(&time::format_description::well_known::Rfc3339)
+                .unwrap();
+                person.patch(&key_path(key), json!({"expires_at": end})).await.expect(200);
+                tokio::time::sleep(Duration::from_millis(1500)).await;
+            },
+            INVALID,
+        )
+        .await;
+        self.ends(
+            "deleted",
+            async |person, namespace, _| {
+                let id = namespace["id"].as_str().unwrap();
+                person.delete(&format!("/v1/kubernetes/namespaces/{id}")).await.expect(202);
+            },
+            NOT_ALLOWED,
+        )
+        .await;
+    }
+
+    /// X4: the key stands in no process's arguments while `kubectl` runs.
+    async fn key_is_in_no_argument_list(&self) {
+        let (_, key, kubectl) = self.prepare("arguments").await;
+        let done = Arc::new(AtomicBool::new(false));
+        let (watched, needle) = (Arc::clone(&done), key.key.clone());
+        let watcher = std::thread::spawn(move || {
+            let (mut looks, mut plugins) = (0_u32, 0_u32);
+            while !watched.load(Ordering::Relaxed) {
+                for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+                    let Ok(line) = std::fs::read(entry.path().join("cmdline")) else {
+                        continue;
+                    };
+                    let line = String::from_utf8_lossy(&line);
+                    assert!(!line.contains(&needle), "the key stands in {line}");
+                    plugins += u32::from(line.contains("exec-credential"));
+                }
+                looks += 1;
+            }
+            (looks, plugins)
+        });
+        for _ in 0..5 {
+            kubectl.succeed(&key.key, &["get", "pods"]);
+        }
+        done.store(true, Ordering::Relaxed);
+        let (looks, plugins) = watcher.join().expect("the watcher saw the key");
+        assert!(looks > 10 && plugins > 0, "it watched nothing: {looks} looks, {plugins} plugins");
+    }
+
+    /// X4: what is wrong with the variable is said in one line, each time.
+    async fn odd_keys_are_told(&self) {
+        let (_, key, kubectl) = self.prepare("odd").await;
+        let revoked = self.person.key(json!({"all": true})).await;
+        let path = format!("/v1/account/api-keys/{}/revoke", revoked.id());
+        self.person.post(&path, json!({})).await.expect(200);
+        let mut malformed = key.key.clone();
+        malformed.replace_range(40.., if key.key.ends_with('0') { "1" } else { "0" });
+        for (value, line) in [
+            (None, "REMOTEGPU_API_KEY is not set"),
+            (Some(""), "REMOTEGPU_API_KEY is not set"),
+            (Some("rgpu_$(id)"), "REMOTEGPU_API_KEY holds a character"),
+            (Some("rgpu_a\nb"), "REMOTEGPU_API_KEY holds a character"),
+            (Some(malformed.as_str()), "Invalid API key"),
+            (Some(revoked.key.as_str()), "Invalid API key"),
+        ] {
+            let output = kubectl.command(value, &["get", "pods"]).output().unwrap();
+            assert!(!output.status.success());
+            let said = String::from_utf8(output.stderr).unwrap();
+            let own: Vec<&str> =
+                said.lines().filter(|line| line.starts_with("remotegpu: ")).collect();
+            assert!(!own.is_empty() && own.iter().all(|said| said.contains(line)), "{said}");
+        }
+    }
+
+    async fn all(backend: Backend, plugin: &'static str) {
+        // No limit of keys or namespaces stands in the way of so many ends.
+        let journey = Self::start(backend, plugin).await;
+        journey.path().await;
+        journey.ends_in_every_way().await;
+        journey.key_is_in_no_argument_list().await;
+        journey.odd_keys_are_told().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn journey_with_sqlite_and_the_shell_plugin() {
+    Journey::all(Backend::Sqlite, "shell").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn journey_with_sqlite_and_the_binary_plugin() {
+    Journey::all(Backend::Sqlite, "remotegpu").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn journey_with_postgresql_and_the_shell_plugin() {
+    Journey::all(Backend::Postgres, "shell").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn journey_with_postgresql_and_the_binary_plugin() {
+    Journey::all(Backend::Postgres, "remotegpu").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn journey_of_two_accounts_that_both_own_a_team_ml() {
+    // N3, N4, C6
+    let server = Server::start(Backend::Sqlite).await;
+    let (ada, bob) = (server.person("ada").await, server.person("bob").await);
+    let (hers, his) = (ada.namespace("team-ml").await, bob.namespace("team-ml").await);
+    assert_ne!(hers["kubernetes_namespace"], his["kubernetes_namespace"]);
+    let (her_key, his_key) = (ada.key(json!({"all": true})).await, bob.key(json!({"all": true})).await);
+    her_key.mint(&hers).await.expect(200);
+    let foreign = her_key.mint(&his).await;
+    foreign.problem(403, "exec_not_allowed");
+    let hers_with_his = Kubectl::new(&ada.kubeconfig(&hers, "shell").await);
+    hers_with_his.succeed(&her_key.key, &["get", "pods"]);
+    let said = hers_with_his.fail(&his_key.key, &["get", "pods"]);
+    assert!(said.contains("does not allow Kubernetes exec"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn journey_goes_on_after_a_restart() {
+    // R1
+    let mut server = Server::start(Backend::Sqlite).await;
+    let person = server.operator().await;
+    let namespace = person.namespace("team-ml").await;
+    let key = person.key(json!({"all": true})).await;
+    let kubectl = Kubectl::new(&person.kubeconfig(&namespace, "shell").await);
+    let name = namespace["kubernetes_namespace"].as_str().unwrap();
+    let file = server.path("demo.yaml");
+    std::fs::write(&file, Workload::Cpu.text(name)).unwrap();
+    kubectl.succeed(&key.key, &["apply", "-f", file.to_str().unwrap()]);
+    let minted = key.mint(&namespace).await.expect(200);
+
+    server.restart().await;
+    let found = kubectl.succeed(&key.key, &["get", "deployments", "-o", "name"]);
+    assert_eq!(found, "deployment.apps/demo-cpu\n");
+    assert!(person.get("/v1/auth/session").await.status.is_success(), "the session is gone");
+    let kubeconfig = std::fs::read_to_string(kubectl.kubeconfig()).unwrap();
+    let (cluster, url) = cluster_client(&kubeconfig);
+    let token = minted["status"]["token"].as_str().unwrap();
+    let pods = format!("{url}/api/v1/namespaces/{name}/pods");
+    let answer = cluster.get(pods).bearer_auth(token).send().await.unwrap();
+    assert!(answer.status().is_success(), "yesterday's token: {}", answer.status());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn journey_with_other_clients() {
+    // X3: the Python client and kube-rs run the plugin too.
+    let server = Server::start(Backend::Sqlite).await;
+    let person = server.operator().await;
+    let namespace = person.namespace("team-ml").await;
+    let key = person.key(json!({"all": true})).await;
+    for plugin in ["shell", "remotegpu"] {
+        let kubectl = Kubectl::new(&person.kubeconfig(&namespace, plugin).await);
+        python_lists_pods(&kubectl, &key.key, namespace["kubernetes_namespace"].as_str().unwrap());
+        if plugin == "shell" {
+            kube_rs_lists_pods(&kubectl, &key.key).await;
+        }
+    }
+}
+
+fn python_lists_pods(kubectl: &Kubectl, key: &str, namespace: &str) {
+    const SCRIPT: &str = "
+import sys
+from kubernetes import client, config
+config.load_kube_config(config_file=sys.argv[1])
+print(len(client.CoreV1Api().list_namespaced_pod(sys.argv[2]).items), 'pods')
+";
+    let python = std::env::var("REMOTEGPU_TEST_PYTHON")
+        .expect("REMOTEGPU_TEST_PYTHON names a Python with the kubernetes client: run ./x test");
+    let output = kubectl
+        .environment(Some(key), &python)
+        .args(["-c", SCRIPT, kubectl.kubeconfig().to_str().unwrap(), namespace])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "0 pods\n", "{output:?}");
+}
+
+async fn kube_rs_lists_pods(kubectl: &Kubectl, key: &str) {
+    use kube::{Api, Client, Config, config::Kubeconfig};
+    let mut kubeconfig = Kubeconfig::read_from(kubectl.kubeconfig()).unwrap();
+    // The variable is set for the plugin alone: this process holds many tests.
+    let user = kubeconfig.auth_infos[0].auth_info.as_mut().unwrap();
+    user.exec.as_mut().unwrap().env = Some(vec![
+        [("name", "REMOTEGPU_API_KEY"), ("value", key)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+    ]);
+    let config = Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
+    let client = Client::try_from(config).unwrap();
+    let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::default_namespaced(client);
+    assert!(pods.list(&Default::default()).await.unwrap().items.is_empty());
+}

@@ -1,0 +1,46 @@
+//! The cluster behind a kubeconfig, and what is applied to it.
+
+use std::path::Path;
+
+use reqwest::{Certificate, Client};
+use serde_json::Value;
+
+/// A client that trusts the kubeconfig's cluster and brings no credential, and
+/// the URL of that cluster.
+pub fn cluster_client(kubeconfig: &str) -> (Client, String) {
+    let document: Value = serde_saphyr::from_str(kubeconfig).unwrap();
+    let cluster = &document["clusters"][0]["cluster"];
+    let ca = cluster["certificate-authority-data"].as_str().unwrap();
+    let ca = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, ca).unwrap();
+    let client = Client::builder()
+        .no_proxy()
+        .tls_certs_only([Certificate::from_pem(&ca).unwrap()])
+        .build()
+        .unwrap();
+    (client, cluster["server"].as_str().unwrap().to_owned())
+}
+
+/// The two manifests of the reference.
+#[derive(Debug, Clone, Copy)]
+pub enum Workload {
+    Cpu,
+    Gpu,
+}
+
+impl Workload {
+    pub const ALL: [Self; 2] = [Self::Cpu, Self::Gpu];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "demo-cpu.yaml",
+            Self::Gpu => "demo-gpu-full.yaml",
+        }
+    }
+
+    /// The manifest for this namespace.
+    pub fn text(self, namespace: &str) -> String {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples");
+        let text = std::fs::read_to_string(folder.join(self.name())).unwrap();
+        text.replace("YOUR_NAMESPACE", namespace)
+    }
+}
