@@ -1,1 +1,31 @@
 //! The cluster traits over kube-rs.
+//!
+//! [`KubeClusters`] implements the three ports of `remotegpu-namespaces` for all
+//! configured clusters: `ClusterDirectory`, `NamespaceProvisioner` and
+//! `CredentialMint`. Requests are bounded in time and size, every outcome is
+//! remembered as the cluster's status, and no part of an answer that could hold
+//! a token reaches a log or an error.
+//!
+//! What a cluster needs beforehand is [`prerequisites`]: an operator applies it
+//! with the cluster's own tools, and the embedded development cluster gets it by
+//! [`apply_prerequisites`].
+#![deny(missing_docs)]
+
+mod cluster;
+mod connection;
+mod control_plane;
+mod credential;
+mod directory;
+mod identity_objects;
+mod labels;
+mod mint;
+mod prerequisites;
+mod provisioner;
+mod request;
+mod roles;
+mod token_answer;
+
+pub use connection::{ClusterConnection, ConnectError};
+pub use control_plane::{control_plane_connection, control_plane_kubeconfig};
+pub use directory::KubeClusters;
+pub use prerequisites::{apply_prerequisites, prerequisites};

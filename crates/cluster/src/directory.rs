@@ -1,0 +1,81 @@
+//! All configured clusters.
+
+use std::{collections::HashSet, sync::Arc};
+
+use async_trait::async_trait;
+use remotegpu_namespaces::{Cluster, ClusterDirectory, ClusterError, ClusterName, ClusterStatus};
+
+use crate::{
+    cluster::KubeCluster,
+    connection::{ClusterConnection, ConnectError},
+    request::{Ask, Fault},
+};
+
+/// The configured clusters, in the order of the configuration. Clones share
+/// connections and what is known of the clusters.
+#[derive(Clone)]
+pub struct KubeClusters {
+    clusters: Arc<[KubeCluster]>,
+}
+
+impl KubeClusters {
+    /// Makes the clients of all clusters. None of them needs to be up: nothing
+    /// is asked yet. Must be called inside of the runtime that outlives them.
+    pub async fn connect(connections: Vec<ClusterConnection>) -> Result<Self, ConnectError> {
+        let mut names = HashSet::new();
+        let mut clusters = Vec::with_capacity(connections.len());
+        for connection in connections {
+            if !names.insert(connection.name.clone()) {
+                let cluster = connection.name.to_string();
+                return Err(ConnectError::Twice { cluster });
+            }
+            clusters.push(connection.open().await?);
+        }
+        Ok(Self {
+            clusters: clusters.into(),
+        })
+    }
+
+    /// Asks a cluster for its version, such as `v1.33.1`, and remembers whether
+    /// it answered.
+    pub async fn probe(&self, name: &ClusterName) -> Result<String, ClusterError> {
+        let cluster = self.cluster(name)?;
+        cluster
+            .bounded(async {
+                let answer = cluster.ask(&Ask::get("/version".to_owned())).await?;
+                let told = answer.object("asking for the version")?;
+                let version = told["gitVersion"].as_str().ok_or(Fault::NotInKind)?;
+                cluster.remember_version(version);
+                Ok(version.to_owned())
+            })
+            .await
+    }
+
+    pub(crate) fn cluster(&self, name: &ClusterName) -> Result<&KubeCluster, ClusterError> {
+        self.look_up(name)
+            .ok_or_else(|| ClusterError::NotConfigured(name.clone()))
+    }
+
+    fn look_up(&self, name: &ClusterName) -> Option<&KubeCluster> {
+        self.clusters
+            .iter()
+            .find(|cluster| cluster.known().name == *name)
+    }
+}
+
+#[async_trait]
+impl ClusterDirectory for KubeClusters {
+    fn list(&self) -> Vec<Cluster> {
+        let clusters = self.clusters.iter();
+        clusters.map(|cluster| cluster.known().clone()).collect()
+    }
+
+    fn find(&self, name: &ClusterName) -> Option<Cluster> {
+        self.look_up(name).map(|cluster| cluster.known().clone())
+    }
+
+    fn status(&self, name: &ClusterName) -> ClusterStatus {
+        self.look_up(name)
+            .map_or(ClusterStatus::Unknown, KubeCluster::status)
+    }
+}

@@ -1,0 +1,294 @@
+//! Identities of key secrets, and their tokens (contract X6 to X10).
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use http::StatusCode;
+use remotegpu_namespaces::{
+    ClusterError, ClusterName, CredentialIdentity, CredentialMint, LocatedIdentity, LocatedObject,
+    MintError, MintedToken, PlainClusterToken,
+};
+use remotegpu_primitives::IdentityId;
+use serde_json::{Value, json};
+use time::Duration;
+
+use crate::{
+    KubeClusters,
+    cluster::KubeCluster,
+    identity_objects::{
+        gives_the_same, is_newer, located, role_binding, role_bindings, service_account,
+        service_accounts,
+    },
+    labels::{IDENTITY_ID, Owner, is_going, metadata},
+    request::{Ask, Fault, item},
+    token_answer::{read_token, token_request},
+};
+
+/// How often an object that is in the way is looked at again.
+const ATTEMPTS: usize = 4;
+/// How many objects one page of a list has.
+const PAGE: usize = 250;
+/// How often a list is begun anew whose continuation the cluster has forgotten.
+const LISTINGS: usize = 3;
+
+const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+
+#[async_trait]
+impl CredentialMint for KubeClusters {
+    async fn make(&self, identity: &CredentialIdentity) -> Result<(), ClusterError> {
+        let cluster = self.cluster(&identity.cluster)?;
+        let bindings = role_bindings(Some(identity.kubernetes_namespace.as_str()));
+        cluster
+            .bounded(async {
+                let (accounts, account) = (service_accounts(), service_account(identity));
+                ensure(cluster, &accounts, &account, identity.id).await?;
+                ensure(cluster, &bindings, &role_binding(identity), identity.id).await
+            })
+            .await
+    }
+
+    async fn mint(
+        &self,
+        identity: &CredentialIdentity,
+        lifetime: Duration,
+    ) -> Result<MintedToken, MintError> {
+        let cluster = self.cluster(&identity.cluster)?;
+        let account = item(&service_accounts(), &identity.object_name())?;
+        let ask = Ask::post(format!("{account}/token"), &token_request(lifetime));
+        cluster
+            .bounded(async {
+                let answer = cluster.ask(&ask).await?;
+                if answer.status == StatusCode::NOT_FOUND {
+                    return Err(MintError::IdentityMissing);
+                }
+                if !answer.is_success() {
+                    return Err(answer.refused("minting a token").into());
+                }
+                read_token(answer.into_json())
+            })
+            .await
+    }
+
+    async fn opens(
+        &self,
+        identity: &CredentialIdentity,
+        token: &PlainClusterToken,
+    ) -> Result<bool, ClusterError> {
+        let cluster = self.cluster(&identity.cluster)?;
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {
+                "namespace": identity.kubernetes_namespace.as_str(),
+                "verb": "get",
+                "resource": "pods",
+            }},
+        });
+        let ask = Ask::post(REVIEWS.to_owned(), &review);
+        cluster
+            .bounded(async {
+                let answer = cluster.ask_as(token, &ask).await?;
+                // The API server may not have heard of the account yet.
+                if answer.status == StatusCode::UNAUTHORIZED {
+                    return Ok(false);
+                }
+                let review = answer.object("asking what the token opens")?;
+                Ok(review["status"]["allowed"] == true)
+            })
+            .await
+    }
+
+    async fn locate(&self, identity: &CredentialIdentity) -> Result<LocatedIdentity, ClusterError> {
+        let cluster = self.cluster(&identity.cluster)?;
+        let name = identity.object_name();
+        let accounts = service_accounts();
+        let bindings = role_bindings(Some(identity.kubernetes_namespace.as_str()));
+        cluster
+            .bounded(async {
+                let (account, binding) = tokio::try_join!(
+                    find_ours(cluster, &accounts, &name),
+                    find_ours(cluster, &bindings, &name),
+                )?;
+                let making = |found: &Option<Found>| found.as_ref().and_then(|found| found.id);
+                Ok(LocatedIdentity {
+                    id: making(&account).or_else(|| making(&binding)),
+                    cluster: identity.cluster.clone(),
+                    binding: binding.map(|found| found.object),
+                    service_account: account.map(|found| found.object),
+                })
+            })
+            .await
+    }
+
+    async fn remove(&self, located: &LocatedIdentity) -> Result<(), ClusterError> {
+        let cluster = self.cluster(&located.cluster)?;
+        cluster
+            .bounded(async {
+                // X9: the binding goes first, because that is what counts at once.
+                if let Some(binding) = &located.binding {
+                    let bindings = role_bindings(Some(&binding.namespace));
+                    let path = item(&bindings, &binding.name)?;
+                    let act = "removing the binding";
+                    cluster.delete(path, &binding.uid, act).await?;
+                }
+                if let Some(account) = &located.service_account {
+                    let path = item(&service_accounts(), &account.name)?;
+                    let act = "removing the service account";
+                    cluster.delete(path, &account.uid, act).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn list(&self, name: &ClusterName) -> Result<Vec<LocatedIdentity>, ClusterError> {
+        let cluster = self.cluster(name)?;
+        let accounts = list_ours(cluster, &service_accounts()).await?;
+        let bindings = list_ours(cluster, &role_bindings(None)).await?;
+        Ok(paired(name, accounts, bindings))
+    }
+}
+
+/// Makes the object, or finds it made for this very making. What an older making
+/// has left behind goes; what is not ours stays, and is an error.
+async fn ensure(
+    cluster: &KubeCluster,
+    collection: &str,
+    wanted: &Value,
+    id: IdentityId,
+) -> Result<(), ClusterError> {
+    let name = metadata(wanted, "name");
+    let path = item(collection, name)?;
+    for _ in 0..ATTEMPTS {
+        let ask = Ask::post(collection.to_owned(), wanted);
+        let answer = cluster.ask(&ask).await?;
+        if answer.status != StatusCode::CONFLICT {
+            return answer.object("making an identity").map(drop);
+        }
+        let found = cluster.find(path.clone(), "reading an identity").await?;
+        let Some(found) = found else { continue };
+        match Owner::of(&found) {
+            Owner::Foreign => {
+                return Err(ClusterError::Refused {
+                    reason: format!("{name} stands there already and is not ours"),
+                });
+            }
+            Owner::Identity(Some(other)) if is_newer(other, id) => {
+                return Err(ClusterError::Refused {
+                    reason: "a newer making of the identity has taken its place".to_owned(),
+                });
+            }
+            Owner::Identity(Some(same))
+                if same == id && gives_the_same(&found, wanted) && !is_going(&found) =>
+            {
+                return Ok(());
+            }
+            Owner::Identity(_) => {
+                let act = "removing an older making";
+                let uid = metadata(&found, "uid");
+                cluster.delete(path.clone(), uid, act).await?;
+            }
+        }
+    }
+    Err(Fault::Unsettled.into())
+}
+
+/// An object of ours, and the making that it names.
+struct Found {
+    id: Option<IdentityId>,
+    object: LocatedObject,
+}
+
+impl Found {
+    fn read(object: &Value) -> Option<Self> {
+        match Owner::of(object) {
+            Owner::Foreign => None,
+            Owner::Identity(id) => Some(Self {
+                id,
+                object: located(object),
+            }),
+        }
+    }
+}
+
+async fn find_ours(
+    cluster: &KubeCluster,
+    collection: &str,
+    name: &str,
+) -> Result<Option<Found>, ClusterError> {
+    let path = item(collection, name)?;
+    let found = cluster.find(path, "reading an identity").await?;
+    Ok(found.as_ref().and_then(Found::read))
+}
+
+async fn list_ours(cluster: &KubeCluster, collection: &str) -> Result<Vec<Found>, ClusterError> {
+    for _ in 0..LISTINGS {
+        if let Some(found) = list_once(cluster, collection).await? {
+            return Ok(found);
+        }
+    }
+    Err(Fault::Unsettled.into())
+}
+
+/// All pages of a list; nothing when the cluster forgot where it was.
+async fn list_once(
+    cluster: &KubeCluster,
+    collection: &str,
+) -> Result<Option<Vec<Found>>, ClusterError> {
+    let mut all = Vec::new();
+    let mut next = String::new();
+    loop {
+        let path = format!("{collection}?labelSelector={IDENTITY_ID}&limit={PAGE}{next}");
+        let answer = cluster.bounded(async { cluster.ask(&Ask::get(path)).await });
+        let answer = answer.await?;
+        if answer.status == StatusCode::GONE {
+            return Ok(None);
+        }
+        let page = answer.object("listing identities")?;
+        let items = page["items"].as_array().ok_or(Fault::NotInKind)?;
+        all.extend(items.iter().filter_map(Found::read));
+        let token = page["metadata"]["continue"].as_str().unwrap_or_default();
+        if token.is_empty() {
+            return Ok(Some(all));
+        }
+        // What the cluster says goes back into a URL only as it would say it.
+        let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'=' | b'.');
+        if !token.bytes().all(fits) {
+            return Err(Fault::NotInKind.into());
+        }
+        next = format!("&continue={token}");
+    }
+}
+
+/// Accounts and bindings of one name and one making belong together.
+fn paired(
+    cluster: &ClusterName,
+    accounts: Vec<Found>,
+    bindings: Vec<Found>,
+) -> Vec<LocatedIdentity> {
+    let empty = |id| LocatedIdentity {
+        id,
+        cluster: cluster.clone(),
+        binding: None,
+        service_account: None,
+    };
+    let mut identities = BTreeMap::new();
+    for Found { id, object } in accounts {
+        let entry = identities.entry((object.name.clone(), id));
+        entry.or_insert_with(|| empty(id)).service_account = Some(object);
+    }
+    let mut astray = Vec::new();
+    for Found { id, object } in bindings {
+        let entry = identities.entry((object.name.clone(), id));
+        let entry = entry.or_insert_with(|| empty(id));
+        if entry.binding.is_none() {
+            entry.binding = Some(object);
+        } else {
+            // We never make two; whoever did, the sweep is to see both.
+            let mut other = empty(id);
+            other.binding = Some(object);
+            astray.push(other);
+        }
+    }
+    identities.into_values().chain(astray).collect()
+}

@@ -1,0 +1,156 @@
+//! Namespaces in clusters (contract N4, N5).
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::StatusCode;
+use k8s_openapi::api::core::v1::Namespace as KubeNamespace;
+use kube::Resource;
+use remotegpu_namespaces::{ClusterError, Namespace, NamespaceProvisioner};
+use serde_json::{Value, json};
+
+use crate::{
+    KubeClusters,
+    cluster::{KubeCluster, has_labels},
+    labels::{
+        ACCOUNT_ID, FIELD_MANAGER, MANAGED_BY, NAMESPACE_ID, OURS, is_going, label, metadata,
+    },
+    request::{Ask, Fault, item},
+};
+
+/// How often a name that was taken a moment ago is looked at again.
+const ATTEMPTS: usize = 3;
+/// How often a new namespace is looked at until it is active.
+const LOOKS: usize = 20;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+#[async_trait]
+impl NamespaceProvisioner for KubeClusters {
+    async fn provision(&self, namespace: &Namespace) -> Result<(), ClusterError> {
+        let cluster = self.cluster(&namespace.cluster)?;
+        cluster
+            .bounded(async {
+                // What else a namespace has to hold is applied between these two
+                // steps, by server-side apply.
+                let standing = claim(cluster, namespace).await?;
+                wait_until_active(cluster, namespace, standing).await
+            })
+            .await
+    }
+
+    async fn remove(&self, namespace: &Namespace) -> Result<bool, ClusterError> {
+        let cluster = self.cluster(&namespace.cluster)?;
+        cluster
+            .bounded(async {
+                let Some(found) = find(cluster, namespace).await? else {
+                    return Ok(true);
+                };
+                // Ours was never made, or has gone and the name is somebody else's.
+                if !is_ours(&found, namespace) {
+                    return Ok(true);
+                }
+                if !is_going(&found) {
+                    let path = path(namespace)?;
+                    let act = "removing the namespace";
+                    cluster.delete(path, metadata(&found, "uid"), act).await?;
+                }
+                Ok(find(cluster, namespace)
+                    .await?
+                    .is_none_or(|found| !is_ours(&found, namespace)))
+            })
+            .await
+    }
+}
+
+/// Makes the namespace, or finds it made by us, with all our labels.
+async fn claim(cluster: &KubeCluster, namespace: &Namespace) -> Result<Value, ClusterError> {
+    let wanted = manifest(namespace);
+    for _ in 0..ATTEMPTS {
+        let Some(found) = find(cluster, namespace).await? else {
+            // Not by apply, which would take over what came in between.
+            let collection = KubeNamespace::url_path(&(), None);
+            let path = format!("{collection}?fieldManager={FIELD_MANAGER}");
+            let answer = cluster.ask(&Ask::post(path, &wanted)).await?;
+            if answer.status == StatusCode::CONFLICT {
+                continue;
+            }
+            return answer.object("making the namespace");
+        };
+        if !is_ours(&found, namespace) {
+            return Err(ClusterError::Refused {
+                reason: format!(
+                    "a namespace {} stands there already and is not this one",
+                    namespace.kubernetes_namespace
+                ),
+            });
+        }
+        if is_going(&found) {
+            return Err(ClusterError::Refused {
+                reason: "the namespace was deleted in the cluster and is still going".to_owned(),
+            });
+        }
+        if has_labels(&found, &wanted) {
+            return Ok(found);
+        }
+        return correct(cluster, namespace, wanted, &found).await;
+    }
+    Err(Fault::Unsettled.into())
+}
+
+/// Gives our namespace its labels again, only while it is this very one.
+async fn correct(
+    cluster: &KubeCluster,
+    namespace: &Namespace,
+    mut wanted: Value,
+    found: &Value,
+) -> Result<Value, ClusterError> {
+    wanted["metadata"]["uid"] = found["metadata"]["uid"].clone();
+    let answer = cluster.ask(&Ask::apply(&path(namespace)?, &wanted)).await?;
+    answer.object("correcting the namespace")
+}
+
+async fn wait_until_active(
+    cluster: &KubeCluster,
+    namespace: &Namespace,
+    mut standing: Value,
+) -> Result<(), ClusterError> {
+    for _ in 0..LOOKS {
+        if standing["status"]["phase"] == "Active" {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+        let found = find(cluster, namespace).await?;
+        standing = found.ok_or(Fault::Unsettled)?;
+    }
+    Err(Fault::Unsettled.into())
+}
+
+fn manifest(namespace: &Namespace) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": namespace.kubernetes_namespace.as_str(),
+            "labels": {
+                MANAGED_BY: OURS,
+                NAMESPACE_ID: namespace.id.to_string(),
+                ACCOUNT_ID: namespace.account_id.to_string(),
+            },
+        },
+    })
+}
+
+async fn find(cluster: &KubeCluster, namespace: &Namespace) -> Result<Option<Value>, ClusterError> {
+    cluster
+        .find(path(namespace)?, "reading the namespace")
+        .await
+}
+
+fn path(namespace: &Namespace) -> Result<String, ClusterError> {
+    let collection = KubeNamespace::url_path(&(), None);
+    item(&collection, namespace.kubernetes_namespace.as_str())
+}
+
+fn is_ours(found: &Value, namespace: &Namespace) -> bool {
+    label(found, NAMESPACE_ID) == Some(namespace.id.to_string().as_str())
+}

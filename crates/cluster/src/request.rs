@@ -1,0 +1,243 @@
+//! One request to an API server, and its answer: bounded in size, and read by
+//! ourselves, because the client's own helpers write bodies to the log.
+
+use std::error::Error;
+
+use http::{
+    HeaderValue, Method, Request, StatusCode,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use kube::{Client, client::Body};
+use remotegpu_namespaces::ClusterError;
+use serde_json::{Value, json};
+
+use crate::labels::FIELD_MANAGER;
+
+/// How much of an answer about one object is read.
+pub(crate) const OBJECT_LIMIT: usize = 64 * 1024;
+/// How much of one page of a list is read.
+pub(crate) const PAGE_LIMIT: usize = 4 * 1024 * 1024;
+
+const JSON: &str = "application/json";
+const APPLY: &str = "application/apply-patch+yaml";
+
+/// Why a cluster counts as unavailable.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The connection failed, before the answer or within it.
+    #[error("the connection to the API server failed")]
+    Connection(#[source] Box<dyn Error + Send + Sync>),
+    /// Nothing came in time.
+    #[error("the API server did not answer in time")]
+    Slow,
+    /// It says itself that it cannot.
+    #[error("the API server answered {0}")]
+    Status(StatusCode),
+    /// The control plane's own credential does not count (any more).
+    #[error("the API server does not accept the control plane's credential")]
+    Credential,
+    /// What answers does not speak like an API server.
+    #[error("the API server answered something that is not usable")]
+    NotInKind,
+    /// It answers, but what was asked does not come about.
+    #[error("the object did not settle in time")]
+    Unsettled,
+}
+
+impl From<Fault> for ClusterError {
+    fn from(fault: Fault) -> Self {
+        Self::Unavailable(Some(Box::new(fault)))
+    }
+}
+
+/// A request that is about to be made, to a path of the API server.
+pub(crate) struct Ask {
+    method: Method,
+    path: String,
+    content_type: &'static str,
+    body: Vec<u8>,
+    limit: usize,
+}
+
+impl Ask {
+    fn new(method: Method, path: String, body: Option<&Value>) -> Self {
+        Self {
+            method,
+            path,
+            content_type: JSON,
+            body: body.map(Value::to_string).unwrap_or_default().into_bytes(),
+            limit: OBJECT_LIMIT,
+        }
+    }
+
+    /// Reads one object.
+    pub(crate) fn get(path: String) -> Self {
+        // Objects have no bound of their own below what etcd takes, and labels of
+        // others do not make ours unreadable.
+        Self {
+            limit: PAGE_LIMIT,
+            ..Self::new(Method::GET, path, None)
+        }
+    }
+
+    /// Makes an object, or asks what is asked by making one.
+    pub(crate) fn post(path: String, body: &Value) -> Self {
+        Self::new(Method::POST, path, Some(body))
+    }
+
+    /// Applies an object on the server's side.
+    pub(crate) fn apply(path: &str, object: &Value) -> Self {
+        let path = format!("{path}?fieldManager={FIELD_MANAGER}&force=true");
+        Self {
+            content_type: APPLY,
+            limit: PAGE_LIMIT,
+            ..Self::new(Method::PATCH, path, Some(object))
+        }
+    }
+
+    /// Deletes the object only while it is the very one with this UID.
+    pub(crate) fn delete(path: String, uid: &str) -> Self {
+        let options = json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": uid},
+        });
+        Self {
+            limit: PAGE_LIMIT,
+            ..Self::new(Method::DELETE, path, Some(&options))
+        }
+    }
+
+    /// Sends the request, as whoever the client is or as the bearer.
+    pub(crate) async fn send(
+        &self,
+        client: &Client,
+        bearer: Option<&HeaderValue>,
+    ) -> Result<Answer, Fault> {
+        let mut request = Request::builder()
+            .method(self.method.clone())
+            .uri(&self.path)
+            .header(ACCEPT, JSON);
+        if !self.body.is_empty() {
+            request = request.header(CONTENT_TYPE, self.content_type);
+        }
+        if let Some(bearer) = bearer {
+            request = request.header(AUTHORIZATION, bearer);
+        }
+        let request = request
+            .body(Body::from(self.body.clone()))
+            .map_err(|error| Fault::Connection(Box::new(error)))?;
+        let answer = client
+            .send(request)
+            .await
+            .map_err(|error| Fault::Connection(Box::new(error)))?;
+        let status = answer.status();
+        let body = match Limited::new(answer.into_body(), self.limit).collect().await {
+            Ok(body) => serde_json::from_slice(&body.to_bytes()).ok(),
+            Err(error) if error.is::<LengthLimitError>() => None,
+            Err(error) => return Err(Fault::Connection(error)),
+        };
+        Ok(Answer { status, body })
+    }
+}
+
+/// What the API server answered.
+pub(crate) struct Answer {
+    /// The status.
+    pub(crate) status: StatusCode,
+    /// The body, where it is JSON and within its limit.
+    body: Option<Value>,
+}
+
+impl Answer {
+    /// What the status says about the server itself.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        let busy = self.status == StatusCode::TOO_MANY_REQUESTS;
+        (busy || self.status.is_server_error()).then_some(Fault::Status(self.status))
+    }
+
+    /// Whether the server did it.
+    pub(crate) fn is_success(&self) -> bool {
+        self.status.is_success()
+    }
+
+    /// The body, if it is JSON.
+    pub(crate) fn into_json(self) -> Option<Value> {
+        self.body
+    }
+
+    /// The object that the server answered, or why there is none; `act` says
+    /// what was tried.
+    pub(crate) fn object(self, act: &str) -> Result<Value, ClusterError> {
+        if !self.is_success() {
+            return Err(self.refused(act));
+        }
+        let object = self.body.filter(Value::is_object);
+        object.ok_or_else(|| Fault::NotInKind.into())
+    }
+
+    /// A refusal in our own words: of the answer only its status and the one
+    /// word that Kubernetes has for the reason.
+    pub(crate) fn refused(&self, act: &str) -> ClusterError {
+        let word = self.body.as_ref().and_then(|body| body["reason"].as_str());
+        let word = word.filter(|word| {
+            (1..=40).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_alphabetic())
+        });
+        let status = self.status.as_u16();
+        ClusterError::Refused {
+            reason: match word {
+                Some(word) => format!("{act} was answered with {status} {word}"),
+                None => format!("{act} was answered with {status}"),
+            },
+        }
+    }
+}
+
+/// A path below a collection. Names come from our store or from the cluster;
+/// what cannot be one segment of a path is refused rather than sent.
+pub(crate) fn item(collection: &str, name: &str) -> Result<String, ClusterError> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b':' | b'_');
+    if name.is_empty() || name.starts_with('.') || !name.bytes().all(fits) {
+        return Err(ClusterError::Refused {
+            reason: "an object's name cannot be part of a path".to_owned(),
+        });
+    }
+    Ok(format!("{collection}/{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_holds_nothing_of_the_answer_but_a_word() {
+        let reason = |body: Value| {
+            let status = StatusCode::FORBIDDEN;
+            let body = Some(body);
+            Answer { status, body }.refused("making it").to_string()
+        };
+        assert_eq!(
+            reason(json!({"reason": "Forbidden", "message": "secret"})),
+            "the cluster refused: making it was answered with 403 Forbidden"
+        );
+        for odd in [
+            json!("text"),
+            json!({"reason": "a secret sentence"}),
+            json!(null),
+        ] {
+            assert_eq!(
+                reason(odd),
+                "the cluster refused: making it was answered with 403"
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_never_leaves_its_segment() {
+        assert_eq!(item("/c", "system:a-b.c").unwrap(), "/c/system:a-b.c");
+        for odd in ["", ".", "..", "a/b", "a?b", "a b", "a%2fb", "a#b"] {
+            assert!(item("/c", odd).is_err(), "{odd}");
+        }
+    }
+}

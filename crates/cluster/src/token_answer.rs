@@ -1,0 +1,124 @@
+//! What a cluster answers to a `TokenRequest`, read leniently and judged
+//! strictly (contract X6, X8).
+
+use remotegpu_namespaces::{MintError, MintedToken, PlainClusterToken};
+use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// The longest token that fits a header of the usual servers.
+const LONGEST: usize = 16 * 1024;
+
+/// The request for a token that lives so long. It names no audience: the API
+/// server's own is the default. It is written by hand, because a typed answer
+/// could give a missing expiration a value.
+pub(crate) fn token_request(lifetime: Duration) -> Value {
+    json!({
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"expirationSeconds": lifetime.whole_seconds()},
+    })
+}
+
+/// Reads the answer. No error says anything about what was in it (contract X8).
+pub(crate) fn read_token(answer: Option<Value>) -> Result<MintedToken, MintError> {
+    let answer = answer.ok_or(MintError::Unusable)?;
+    let status = &answer["status"];
+    if !status.is_object() {
+        return Err(MintError::Unusable);
+    }
+    // X6: a missing expiration has a sentence of its own.
+    let expires_at = match &status["expirationTimestamp"] {
+        Value::Null => return Err(MintError::NoExpiration),
+        Value::String(text) if text.is_empty() => return Err(MintError::NoExpiration),
+        Value::String(text) => text,
+        _ => return Err(MintError::Unusable),
+    };
+    let expires_at =
+        OffsetDateTime::parse(expires_at, &Rfc3339).map_err(|_| MintError::Unusable)?;
+    let token = status["token"].as_str().filter(|token| is_token(token));
+    let token = token.ok_or(MintError::Unusable)?.to_owned();
+    Ok(MintedToken {
+        token: PlainClusterToken::new(token),
+        expires_at,
+    })
+}
+
+fn is_token(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    (1..=LONGEST).contains(&text.len()) && text.bytes().all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn read(status: Value) -> Result<MintedToken, MintError> {
+        read_token(Some(json!({"kind": "TokenRequest", "status": status})))
+    }
+
+    #[test]
+    fn a_whole_answer_is_a_token() {
+        let minted =
+            read(json!({"token": "aZ0.b_c-d", "expirationTimestamp": "2026-01-01T01:00:00Z"}));
+        let minted = minted.unwrap();
+        assert_eq!(minted.token.reveal(), "aZ0.b_c-d");
+        assert_eq!(minted.expires_at, datetime!(2026-01-01 01:00 UTC));
+    }
+
+    #[test]
+    fn an_answer_without_an_expiration_is_told_apart() {
+        // X6
+        for status in [
+            json!({"token": "a"}),
+            json!({"token": "a", "expirationTimestamp": null}),
+            json!({"token": "a", "expirationTimestamp": ""}),
+        ] {
+            let shown = status.to_string();
+            assert!(
+                matches!(read(status), Err(MintError::NoExpiration)),
+                "{shown}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_odd_answer_is_unusable_and_says_nothing_of_itself() {
+        // X8
+        let at = "2026-01-01T01:00:00Z";
+        let long = "a".repeat(LONGEST + 1);
+        for status in [
+            json!(null),
+            json!("canary"),
+            json!(["canary"]),
+            json!({"token": "canary", "expirationTimestamp": "tomorrow"}),
+            json!({"token": "canary", "expirationTimestamp": 1}),
+            json!({"expirationTimestamp": at}),
+            json!({"token": "", "expirationTimestamp": at}),
+            json!({"token": 1, "expirationTimestamp": at}),
+            json!({"token": "canary canary", "expirationTimestamp": at}),
+            json!({"token": "canary\n", "expirationTimestamp": at}),
+            json!({"token": "canäry", "expirationTimestamp": at}),
+            json!({"token": "canary=", "expirationTimestamp": at}),
+            json!({"token": long, "expirationTimestamp": at}),
+        ] {
+            let shown = status.to_string();
+            let error = read(status).unwrap_err();
+            assert!(matches!(error, MintError::Unusable), "{shown}");
+            assert!(!format!("{error} {error:?}").contains("canary"), "{shown}");
+        }
+        assert!(matches!(read_token(None), Err(MintError::Unusable)));
+        assert!(matches!(
+            read_token(Some(json!(1))),
+            Err(MintError::Unusable)
+        ));
+    }
+
+    #[test]
+    fn the_request_asks_for_seconds_and_no_audience() {
+        // X8
+        let spec = &token_request(Duration::seconds(3600))["spec"];
+        assert_eq!(*spec, json!({"expirationSeconds": 3600}));
+    }
+}
