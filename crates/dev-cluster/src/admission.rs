@@ -3,12 +3,11 @@
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use crate::PodAdmission;
 use crate::error::{ApiError, ApiResult};
-use crate::kinds;
 use crate::meta::{new_uid, text};
 use crate::patch::PatchType;
 use crate::rbac::User;
+use crate::{PodAdmission, kinds};
 
 /// The name under which the hook's refusals are reported, where a real webhook's would stand.
 const NAME: &str = "pods.dev-cluster.local";

@@ -9,11 +9,10 @@ use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, DeleteOptions, Write};
 use crate::error::ApiResult;
-use crate::kinds;
 use crate::meta::text;
 use crate::rbac::User;
 use crate::store::{Change, Key, owner_uids};
-use crate::workloads;
+use crate::{kinds, workloads};
 
 /// When work that failed, such as a pod that was refused, is tried again.
 const RETRY: Duration = Duration::from_secs(2);

@@ -4,19 +4,16 @@
 use serde_json::{Map, Value, json};
 
 use crate::kinds::{Family, GROUPS, KINDS, Kind, group_version};
-use crate::request::Form;
 
 const MINOR: &str = "33";
 const GIT_VERSION: &str = "v1.33.0";
 
 /// The document at a path that is no resource; `None` where there is none.
-pub(crate) fn document(path: &str, form: Form) -> Option<Value> {
+pub(crate) fn document(path: &str) -> Option<Value> {
     let parts = path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>();
     let known = |group: &str| GROUPS.contains(&group) && !group.is_empty();
     match parts.as_slice() {
         ["version"] => Some(version()),
-        ["api"] if form == Form::Aggregated => Some(aggregated(&[""])),
-        ["apis"] if form == Form::Aggregated => Some(aggregated(&GROUPS[1..])),
         ["api"] => Some(json!({
             "kind": "APIVersions", "versions": ["v1"],
             "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": "127.0.0.1"}],
@@ -101,38 +98,6 @@ fn resource_list(group: &str) -> Value {
     }
     json!({
         "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version(group), "resources": resources,
-    })
-}
-
-fn aggregated(groups: &[&str]) -> Value {
-    let items = groups.iter().map(|group| {
-        let resources = of_group(group).map(|kind| {
-            let scope = if kind.namespaced { "Namespaced" } else { "Cluster" };
-            let subresources = kind.subresources.iter().map(|name| {
-                let (group, version, answer, verbs) = subresource(kind, name);
-                let version = if version.is_empty() { "v1" } else { version };
-                let group = if group.is_empty() { kind.group } else { group };
-                json!({
-                    "subresource": name, "verbs": verbs,
-                    "responseKind": {"group": group, "version": version, "kind": answer},
-                })
-            });
-            json!({
-                "resource": kind.plural, "scope": scope, "singularResource": kind.name.to_lowercase(),
-                "responseKind": {"group": kind.group, "version": "v1", "kind": kind.name},
-                "verbs": kind.verbs(), "shortNames": kind.short, "categories": categories(kind),
-                "subresources": subresources.collect::<Vec<_>>(),
-            })
-        });
-        let resources = resources.collect::<Vec<_>>();
-        json!({
-            "metadata": {"name": group, "creationTimestamp": null},
-            "versions": [{"version": "v1", "freshness": "Current", "resources": resources}],
-        })
-    });
-    json!({
-        "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {},
-        "items": items.collect::<Vec<_>>(),
     })
 }
 

@@ -22,10 +22,11 @@ use crate::store::Key;
 use crate::table::table;
 use crate::{discovery, protobuf, reviews, scale, watching};
 
+const JSON: &str = "application/json";
+
 enum Answer {
     Object(u16, Arc<Value>),
     Written(u16, Written),
-    Aggregated(Value),
     /// A text and its media type.
     Text(&'static str, &'static str),
     Stream(Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>>>>),
@@ -41,20 +42,17 @@ pub(crate) async fn handle(http: HttpRequest, body: Bytes, cluster: Data<Cluster
     });
     let status = |code| HttpResponse::build(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     match answer {
-        Answer::Object(code, object) => status(code).content_type("application/json").body(object.to_string()),
+        Answer::Object(code, object) => status(code).content_type(JSON).body(object.to_string()),
         Answer::Written(code, Written { object, warnings }) => {
             let mut response = status(code);
             for warning in warnings {
                 let quoted = warning.replace(['\r', '\n'], " ").replace('\\', "\\\\").replace('"', "\\\"");
                 response.append_header((header::WARNING, format!("299 - \"{quoted}\"")));
             }
-            response.content_type("application/json").body(object.to_string())
+            response.content_type(JSON).body(object.to_string())
         }
-        Answer::Aggregated(document) => status(200)
-            .content_type("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
-            .body(document.to_string()),
         Answer::Text(media, text) => status(200).content_type(media).body(text),
-        Answer::Stream(stream) => status(200).content_type("application/json").streaming(stream),
+        Answer::Stream(stream) => status(200).content_type(JSON).streaming(stream),
     }
 }
 
@@ -66,7 +64,7 @@ fn respond(http: &HttpRequest, body: &Bytes, cluster: &Arc<Cluster>) -> ApiResul
             return Ok(Answer::Text("text/plain; charset=utf-8", "ok"));
         }
         Some("/version" | "/version/") => {
-            return Ok(Answer::Object(200, document("/version", Form::Object)?));
+            return Ok(Answer::Object(200, document("/version")?));
         }
         _ => {}
     }
@@ -84,12 +82,7 @@ fn respond(http: &HttpRequest, body: &Bytes, cluster: &Arc<Cluster>) -> ApiResul
         if request.form == Form::OldSchema && path == "/openapi/v2" {
             return Ok(Answer::Text(OLD_SCHEMA, ""));
         }
-        let document = document(path, request.form)?;
-        return Ok(if document["kind"] == "APIGroupDiscoveryList" {
-            Answer::Aggregated((*document).clone())
-        } else {
-            Answer::Object(200, document)
-        });
+        return Ok(Answer::Object(200, document(path)?));
     }
     let kind = kinds::find(&asked.group, &asked.resource).ok_or_else(ApiError::not_supported)?;
     let one_namespace = !asked.namespace.is_empty() && kind.plural != "namespaces";
@@ -114,8 +107,8 @@ fn respond(http: &HttpRequest, body: &Bytes, cluster: &Arc<Cluster>) -> ApiResul
     }
 }
 
-fn document(path: &str, form: Form) -> ApiResult<Arc<Value>> {
-    if let Some(document) = discovery::document(path, form) {
+fn document(path: &str) -> ApiResult<Arc<Value>> {
+    if let Some(document) = discovery::document(path) {
         return Ok(Arc::new(document));
     }
     // Clients look for groups and schemas that a server need not have; 404 tells them so.
@@ -147,23 +140,21 @@ impl Call<'_> {
         Ok(Write { user: self.user, dry_run: self.request.dry_run()?, subresource })
     }
 
-    /// The body, which is JSON or, where the client says so, YAML.
+    /// The body, which is JSON or, where the client says so, YAML or Protobuf.
     fn object(&self) -> ApiResult<Value> {
         let content_type = self.request.content_type.split(';').next().unwrap_or_default().trim();
-        match content_type {
-            "" | "application/json" => serde_json::from_slice(self.body).map_err(|error| error.to_string()),
-            kind if kind.ends_with("+json") => serde_json::from_slice(self.body).map_err(|error| error.to_string()),
-            "application/yaml" | "application/apply-patch+yaml" => {
-                let text = std::str::from_utf8(self.body).map_err(|_| ApiError::bad_request("the body is no text"))?;
-                serde_json::from_str(text).or_else(|_| serde_saphyr::from_str(text)).map_err(|error| error.to_string())
-            }
+        let read = match content_type {
             "application/vnd.kubernetes.protobuf" => return protobuf::decode(self.body),
+            kind if kind.ends_with("yaml") => serde_saphyr::from_slice(self.body).map_err(|error| error.to_string()),
+            kind if kind.is_empty() || kind.ends_with("json") => {
+                serde_json::from_slice(self.body).map_err(|error| error.to_string())
+            }
             other => {
                 let message = format!("the body of the request was in an unknown format - {other:?}");
                 return Err(ApiError::new(415, "UnsupportedMediaType", message));
             }
-        }
-        .map_err(|error| {
+        };
+        read.map_err(|error| {
             let kind = self.kind.name;
             ApiError::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {error}"))
         })
@@ -272,15 +263,9 @@ impl Call<'_> {
                 "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
             return Err(ApiError::new(422, "Invalid", message));
         }
-        let (version, kind) = (text(patch, "/apiVersion"), text(patch, "/kind"));
-        if version != self.kind.api_version() || kind != self.kind.name {
-            let message = format!("invalid object type: {version}, Kind={kind}");
-            return Err(ApiError::bad_request(message));
-        }
-        let name = text(patch, "/metadata/name");
-        if name != self.request.asked.name {
-            let asked = &self.request.asked.name;
-            let message = format!("the name of the object ({name}) does not match the name on the URL ({asked})");
+        let (named, asked) = (text(patch, "/metadata/name"), &self.request.asked.name);
+        if named != asked || text(patch, "/apiVersion").is_empty() || text(patch, "/kind").is_empty() {
+            let message = format!("the name of the object ({named}) does not match the name on the URL ({asked})");
             return Err(ApiError::bad_request(message));
         }
         Ok(())

@@ -13,8 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::error::DevClusterError;
-use crate::journal::private_file;
+use crate::{error::DevClusterError, journal::private_file};
 
 const FILE: &str = "identity.json";
 const VALID_YEARS: i32 = 20;

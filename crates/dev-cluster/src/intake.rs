@@ -9,24 +9,10 @@ use crate::kinds::{Kind, RBAC};
 use crate::meta::{check_name, name, new_uid, now, random_suffix, text};
 
 /// Fields that, where they are given, hold fields themselves. Everything behind relies on it.
-const OBJECTS: &[&str] = &[
-    "/metadata",
-    "/metadata/labels",
-    "/metadata/annotations",
-    "/spec",
-    "/status",
-    "/data",
-    "/stringData",
-    "/roleRef",
-    "/spec/template",
-    "/spec/template/metadata",
-    "/spec/template/metadata/labels",
-    "/spec/template/spec",
-    "/spec/jobTemplate",
-    "/spec/jobTemplate/spec",
-    "/spec/jobTemplate/spec/template",
-    "/spec/jobTemplate/spec/template/spec",
-];
+const OBJECTS: &str = "/metadata /metadata/labels /metadata/annotations /spec /status /data /stringData /roleRef \
+    /spec/strategy /spec/podSelector /spec/template /spec/template/metadata /spec/template/metadata/labels \
+    /spec/template/spec /spec/jobTemplate /spec/jobTemplate/spec /spec/jobTemplate/spec/template \
+    /spec/jobTemplate/spec/template/metadata /spec/jobTemplate/spec/template/spec";
 const LISTS: &[&str] = &["containers", "initContainers", "volumes", "ports", "subjects", "rules", "ownerReferences"];
 
 /// The message for a field that holds something else than it should.
@@ -60,7 +46,7 @@ fn check_shape(kind: &Kind, object: &Value) -> ApiResult<()> {
         let message = format!("{named} in version {version:?} cannot be handled as a {}", kind.name);
         return Err(ApiError::bad_request(message));
     }
-    for pointer in OBJECTS {
+    for pointer in OBJECTS.split_whitespace() {
         if object.pointer(pointer).is_some_and(|value| !value.is_object() && !value.is_null()) {
             return Err(wrong_type(kind, &format!("{pointer} is not an object")));
         }

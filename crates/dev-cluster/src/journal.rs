@@ -11,8 +11,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::error::DevClusterError;
-use crate::store::Key;
+use crate::{error::DevClusterError, store::Key};
 
 pub(crate) struct Journal {
     path: PathBuf,

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::error::{ApiError, ApiResult};
 use crate::kinds::{self, Kind, RBAC};
+use crate::meta::text;
 use crate::store::Objects;
 
 pub(crate) const MASTERS: &str = "system:masters";
@@ -60,6 +61,18 @@ impl Attributes {
         }
     }
 
+    /// The rule that gives just this, as Go prints it.
+    fn as_rule(&self) -> String {
+        let (verb, group, resource) = (&self.verb, &self.group, self.full_resource());
+        match (&self.path, self.name.as_str()) {
+            (Some(path), _) => format!("{{NonResourceURLs:[{path:?}], Verbs:[{verb:?}]}}"),
+            (None, "") => format!("{{APIGroups:[{group:?}], Resources:[{resource:?}], Verbs:[{verb:?}]}}"),
+            (None, name) => format!(
+                "{{APIGroups:[{group:?}], Resources:[{resource:?}], ResourceNames:[{name:?}], Verbs:[{verb:?}]}}"
+            ),
+        }
+    }
+
     pub fn forbidden(&self, user: &User) -> ApiError {
         let (user, verb) = (&user.name, &self.verb);
         if let Some(path) = &self.path {
@@ -76,135 +89,71 @@ impl Attributes {
     }
 }
 
-/// One rule of a role.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Rule {
-    pub verbs: Vec<String>,
-    pub groups: Vec<String>,
-    pub resources: Vec<String>,
-    pub names: Vec<String>,
-    pub paths: Vec<String>,
+fn list<'a>(rule: &'a Value, field: &str) -> impl Iterator<Item = &'a str> {
+    rule[field].as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
-fn has(list: &[String], value: &str) -> bool {
-    list.iter().any(|item| item == "*" || item == value)
+fn has(rule: &Value, field: &str, value: &str) -> bool {
+    list(rule, field).any(|item| item == "*" || item == value)
 }
 
-fn path_matches(pattern: &str, path: &str) -> bool {
-    pattern == path || pattern.strip_suffix('*').is_some_and(|prefix| path.starts_with(prefix))
+/// Whether a rule, which is JSON as in a role, allows what is asked for.
+fn allows(rule: &Value, asked: &Attributes) -> bool {
+    if let Some(path) = &asked.path {
+        let matches =
+            |known: &str| known == path || known.strip_suffix('*').is_some_and(|start| path.starts_with(start));
+        return has(rule, "verbs", &asked.verb) && list(rule, "nonResourceURLs").any(matches);
+    }
+    let resource = list(rule, "resources").any(|known| match known.split_once('/') {
+        _ if known == "*" => true,
+        Some((of, sub)) => sub == asked.subresource && (of == "*" || of == asked.resource),
+        None => asked.subresource.is_empty() && known == asked.resource,
+    });
+    let mut names = list(rule, "resourceNames").peekable();
+    let any_of_them = names.peek().is_none() || names.any(|name| name == asked.name);
+    resource && any_of_them && has(rule, "verbs", &asked.verb) && has(rule, "apiGroups", &asked.group)
 }
 
-impl Rule {
-    fn read(rule: &Value) -> Self {
-        let strings = |field: &str| {
-            let list = rule[field].as_array();
-            list.into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
-        };
-        Self {
-            verbs: strings("verbs"),
-            groups: strings("apiGroups"),
-            resources: strings("resources"),
-            names: strings("resourceNames"),
-            paths: strings("nonResourceURLs"),
+/// All that a rule gives, one verb on one resource, name or path at a time.
+fn parts(rule: &Value) -> Vec<Attributes> {
+    let mut parts = Vec::new();
+    for verb in list(rule, "verbs") {
+        let of_verb = Attributes { verb: verb.to_owned(), ..Attributes::default() };
+        let paths = list(rule, "nonResourceURLs");
+        parts.extend(paths.map(|path| Attributes { path: Some(path.to_owned()), ..of_verb.clone() }));
+        for (group, full) in
+            list(rule, "apiGroups").flat_map(|group| list(rule, "resources").map(move |full| (group, full)))
+        {
+            let (resource, subresource) = full.split_once('/').unwrap_or((full, ""));
+            let any_name = rule["resourceNames"].as_array().is_none_or(Vec::is_empty).then_some("");
+            parts.extend(list(rule, "resourceNames").chain(any_name).map(|name| Attributes {
+                group: group.to_owned(),
+                resource: resource.to_owned(),
+                subresource: subresource.to_owned(),
+                name: name.to_owned(),
+                ..of_verb.clone()
+            }));
         }
     }
-
-    pub fn to_json(&self) -> Value {
-        let mut rule = json!({"verbs": self.verbs});
-        for (field, list) in [
-            ("apiGroups", &self.groups),
-            ("resources", &self.resources),
-            ("resourceNames", &self.names),
-            ("nonResourceURLs", &self.paths),
-        ] {
-            if !list.is_empty() {
-                rule[field] = json!(list);
-            }
-        }
-        rule
-    }
-
-    fn allows(&self, asked: &Attributes) -> bool {
-        if !has(&self.verbs, &asked.verb) {
-            return false;
-        }
-        if let Some(path) = &asked.path {
-            return self.paths.iter().any(|pattern| path_matches(pattern, path));
-        }
-        has(&self.groups, &asked.group)
-            && self.allows_resource(&asked.resource, &asked.subresource)
-            && (self.names.is_empty() || self.names.contains(&asked.name))
-    }
-
-    fn allows_resource(&self, resource: &str, subresource: &str) -> bool {
-        self.resources.iter().any(|allowed| match allowed.split_once('/') {
-            _ if allowed == "*" => true,
-            Some((of, sub)) => !subresource.is_empty() && sub == subresource && (of == "*" || of == resource),
-            None => subresource.is_empty() && allowed == resource,
-        })
-    }
-
-    /// Whether this rule gives all that `part`, a rule with one entry in each list, gives.
-    fn covers(&self, part: &Self) -> bool {
-        let one = |list: &[String]| list.first().cloned().unwrap_or_default();
-        if !has(&self.verbs, &one(&part.verbs)) {
-            return false;
-        }
-        if let [path] = part.paths.as_slice() {
-            return self.paths.iter().any(|pattern| path_matches(pattern, path));
-        }
-        let asked = one(&part.resources);
-        let (resource, subresource) = asked.split_once('/').unwrap_or((&asked, ""));
-        has(&self.groups, &one(&part.groups))
-            && (self.resources.contains(&asked) || self.allows_resource(resource, subresource))
-            && (self.names.is_empty() || part.names.iter().any(|name| self.names.contains(name)))
-    }
-
-    /// The rule as many, each with one verb, group, resource and name.
-    fn parts(&self) -> Vec<Self> {
-        let mut parts = Vec::new();
-        let no_name = vec![String::new()];
-        let names = if self.names.is_empty() { &no_name } else { &self.names };
-        for verb in &self.verbs {
-            let verbs = vec![verb.clone()];
-            for path in &self.paths {
-                parts.push(Self { verbs: verbs.clone(), paths: vec![path.clone()], ..Self::default() });
-            }
-            for (group, resource) in self.groups.iter().flat_map(|g| self.resources.iter().map(move |r| (g, r))) {
-                for name in names {
-                    parts.push(Self {
-                        verbs: verbs.clone(),
-                        groups: vec![group.clone()],
-                        resources: vec![resource.clone()],
-                        names: Some(name.clone()).into_iter().filter(|name| !name.is_empty()).collect(),
-                        paths: Vec::new(),
-                    });
-                }
-            }
-        }
-        parts
-    }
-}
-
-fn role_rules(role: &Value) -> Vec<Rule> {
-    role["rules"].as_array().into_iter().flatten().map(Rule::read).collect()
+    parts
 }
 
 /// The rules of the role that a binding in `namespace` names.
-fn referenced_rules(objects: &Objects, reference: &Value, namespace: &str) -> ApiResult<Vec<Rule>> {
-    let name = reference["name"].as_str().unwrap_or_default();
+fn referenced_rules(objects: &Objects, reference: &Value, namespace: &str) -> ApiResult<Vec<Value>> {
+    let name = text(reference, "/name");
     let (plural, namespace) = if reference["kind"] == "Role" { ("roles", namespace) } else { ("clusterroles", "") };
     let role = objects.find(plural, namespace, name);
-    role.map(|role| role_rules(&role)).ok_or_else(|| ApiError::not_found(kinds::by_plural(plural), name))
+    let role = role.ok_or_else(|| ApiError::not_found(kinds::by_plural(plural), name))?;
+    Ok(role["rules"].as_array().cloned().unwrap_or_default())
 }
 
 fn binds(binding: &Value, user: &User, namespace: &str) -> bool {
     binding["subjects"].as_array().into_iter().flatten().any(|subject| {
-        let name = subject["name"].as_str().unwrap_or_default();
-        match subject["kind"].as_str() {
-            Some("User") => name == "*" || name == user.name,
-            Some("Group") => user.groups.iter().any(|group| group == name),
-            Some("ServiceAccount") => {
+        let name = text(subject, "/name");
+        match text(subject, "/kind") {
+            "User" => name == user.name,
+            "Group" => user.groups.iter().any(|group| group == name),
+            "ServiceAccount" => {
                 let namespace = subject["namespace"].as_str().filter(|text| !text.is_empty()).unwrap_or(namespace);
                 user.name == format!("system:serviceaccount:{namespace}:{name}")
             }
@@ -214,30 +163,22 @@ fn binds(binding: &Value, user: &User, namespace: &str) -> bool {
 }
 
 /// All rules that hold for a user: those for the whole cluster, and the namespace's own.
-pub(crate) fn rules_for(objects: &Objects, user: &User, namespace: &str) -> Vec<Rule> {
-    let everything = |list: &str| vec![list.to_owned()];
+pub(crate) fn rules_for(objects: &Objects, user: &User, namespace: &str) -> Vec<Value> {
     let mut rules = Vec::new();
     if user.is_master() {
-        rules.push(Rule {
-            verbs: everything("*"),
-            groups: everything("*"),
-            resources: everything("*"),
-            ..Rule::default()
-        });
-        rules.push(Rule { verbs: everything("*"), paths: everything("*"), ..Rule::default() });
+        rules.push(json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}));
+        rules.push(json!({"verbs": ["*"], "nonResourceURLs": ["*"]}));
     }
     let for_cluster = objects.list("clusterrolebindings", None);
     let in_namespace = objects.list("rolebindings", Some(namespace)).take_while(|_| !namespace.is_empty());
-    for (_, binding) in for_cluster.chain(in_namespace) {
-        if binds(binding, user, namespace) {
-            rules.extend(referenced_rules(objects, &binding["roleRef"], namespace).unwrap_or_default());
-        }
+    for (_, binding) in for_cluster.chain(in_namespace).filter(|(_, binding)| binds(binding, user, namespace)) {
+        rules.extend(referenced_rules(objects, &binding["roleRef"], namespace).unwrap_or_default());
     }
     rules
 }
 
 pub(crate) fn allowed(objects: &Objects, user: &User, asked: &Attributes) -> bool {
-    rules_for(objects, user, &asked.namespace).iter().any(|rule| rule.allows(asked))
+    rules_for(objects, user, &asked.namespace).iter().any(|rule| allows(rule, asked))
 }
 
 /// Refuses a role or binding that would give more than its writer holds.
@@ -245,14 +186,12 @@ pub(crate) fn check_escalation(objects: &Objects, user: &User, kind: &Kind, writ
     if user.is_master() || kind.group != RBAC {
         return Ok(());
     }
-    let namespace = written["metadata"]["namespace"].as_str().unwrap_or_default();
-    let name = written["metadata"]["name"].as_str().unwrap_or_default();
+    let (namespace, name) = (text(written, "/metadata/namespace"), text(written, "/metadata/name"));
     let reference = &written["roleRef"];
-    let is_role = reference.is_null();
-    let (verb, resource, role) = match reference["kind"].as_str() {
-        _ if is_role => ("escalate", kind.plural, name),
-        Some("Role") => ("bind", "roles", reference["name"].as_str().unwrap_or_default()),
-        _ => ("bind", "clusterroles", reference["name"].as_str().unwrap_or_default()),
+    let (verb, resource, role) = match text(reference, "/kind") {
+        "" => ("escalate", kind.plural, name),
+        "Role" => ("bind", "roles", text(reference, "/name")),
+        _ => ("bind", "clusterroles", text(reference, "/name")),
     };
     let asked = Attributes {
         verb: verb.to_owned(),
@@ -263,36 +202,80 @@ pub(crate) fn check_escalation(objects: &Objects, user: &User, kind: &Kind, writ
         ..Attributes::default()
     };
     let held = rules_for(objects, user, namespace);
-    if held.iter().any(|rule| rule.allows(&asked)) {
+    let holds = |asked: &Attributes| held.iter().any(|rule| allows(rule, asked));
+    if holds(&asked) {
         return Ok(());
     }
-    let given = if is_role { role_rules(written) } else { referenced_rules(objects, reference, namespace)? };
-    let missing: Vec<Rule> =
-        given.iter().flat_map(Rule::parts).filter(|part| !held.iter().any(|rule| rule.covers(part))).collect();
+    let given = match &written["rules"] {
+        Value::Array(rules) if verb == "escalate" => rules.clone(),
+        _ if verb == "escalate" => Vec::new(),
+        _ => referenced_rules(objects, reference, namespace)?,
+    };
+    let missing = given.iter().flat_map(parts).filter(|part| !holds(part)).map(|part| part.as_rule());
+    let missing = missing.collect::<Vec<_>>();
     if missing.is_empty() {
         return Ok(());
     }
-    let text = |rule: &Rule| {
-        let lists = [
-            ("APIGroups", &rule.groups),
-            ("Resources", &rule.resources),
-            ("ResourceNames", &rule.names),
-            ("NonResourceURLs", &rule.paths),
-            ("Verbs", &rule.verbs),
-        ];
-        let lists = lists.iter().filter(|(_, list)| !list.is_empty());
-        lists.map(|(field, list)| format!("{field}:{}", quoted(list, ", "))).collect::<Vec<_>>().join(", ")
-    };
-    let missing = missing.iter().map(|rule| format!("{{{}}}", text(rule))).collect::<Vec<_>>().join("\n");
-    let (user, groups) = (&user.name, quoted(&user.groups, " "));
+    let (user, groups, missing) = (&user.name, user.groups.join("\" \""), missing.join("\n"));
     let why = format!(
-        "user {user:?} (groups={groups}) is attempting to grant RBAC permissions not currently held:\n{missing}"
+        "user {user:?} (groups=[\"{groups}\"]) is attempting to grant RBAC permissions not currently held:\n{missing}"
     );
     Err(ApiError::forbidden(kind.plural, kind.group, name, &why))
 }
 
-/// `["a", "b"]` as Go prints lists.
-fn quoted(list: &[String], separator: &str) -> String {
-    let items = list.iter().map(|item| format!("{item:?}")).collect::<Vec<_>>();
-    format!("[{}]", items.join(separator))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(verb: &str, group: &str, full: &str, name: &str) -> Attributes {
+        let (resource, subresource) = full.split_once('/').unwrap_or((full, ""));
+        let [verb, group, resource, subresource, name] = [verb, group, resource, subresource, name].map(str::to_owned);
+        Attributes { verb, group, resource, subresource, name, ..Attributes::default() }
+    }
+
+    #[test]
+    fn rules_allow_what_they_name() {
+        let pods = json!({"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods", "pods/log"]});
+        let all = json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]});
+        let scale = json!({"verbs": ["get"], "apiGroups": ["apps"], "resources": ["*/scale"]});
+        let named = json!({"verbs": ["get"], "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["a"]});
+        for (rule, asked, expected) in [
+            (&pods, asked("get", "", "pods", "x"), true),
+            (&pods, asked("get", "", "pods/log", "x"), true),
+            (&pods, asked("get", "", "pods/exec", "x"), false),
+            (&pods, asked("delete", "", "pods", "x"), false),
+            (&pods, asked("get", "apps", "pods", "x"), false),
+            (&all, asked("bind", "x", "y/z", ""), true),
+            (&scale, asked("get", "apps", "deployments/scale", "x"), true),
+            (&scale, asked("get", "apps", "deployments", "x"), false),
+            (&named, asked("get", "", "secrets", "a"), true),
+            (&named, asked("get", "", "secrets", "b"), false),
+            (&named, asked("get", "", "secrets", ""), false),
+        ] {
+            assert_eq!(allows(rule, &asked), expected, "{rule} {asked:?}");
+        }
+        let paths = json!({"verbs": ["get"], "nonResourceURLs": ["/api", "/apis/*"]});
+        for (path, expected) in [("/api", true), ("/api/v1", false), ("/apis/apps", true), ("/metrics", false)] {
+            let asked = Attributes { path: Some(path.to_owned()), verb: "get".to_owned(), ..Attributes::default() };
+            assert_eq!(allows(&paths, &asked), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn rule_is_covered_part_by_part() {
+        let rule = |resources: &[&str], names: &[&str]| json!({"verbs": ["get"], "apiGroups": [""], "resources": resources, "resourceNames": names});
+        let covers = |held: &Value, given: &Value| parts(given).iter().all(|part| allows(held, part));
+        for (held, given, expected) in [
+            (rule(&["pods", "pods/log"], &[]), rule(&["pods/log", "pods"], &[]), true),
+            (rule(&["pods"], &[]), rule(&["pods/log"], &[]), false),
+            (rule(&["pods"], &[]), rule(&["*"], &[]), false),
+            (rule(&["*"], &[]), rule(&["*/scale"], &[]), true),
+            (rule(&["*/scale"], &[]), rule(&["*/scale"], &[]), true),
+            (rule(&["pods"], &["a"]), rule(&["pods"], &[]), false),
+            (rule(&["pods"], &["a"]), rule(&["pods"], &["a", "b"]), false),
+            (rule(&["pods"], &[]), rule(&["pods"], &["a", "b"]), true),
+        ] {
+            assert_eq!(covers(&held, &given), expected, "{held} {given}");
+        }
+    }
 }

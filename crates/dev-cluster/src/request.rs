@@ -14,8 +14,6 @@ use crate::selector::Selector;
 pub(crate) enum Form {
     Object,
     Table,
-    /// Discovery in one document.
-    Aggregated,
     /// The old schema, which has this form only.
     OldSchema,
 }
@@ -75,9 +73,6 @@ fn form(accept: &str) -> ApiResult<Form> {
         let has = |parameter: &str| parameters.split(';').any(|known| known.trim() == parameter);
         match media.trim() {
             "application/json" if has("as=Table") && has("v=v1") => return Ok(Form::Table),
-            "application/json" if has("as=APIGroupDiscoveryList") && has("v=v2") => {
-                return Ok(Form::Aggregated);
-            }
             OLD_SCHEMA => return Ok(Form::OldSchema),
             "application/json" | "application/*" | "*/*" | "" if !parameters.contains("as=") => {
                 return Ok(Form::Object);
@@ -185,7 +180,7 @@ mod tests {
             (table, Form::Table),
             ("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", Form::Object),
             ("application/vnd.kubernetes.protobuf,application/json", Form::Object),
-            ("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", Form::Aggregated),
+            ("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json", Form::Object),
         ] {
             assert_eq!(form(accept).unwrap(), expected, "{accept}");
         }

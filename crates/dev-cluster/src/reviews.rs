@@ -7,7 +7,7 @@ use crate::cluster::Cluster;
 use crate::error::{ApiError, ApiResult};
 use crate::kinds::{self, Kind};
 use crate::meta::{now, text, timestamp, unix_now};
-use crate::rbac::{self, Attributes, Rule, User};
+use crate::rbac::{self, Attributes, User};
 use crate::token::{self, Subject};
 
 /// Answers a review of any of the kinds.
@@ -94,9 +94,8 @@ fn rules(cluster: &Cluster, user: &User, namespace: &str) -> ApiResult<Value> {
         return Err(ApiError::bad_request("no namespace on request"));
     }
     let rules = cluster.store.with(|objects| rbac::rules_for(objects, user, namespace));
-    let (paths, resources): (Vec<Rule>, Vec<Rule>) = rules.into_iter().partition(|rule| !rule.paths.is_empty());
-    let list = |rules: Vec<Rule>| rules.iter().map(Rule::to_json).collect::<Vec<_>>();
-    Ok(json!({"resourceRules": list(resources), "nonResourceRules": list(paths), "incomplete": false}))
+    let (paths, resources): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| rule["nonResourceURLs"].is_array());
+    Ok(json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false}))
 }
 
 /// Makes a token for a service account.

@@ -114,25 +114,21 @@ fn parse_label(text: &str) -> Option<Requirement> {
 
 /// Whether a workload's `spec.selector` takes these labels; a selector without terms takes none here.
 pub(crate) fn workload_selects(selector: &Value, labels: &Value) -> bool {
-    let label = |key: &str| labels.get(key).and_then(Value::as_str);
-    let exact = selector["matchLabels"].as_object();
-    let expressions = selector["matchExpressions"].as_array();
-    if exact.is_none_or(serde_json::Map::is_empty) && expressions.is_none_or(Vec::is_empty) {
-        return false;
-    }
-    exact.into_iter().flatten().all(|(key, value)| label(key) == value.as_str())
-        && expressions.into_iter().flatten().all(|term| {
-            let value = label(term["key"].as_str().unwrap_or_default());
-            let listed =
-                value.is_some_and(|value| term["values"].as_array().into_iter().flatten().any(|item| item == value));
-            match term["operator"].as_str().unwrap_or_default() {
-                "In" => listed,
-                "NotIn" => !listed,
-                "Exists" => value.is_some(),
-                "DoesNotExist" => value.is_none(),
-                _ => false,
-            }
-        })
+    let label = |key: &str| labels.get(key).and_then(Value::as_str).map(str::to_owned);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let exact = selector["matchLabels"].as_object().into_iter().flatten();
+    let exact = exact.map(|(key, value)| Some(Requirement::In(key.clone(), vec![text(value)])));
+    let expressions = selector["matchExpressions"].as_array().into_iter().flatten().map(|term| {
+        let (key, values) = (text(&term["key"]), term["values"].as_array().into_iter().flatten().map(text).collect());
+        match term["operator"].as_str()? {
+            "In" => Some(Requirement::In(key, values)),
+            "NotIn" => Some(Requirement::NotIn(key, values)),
+            "Exists" => Some(Requirement::Exists(key)),
+            _ => Some(Requirement::Absent(key)).filter(|_| term["operator"] == "DoesNotExist"),
+        }
+    });
+    let terms = exact.chain(expressions).collect::<Vec<_>>();
+    !terms.is_empty() && terms.iter().all(|term| term.as_ref().is_some_and(|term| holds(term, label)))
 }
 
 #[cfg(test)]

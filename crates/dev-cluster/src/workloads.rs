@@ -64,25 +64,17 @@ fn condition(old: &Value, kind: &str, status: &str, reason: &str, message: &str)
 }
 
 fn put_status(cluster: &Cluster, key: &Key, status: &Value) -> ApiResult<()> {
-    let user = controller("deployment");
-    let write = Write { user: &user, dry_run: false, subresource: "status" };
-    let change = |current: &Value| {
-        let mut object = current.clone();
-        object["status"] = status.clone();
-        Ok(object)
-    };
-    cluster.update(kinds::by_plural(&key.plural), key, &write, change).map(drop)
+    edit(cluster, key, "status", |object| object["status"].clone_from(status))
 }
 
-fn edit(cluster: &Cluster, key: &Key, change: impl Fn(&mut Value)) -> ApiResult<()> {
-    let user = controller("deployment");
-    let write = Write { user: &user, dry_run: false, subresource: "" };
-    let change = |current: &Value| {
+fn edit(cluster: &Cluster, key: &Key, subresource: &str, change: impl Fn(&mut Value)) -> ApiResult<()> {
+    let write = Write { user: &controller("deployment"), dry_run: false, subresource };
+    let changed = |current: &Value| {
         let mut object = current.clone();
         change(&mut object);
         Ok(object)
     };
-    cluster.update(kinds::by_plural(&key.plural), key, &write, change).map(drop)
+    cluster.update(kinds::by_plural(&key.plural), key, &write, changed).map(drop)
 }
 
 /// A replica set's template as its deployment wrote it.
@@ -122,7 +114,7 @@ pub(crate) fn sync_deployment(cluster: &Cluster, key: &Key) -> ApiResult<()> {
         _ => newest + 1,
     };
     if let Some(set) = &current {
-        edit(cluster, &key_of("replicasets", set), |set| {
+        edit(cluster, &key_of("replicasets", set), "", |set| {
             set["spec"]["replicas"] = json!(wanted);
             set["metadata"]["annotations"][REVISION] = json!(current_revision.to_string());
         })?;
@@ -133,12 +125,12 @@ pub(crate) fn sync_deployment(cluster: &Cluster, key: &Key) -> ApiResult<()> {
     for (place, set) in sets.iter().enumerate() {
         let set_key = key_of("replicasets", set);
         if number(set, "/spec/replicas") > 0 {
-            edit(cluster, &set_key, |set| set["spec"]["replicas"] = json!(0))?;
+            edit(cluster, &set_key, "", |set| set["spec"]["replicas"] = json!(0))?;
         } else if place >= limit && number(set, "/status/replicas") == 0 {
             drop(cluster.delete(kinds::by_plural("replicasets"), &set_key, &DeleteOptions::default()));
         }
     }
-    edit(cluster, key, |deployment| {
+    edit(cluster, key, "", |deployment| {
         deployment["metadata"]["annotations"][REVISION] = json!(current_revision.to_string());
     })?;
     put_status(cluster, key, &deployment_status(&deployment, current.as_deref(), &sets))

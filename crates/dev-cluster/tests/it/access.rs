@@ -74,17 +74,17 @@ async fn nobody_grants_more_than_they_hold() {
     let bot = admin.account("a", "bot").await;
     let roles = format!("{RBAC}/namespaces/a/roles");
     let bindings = format!("{RBAC}/namespaces/a/rolebindings");
-    let rules = json!([
+    let held = json!([
         {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles", "rolebindings"], "verbs": ["*"]},
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]},
     ]);
     // The verb `*` holds `escalate` and `bind` as well, so the verbs are spelled out.
-    let mut plain = rules.clone();
+    let mut plain = held.clone();
     plain[0]["verbs"] = json!(["create", "update", "get"]);
     admin.allow("a", "bot", plain).await;
     let role = |name: &str, verb: &str| {
-        let rules = json!([{"apiGroups": [""], "resources": ["pods"], "verbs": [verb]}]);
-        json!({"metadata": {"name": name}, "rules": rules})
+        let granted = json!([{"apiGroups": [""], "resources": ["pods"], "verbs": [verb]}]);
+        json!({"metadata": {"name": name}, "rules": granted})
     };
     let binding = |name: &str, role: &str| {
         json!({
@@ -103,7 +103,7 @@ async fn nobody_grants_more_than_they_hold() {
     assert_eq!(bot.post(&bindings, binding("more", "more")).await.0, 403);
     assert_eq!(bot.post(&bindings, binding("none", "none")).await.0, 404);
     let mut wider = role("bot", "get");
-    wider["rules"] = rules;
+    wider["rules"] = held;
     wider["rules"][0]["verbs"] = json!(["create", "update", "get", "bind", "escalate"]);
     admin.put(&format!("{roles}/bot"), wider).await;
     assert_eq!(bot.post(&bindings, binding("more", "more")).await.0, 201);

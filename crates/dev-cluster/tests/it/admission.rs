@@ -10,7 +10,7 @@ use crate::actor::{deployment, items, start_in};
 const PODS: &str = "/api/v1/namespaces/a/pods";
 
 /// Refuses pods that ask for it, and labels all others.
-fn hook(review: Value) -> Value {
+fn hook(review: &Value) -> Value {
     let request = &review["request"];
     let response = if request["object"]["metadata"]["labels"]["app"] == "wrong" {
         json!({"uid": request["uid"], "allowed": false, "status": {"message": "no such SKU", "code": 403}})
@@ -24,7 +24,7 @@ fn hook(review: Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hook_changes_and_refuses_pods_of_users_and_controllers() {
-    let world = start_in(tempfile::tempdir().unwrap(), Some(Arc::new(hook))).await;
+    let world = start_in(tempfile::tempdir().unwrap(), Some(Arc::new(|review| hook(&review)))).await;
     let admin = &world.admin;
     admin.make_namespace("a").await;
     let pod = |app: &str| {
