@@ -181,7 +181,8 @@ pub(crate) fn check(kind: &Kind, object: &Value) -> ApiResult<()> {
         let labels = &spec["template"]["metadata"]["labels"];
         if spec["selector"].is_null() {
             causes.push(("FieldValueRequired", "spec.selector", "Required value".to_owned()));
-        } else if !workload_selects(&spec["selector"], labels) {
+        }
+        if !workload_selects(&spec["selector"], labels) {
             let message = format!("Invalid value: {labels}: `selector` does not match template `labels`");
             causes.push(("FieldValueInvalid", "spec.template.metadata.labels", message));
         }

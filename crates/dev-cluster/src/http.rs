@@ -92,6 +92,10 @@ fn respond(http: &HttpRequest, body: &Bytes, cluster: &Arc<Cluster>) -> ApiResul
     if kind.namespaced && !one_namespace && !matches!(asked.verb.as_str(), "list" | "watch") {
         return Err(ApiError::method_not_allowed());
     }
+    let of_one = matches!(asked.verb.as_str(), "update" | "patch");
+    if of_one && asked.name.is_empty() {
+        return Err(ApiError::method_not_allowed());
+    }
     let call = Call { cluster, kind, request: &request, user: &user, body };
     match asked.subresource.as_str() {
         "" if kind.verbs().contains(&asked.verb.as_str()) => call.resource(),

@@ -91,7 +91,8 @@ fn normalise(kind: &Kind, namespace: &str, object: &mut Value) -> ApiResult<()> 
 pub(crate) fn new_object(kind: &Kind, namespace: &str, mut object: Value) -> ApiResult<Value> {
     normalise(kind, namespace, &mut object)?;
     if !text(&object, "/metadata/resourceVersion").is_empty() {
-        return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+        // The real server calls this an error of its own.
+        return Err(ApiError::internal("resourceVersion should not be set on objects to be created"));
     }
     let prefix = text(&object, "/metadata/generateName").to_owned();
     if name(&object).is_empty() && !prefix.is_empty() {

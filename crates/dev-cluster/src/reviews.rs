@@ -16,14 +16,14 @@ pub(crate) fn answer(cluster: &Cluster, kind: &Kind, user: &User, namespace: &st
     let status = match kind.name {
         "SelfSubjectReview" => json!({"userInfo": user.to_json()}),
         "TokenReview" => token_review(cluster, spec),
-        "SelfSubjectAccessReview" => access(cluster, user, spec)?,
+        "SelfSubjectAccessReview" => access(cluster, kind, user, spec)?,
         "SelfSubjectRulesReview" => rules(cluster, user, text(spec, "/namespace"))?,
         "LocalSubjectAccessReview" if text(spec, "/resourceAttributes/namespace") != namespace => {
             let message = "Invalid value: must match metadata.namespace".to_owned();
             let cause = ("FieldValueInvalid", "spec.resourceAttributes.namespace", message);
             return Err(ApiError::invalid(kind, "", &[cause]));
         }
-        _ => access(cluster, &other_user(kind, spec)?, spec)?,
+        _ => access(cluster, kind, &other_user(kind, spec)?, spec)?,
     };
     let mut answer = json!({
         "kind": kind.name, "apiVersion": kind.api_version(), "metadata": {"creationTimestamp": null}, "status": status,
@@ -62,7 +62,7 @@ fn other_user(kind: &Kind, spec: &Value) -> ApiResult<User> {
     Ok(user)
 }
 
-fn access(cluster: &Cluster, user: &User, spec: &Value) -> ApiResult<Value> {
+fn access(cluster: &Cluster, kind: &Kind, user: &User, spec: &Value) -> ApiResult<Value> {
     let resource = &spec["resourceAttributes"];
     let path = &spec["nonResourceAttributes"];
     let field = |name: &str| resource[name].as_str().unwrap_or_default().to_owned();
@@ -82,8 +82,9 @@ fn access(cluster: &Cluster, user: &User, spec: &Value) -> ApiResult<Value> {
             ..Attributes::default()
         },
         _ => {
-            let message = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
-            return Err(ApiError::bad_request(message));
+            let why = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+            let cause = ("FieldValueInvalid", "spec.resourceAttributes", format!("Invalid value: null: {why}"));
+            return Err(ApiError::invalid(kind, "", &[cause]));
         }
     };
     Ok(json!({"allowed": cluster.store.with(|objects| rbac::allowed(objects, user, &asked))}))

