@@ -1,1 +1,29 @@
 //! The repository traits over PostgreSQL and SQLite.
+//!
+//! [`Database`] implements every repository trait of the domain crates. Each
+//! query is written once and type-checked for both databases: the bodies of
+//! `with_conn!` and `with_tx!` are expanded once for each kind of connection.
+//!
+//! What must be exact under concurrency (limits, names, the ends of cluster
+//! identities) holds the row of its account: whoever counts, and whoever ends
+//! something, first updates that row without changing it, and so waits for
+//! whoever did before. SQLite has one writer at a time anyway.
+
+mod accounts;
+mod api_keys;
+mod attempts;
+mod connection;
+mod database;
+mod error;
+mod identities;
+mod migrations;
+mod namespaces;
+mod postgres;
+mod schema;
+mod sessions;
+mod sqlite;
+mod types;
+mod users;
+
+pub use database::{Database, DatabaseOptions};
+pub use error::OpenError;

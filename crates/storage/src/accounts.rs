@@ -1,0 +1,192 @@
+//! Accounts, as the installation's operator sees them.
+
+use async_trait::async_trait;
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
+    Selectable, SelectableHelper,
+};
+use diesel_async::RunQueryDsl;
+use remotegpu_accounts::{Account, AccountLimits, AccountName, AccountRepository};
+use remotegpu_primitives::{AccountId, Page, PageRequest, StoreError};
+use time::OffsetDateTime;
+
+use crate::{
+    Database,
+    connection::{with_conn, with_tx},
+    error::Failure,
+    identities::end_identities,
+    schema::{accounts, credential_identities, sessions},
+    types::{DbTime, DbUuid, db_time, domain_time},
+};
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = accounts)]
+pub struct AccountRow {
+    id: DbUuid,
+    name: String,
+    key_limit: Option<i64>,
+    namespace_limit: Option<i64>,
+    suspended_at: Option<DbTime>,
+    created_at: DbTime,
+}
+
+impl From<&Account> for AccountRow {
+    fn from(account: &Account) -> Self {
+        Self {
+            id: account.id.into(),
+            name: account.name.as_str().to_owned(),
+            key_limit: account.limits.keys.map(i64::from),
+            namespace_limit: account.limits.namespaces.map(i64::from),
+            suspended_at: db_time(account.suspended_at),
+            created_at: account.created_at.into(),
+        }
+    }
+}
+
+impl TryFrom<AccountRow> for Account {
+    type Error = Failure;
+
+    fn try_from(row: AccountRow) -> Result<Self, Failure> {
+        Ok(Self {
+            id: row.id.into(),
+            name: AccountName::from_stored(row.name),
+            limits: AccountLimits {
+                keys: row.key_limit.map(limit).transpose()?,
+                namespaces: row.namespace_limit.map(limit).transpose()?,
+            },
+            suspended_at: domain_time(row.suspended_at),
+            created_at: row.created_at.into(),
+        })
+    }
+}
+
+fn limit(stored: i64) -> Result<u32, Failure> {
+    u32::try_from(stored).map_err(|_| Failure::Corrupt(format!("{stored} is no limit")))
+}
+
+/// Holds the account's row until the transaction ends. Everybody who counts what
+/// an account has, or ends cluster identities of it, does this first: then what
+/// was read stays true, and no two of them wait for each other in a circle.
+/// Answers whether there is such an account.
+macro_rules! hold_account {
+    ($connection:expr, $id:expr) => {
+        diesel::update(
+            $crate::schema::accounts::table
+                .filter($crate::schema::accounts::id.eq($crate::types::DbUuid::from($id))),
+        )
+        // No key column: rows that refer to the account can still be added.
+        .set($crate::schema::accounts::name.eq($crate::schema::accounts::name))
+        .execute($connection)
+        .await?
+            == 1
+    };
+}
+
+pub(crate) use hold_account;
+
+#[async_trait]
+impl AccountRepository for Database {
+    async fn find(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        let row = with_conn!(self, read, |c| Ok(accounts::table
+            .filter(accounts::id.eq(DbUuid::from(id)))
+            .select(AccountRow::as_select())
+            .first(c)
+            .await
+            .optional()?))?;
+        read(row)
+    }
+
+    async fn list(&self, page: PageRequest) -> Result<Page<Account>, StoreError> {
+        let rows = with_conn!(self, read, |c| {
+            let mut query = accounts::table
+                .select(AccountRow::as_select())
+                .order(accounts::id.desc())
+                .limit(i64::from(page.limit()) + 1)
+                .into_boxed();
+            if let Some(after) = page.after() {
+                query = query.filter(accounts::id.lt(DbUuid(after.0)));
+            }
+            Ok(query.load(c).await?)
+        })?;
+        let accounts: Result<Vec<Account>, Failure> =
+            rows.into_iter().map(Account::try_from).collect();
+        Ok(Page::from_overfull(accounts?, page.limit(), |account| {
+            account.id.as_uuid()
+        }))
+    }
+
+    async fn insert(&self, account: &Account) -> Result<(), StoreError> {
+        with_conn!(self, write, |c| {
+            diesel::insert_into(accounts::table)
+                .values(AccountRow::from(account))
+                .execute(c)
+                .await?;
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    async fn suspend(
+        &self,
+        id: AccountId,
+        now: OffsetDateTime,
+    ) -> Result<Option<Account>, StoreError> {
+        let now = DbTime::from(now);
+        let row = with_tx!(self, |c| {
+            if !hold_account!(c, id) {
+                return Ok(None);
+            }
+            let account = accounts::table.filter(accounts::id.eq(DbUuid::from(id)));
+            diesel::update(account.filter(accounts::suspended_at.is_null()))
+                .set(accounts::suspended_at.eq(now))
+                .execute(c)
+                .await?;
+            end_identities!(
+                c,
+                credential_identities::account_id.eq(DbUuid::from(id)),
+                now
+            );
+            diesel::delete(sessions::table.filter(sessions::account_id.eq(DbUuid::from(id))))
+                .execute(c)
+                .await?;
+            let row = account.select(AccountRow::as_select()).first(c).await?;
+            Ok(Some(row))
+        })?;
+        read(row)
+    }
+
+    async fn resume(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        let row = with_conn!(self, write, |c| Ok(diesel::update(
+            accounts::table.filter(accounts::id.eq(DbUuid::from(id)))
+        )
+        .set(accounts::suspended_at.eq(None::<DbTime>))
+        .returning(AccountRow::as_returning())
+        .get_result(c)
+        .await
+        .optional()?))?;
+        read(row)
+    }
+
+    async fn set_limits(
+        &self,
+        id: AccountId,
+        limits: AccountLimits,
+    ) -> Result<Option<Account>, StoreError> {
+        let row = with_conn!(self, write, |c| Ok(diesel::update(
+            accounts::table.filter(accounts::id.eq(DbUuid::from(id)))
+        )
+        .set((
+            accounts::key_limit.eq(limits.keys.map(i64::from)),
+            accounts::namespace_limit.eq(limits.namespaces.map(i64::from)),
+        ))
+        .returning(AccountRow::as_returning())
+        .get_result(c)
+        .await
+        .optional()?))?;
+        read(row)
+    }
+}
+
+fn read(row: Option<AccountRow>) -> Result<Option<Account>, StoreError> {
+    Ok(row.map(Account::try_from).transpose()?)
+}

@@ -1,0 +1,287 @@
+//! The two databases behind one type.
+
+use std::{collections::BTreeSet, error::Error as _, fmt, path::Path, sync::Arc, time::Duration};
+
+use bb8::{ErrorSink, ManageConnection, Pool};
+use diesel::{
+    QueryDsl,
+    result::{DatabaseErrorKind, Error as QueryError},
+    sql_types::BigInt,
+};
+use diesel_async::RunQueryDsl;
+use remotegpu_primitives::StoreError;
+
+use crate::{
+    connection::with_conn,
+    error::{ConnectError, Failure, OpenError},
+    migrations::{self, applied},
+    postgres::PgManager,
+    sqlite::{LiteManager, Purpose, prepare_file},
+};
+
+/// A store of everything, in PostgreSQL or SQLite. Clones share their
+/// connections.
+#[derive(Clone)]
+pub struct Database {
+    pools: Pools,
+    source: Source,
+    options: DatabaseOptions,
+    known: Arc<BTreeSet<String>>,
+}
+
+/// How a database is used.
+#[derive(Debug, Clone, Copy)]
+pub struct DatabaseOptions {
+    /// How many connections to PostgreSQL at the most. SQLite always has one
+    /// that writes and four that read.
+    pub max_connections: u32,
+    /// How long a request waits for a connection, an attempt to connect
+    /// included.
+    pub acquire_timeout: Duration,
+    /// How long a statement may take. A request's whole work with the database
+    /// may take half a second more.
+    pub statement_timeout: Duration,
+}
+
+impl Default for DatabaseOptions {
+    fn default() -> Self {
+        Self {
+            max_connections: 8,
+            acquire_timeout: Duration::from_secs(3),
+            statement_timeout: Duration::from_secs(4),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub enum Pools {
+    Postgres(Pool<PgManager>),
+    Sqlite {
+        read: Pool<LiteManager>,
+        write: Pool<LiteManager>,
+    },
+}
+
+/// What makes connections that belong to no pool.
+#[derive(Clone)]
+enum Source {
+    Postgres(PgManager),
+    Sqlite(LiteManager),
+}
+
+/// SQLite's readers beside its one writer.
+const SQLITE_READERS: u32 = 4;
+/// How long a start waits for another instance's migrations.
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(120);
+/// The key of PostgreSQL's lock around migrations; any number that nobody else
+/// uses in this database ("remotegp" in ASCII).
+const MIGRATION_LOCK: i64 = 0x7265_6d6f_7465_6770;
+
+diesel::define_sql_function! {
+    /// Waits for a lock that the session holds until it ends.
+    fn pg_advisory_lock(key: BigInt);
+}
+
+impl Database {
+    /// Opens the database at `postgres://...` or `sqlite:<path>`, whatever is in
+    /// it. A SQLite file that does not exist is made, readable by its owner
+    /// alone.
+    ///
+    /// # Errors
+    /// The URL is not usable, PostgreSQL does not answer, or the file cannot be
+    /// written. No message holds a password.
+    pub async fn connect(url: &str, options: DatabaseOptions) -> Result<Self, OpenError> {
+        let (pools, source) = if let Some(path) = url.strip_prefix("sqlite:") {
+            open_sqlite(path, options).await?
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            open_postgres(url, options).await?
+        } else {
+            return Err(OpenError::InvalidUrl(
+                "it must begin with postgres:// or sqlite:",
+            ));
+        };
+        Ok(Self {
+            pools,
+            source,
+            options,
+            known: Arc::new(migrations::known()?),
+        })
+    }
+
+    /// Brings the schema up to date. Instances that start at the same time wait
+    /// for one another.
+    ///
+    /// # Errors
+    /// [`OpenError::Newer`] when the database was written by a newer version,
+    /// [`OpenError::Migration`] when a migration fails.
+    pub async fn migrate(&self) -> Result<(), OpenError> {
+        match &self.source {
+            Source::Postgres(manager) => {
+                let opened = manager.open(MIGRATION_TIMEOUT).await;
+                let mut connection = opened.map_err(|error| unreachable(manager, error))?;
+                diesel::select(pg_advisory_lock(MIGRATION_LOCK))
+                    .execute(&mut connection)
+                    .await
+                    .map_err(|error| OpenError::Migration(Box::new(error)))?;
+                blocking(move || migrations::run_on_postgres(connection)).await
+            }
+            Source::Sqlite(manager) => {
+                let manager = manager.clone();
+                blocking(move || {
+                    let opened = manager.open();
+                    let mut connection =
+                        opened.map_err(|error| OpenError::Migration(Box::new(error)))?;
+                    migrations::run_on_sqlite(&mut connection)
+                })
+                .await
+            }
+        }
+    }
+
+    /// Whether the database answers, and its schema is this binary's, neither
+    /// older nor newer.
+    ///
+    /// # Errors
+    /// A sentence that says which.
+    pub async fn check(&self) -> Result<(), OpenError> {
+        let applied = match self.applied().await {
+            Err(failure) if says_never_migrated(&failure) => BTreeSet::new(),
+            applied => applied.map_err(StoreError::from)?,
+        };
+        migrations::judge(&self.known, &applied)
+    }
+
+    /// Whether the store can be used just now: it answers, and its schema is
+    /// this binary's. One small query.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] in either case.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let applied = self.applied().await?;
+        migrations::judge(&self.known, &applied)
+            .map_err(|error| StoreError::Unavailable(Some(Box::new(error))))
+    }
+
+    /// What the database is called, for people.
+    pub fn kind(&self) -> &'static str {
+        match self.pools {
+            Pools::Postgres(_) => "PostgreSQL",
+            Pools::Sqlite { .. } => "SQLite",
+        }
+    }
+
+    async fn applied(&self) -> Result<BTreeSet<String>, Failure> {
+        let versions = with_conn!(self, read, |c| Ok(applied::table
+            .select(applied::version)
+            .load::<String>(c)
+            .await?))?;
+        Ok(versions.into_iter().collect())
+    }
+
+    pub(crate) fn pools(&self) -> &Pools {
+        &self.pools
+    }
+
+    /// How long a caller's whole work with the database may take.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.options.statement_timeout + Duration::from_millis(500)
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Database({})", self.kind())
+    }
+}
+
+async fn open_postgres(url: &str, options: DatabaseOptions) -> Result<(Pools, Source), OpenError> {
+    let manager = PgManager::parse(url, options.acquire_timeout, options.statement_timeout)?;
+    // The pool's own first attempt would tell only that the time was over.
+    let first = manager.open(options.statement_timeout).await;
+    first.map_err(|error| unreachable(&manager, error))?;
+    let pool = pool(options.max_connections, options, manager.clone());
+    Ok((Pools::Postgres(pool), Source::Postgres(manager)))
+}
+
+async fn open_sqlite(path: &str, options: DatabaseOptions) -> Result<(Pools, Source), OpenError> {
+    if path.is_empty() || path.starts_with(':') {
+        return Err(OpenError::InvalidUrl(
+            "sqlite: must be followed by the path of a file",
+        ));
+    }
+    let path = Path::new(path).to_owned();
+    let (path, writer) = blocking(move || {
+        let path = prepare_file(&path)?;
+        let writer = LiteManager::new(path.clone(), Purpose::Write);
+        match writer.open() {
+            Ok(_) => Ok((path, writer)),
+            Err(error) => Err(OpenError::File {
+                path,
+                source: Box::new(error),
+            }),
+        }
+    })
+    .await?;
+    let reader = LiteManager::new(path, Purpose::Read);
+    let pools = Pools::Sqlite {
+        read: pool(SQLITE_READERS, options, reader),
+        write: pool(1, options, writer.clone()),
+    };
+    Ok((pools, Source::Sqlite(writer)))
+}
+
+fn pool<M>(size: u32, options: DatabaseOptions, manager: M) -> Pool<M>
+where
+    M: ManageConnection<Error = ConnectError>,
+{
+    Pool::builder()
+        .max_size(size.max(1))
+        .connection_timeout(options.acquire_timeout)
+        .error_sink(Box::new(LogErrors))
+        .build_unchecked(manager)
+}
+
+/// Tells the log why connections cannot be made: whoever waits for one learns
+/// only that the time was over.
+#[derive(Debug, Clone, Copy)]
+struct LogErrors;
+
+impl ErrorSink<ConnectError> for LogErrors {
+    fn sink(&self, error: ConnectError) {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            source = error.source(),
+            "no connection to the database"
+        );
+    }
+
+    fn boxed_clone(&self) -> Box<dyn ErrorSink<ConnectError>> {
+        Box::new(*self)
+    }
+}
+
+fn unreachable(manager: &PgManager, error: ConnectError) -> OpenError {
+    OpenError::Unreachable {
+        server: manager.server(),
+        source: Box::new(error),
+    }
+}
+
+/// The one error that names the table of migrations is that there is none.
+fn says_never_migrated(failure: &Failure) -> bool {
+    match failure {
+        Failure::Query(QueryError::DatabaseError(DatabaseErrorKind::Unknown, told)) => {
+            told.message().contains("__diesel_schema_migrations")
+        }
+        _ => false,
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(OpenError::Migration(Box::new(error))),
+    }
+}

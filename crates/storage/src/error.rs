@@ -1,0 +1,155 @@
+//! What can go wrong, from a database's point of view and from a caller's.
+
+use std::path::PathBuf;
+
+use diesel::result::{ConnectionError, DatabaseErrorKind, Error as QueryError};
+use remotegpu_primitives::StoreError;
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// The database cannot be opened, or is not this binary's.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL cannot be meant. The URL itself may hold a password and is not
+    /// repeated.
+    #[error("the database URL is not usable: {0}")]
+    InvalidUrl(&'static str),
+    /// A root certificate that the URL names cannot be used.
+    #[error("the certificates that sslrootcert names cannot be read: {}", path.display())]
+    RootCertificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Option<Source>,
+    },
+    /// PostgreSQL does not answer, or does not let us in.
+    #[error("PostgreSQL at {server} cannot be reached")]
+    Unreachable {
+        /// Host and port, without credentials.
+        server: String,
+        /// Why.
+        #[source]
+        source: Source,
+    },
+    /// The SQLite file cannot be opened for writing.
+    #[error("the SQLite file {} cannot be opened for writing", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Source,
+    },
+    /// The schema has what this binary does not know.
+    #[error(
+        "the database was written by a newer version of this program (migration {migration}); use that version"
+    )]
+    Newer {
+        /// The first migration that is unknown here.
+        migration: String,
+    },
+    /// The schema lacks what this binary needs.
+    #[error(
+        "the database lacks migration {migration}; start the server once, or run its migrations"
+    )]
+    Older {
+        /// The first migration that is missing.
+        migration: String,
+    },
+    /// A migration failed; those before it stand.
+    #[error("the database's schema could not be brought up to date")]
+    Migration(#[source] Source),
+    /// The database was reached, but a question about its schema failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a transaction or query did not come to its end. The text of the source
+/// is in the chain, never in the message.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("a statement failed")]
+    Query(#[from] QueryError),
+    #[error("no connection to the database can be made")]
+    Connect(#[from] ConnectError),
+    #[error("no connection to the database became free in time")]
+    Exhausted,
+    #[error("the database did not answer in time")]
+    TimedOut,
+    #[error("{0}")]
+    Corrupt(String),
+    #[error("{0}")]
+    Conflict(&'static str),
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("the database refused the connection")]
+    Postgres(#[from] tokio_postgres::Error),
+    #[error("the connection could not be set up")]
+    Diesel(#[from] ConnectionError),
+    #[error("the connection could not be prepared")]
+    Setup(#[from] QueryError),
+    #[error("the database did not accept a connection in time")]
+    TimedOut,
+    #[error("the connection was closed")]
+    Closed,
+    #[error("the task that connects was ended")]
+    Ended,
+}
+
+impl Failure {
+    /// Whether the connection is gone, so that nothing of the statement may
+    /// have been heard.
+    pub fn is_closed_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::Query(
+                QueryError::DatabaseError(
+                    DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection,
+                    _,
+                ) | QueryError::BrokenTransactionManager
+            )
+        )
+    }
+}
+
+impl From<bb8::RunError<ConnectError>> for Failure {
+    fn from(error: bb8::RunError<ConnectError>) -> Self {
+        match error {
+            bb8::RunError::User(error) => Self::Connect(error),
+            bb8::RunError::TimedOut => Self::Exhausted,
+        }
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        use DatabaseErrorKind as Kind;
+        let make = match &failure {
+            Failure::Corrupt(_)
+            | Failure::Query(
+                QueryError::DeserializationError(_)
+                | QueryError::SerializationError(_)
+                | QueryError::NotFound,
+            ) => Self::Corrupt,
+            Failure::Conflict(_)
+            | Failure::Query(QueryError::DatabaseError(
+                Kind::UniqueViolation
+                | Kind::ForeignKeyViolation
+                | Kind::NotNullViolation
+                | Kind::CheckViolation
+                | Kind::RestrictViolation
+                | Kind::ExclusionViolation
+                | Kind::SerializationFailure,
+                _,
+            )) => Self::Conflict,
+            // What has no kind of its own: timeouts, locks, full disks, a
+            // database that shuts down or was never migrated.
+            _ => Self::Unavailable,
+        };
+        make(Some(Box::new(failure)))
+    }
+}

@@ -1,0 +1,386 @@
+//! Namespaces, and the work on them that is due.
+
+use async_trait::async_trait;
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable,
+    SelectableHelper,
+};
+use diesel_async::RunQueryDsl;
+use remotegpu_namespaces::{
+    ClusterName, InsertNamespace, KubernetesNamespaceName, Namespace, NamespaceName,
+    NamespaceRepository, NamespaceStatus, NewNamespace, RenameNamespace,
+};
+use remotegpu_primitives::{AccountId, NamespaceId, Page, PageRequest, StoreError};
+use time::OffsetDateTime;
+
+use crate::{
+    Database,
+    accounts::hold_account,
+    connection::{with_conn, with_tx},
+    error::Failure,
+    identities::end_identities,
+    schema::{accounts, credential_identities, namespaces},
+    types::{DbTime, DbUuid},
+};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = namespaces)]
+pub struct NamespaceRow {
+    id: DbUuid,
+    account_id: DbUuid,
+    name: String,
+    kubernetes_namespace: String,
+    cluster: String,
+    status: String,
+    message: Option<String>,
+    created_at: DbTime,
+    updated_at: DbTime,
+}
+
+impl TryFrom<NamespaceRow> for Namespace {
+    type Error = Failure;
+
+    fn try_from(row: NamespaceRow) -> Result<Self, Failure> {
+        let status = NamespaceStatus::from_stored(&row.status);
+        Ok(Self {
+            id: row.id.into(),
+            account_id: row.account_id.into(),
+            name: NamespaceName::from_stored(row.name),
+            kubernetes_namespace: KubernetesNamespaceName::from_stored(row.kubernetes_namespace),
+            cluster: ClusterName::from_stored(row.cluster),
+            status: status
+                .ok_or_else(|| Failure::Corrupt(format!("{} is no status", row.status)))?,
+            message: row.message,
+            created_at: row.created_at.into(),
+            updated_at: row.updated_at.into(),
+        })
+    }
+}
+
+/// The words of the statuses from which a namespace may take a step.
+fn origins(to: NamespaceStatus) -> Vec<&'static str> {
+    to.origins().map(NamespaceStatus::as_str).collect()
+}
+
+/// The account's namespace, unless the cluster has let go of it.
+macro_rules! namespace {
+    ($account:expr, $id:expr) => {
+        namespaces::table
+            .filter(namespaces::id.eq(DbUuid::from($id)))
+            .filter(namespaces::account_id.eq(DbUuid::from($account)))
+            .filter(namespaces::removed_at.is_null())
+    };
+}
+
+#[async_trait]
+impl NamespaceRepository for Database {
+    async fn find(
+        &self,
+        account: AccountId,
+        id: NamespaceId,
+    ) -> Result<Option<Namespace>, StoreError> {
+        let row = with_conn!(self, read, |c| Ok(namespace!(account, id)
+            .select(NamespaceRow::as_select())
+            .first(c)
+            .await
+            .optional()?))?;
+        Ok(row.map(Namespace::try_from).transpose()?)
+    }
+
+    async fn list(
+        &self,
+        account: AccountId,
+        page: PageRequest,
+    ) -> Result<Page<Namespace>, StoreError> {
+        let rows = with_conn!(self, read, |c| {
+            let mut query = namespaces::table
+                .filter(namespaces::account_id.eq(DbUuid::from(account)))
+                .filter(namespaces::removed_at.is_null())
+                .select(NamespaceRow::as_select())
+                .order(namespaces::id.desc())
+                .limit(i64::from(page.limit()) + 1)
+                .into_boxed();
+            if let Some(after) = page.after() {
+                query = query.filter(namespaces::id.lt(DbUuid(after.0)));
+            }
+            Ok(query.load(c).await?)
+        })?;
+        Ok(Page::from_overfull(read(rows)?, page.limit(), |item| {
+            item.id.as_uuid()
+        }))
+    }
+
+    async fn insert(
+        &self,
+        new: &NewNamespace,
+        default_limit: u32,
+    ) -> Result<InsertNamespace, StoreError> {
+        let account = DbUuid::from(new.account_id);
+        let created_at = DbTime::from(new.created_at);
+        let inserted = with_tx!(self, |c| {
+            if !hold_account!(c, new.account_id) {
+                return Err(Failure::Conflict("there is no such account"));
+            }
+            let names: Vec<String> = namespaces::table
+                .filter(namespaces::account_id.eq(account))
+                .filter(namespaces::removed_at.is_null())
+                .select(namespaces::name)
+                .load(c)
+                .await?;
+            if names.iter().any(|name| name == new.name.as_str()) {
+                return Ok(InsertNamespace::NameTaken);
+            }
+            let own_limit: Option<i64> = accounts::table
+                .filter(accounts::id.eq(account))
+                .select(accounts::namespace_limit)
+                .first(c)
+                .await?;
+            if names.len() as i64 >= own_limit.unwrap_or(i64::from(default_limit)) {
+                return Ok(InsertNamespace::LimitReached);
+            }
+            let row = diesel::insert_into(namespaces::table)
+                .values((
+                    namespaces::id.eq(DbUuid::from(new.id)),
+                    namespaces::account_id.eq(account),
+                    namespaces::name.eq(new.name.as_str()),
+                    namespaces::kubernetes_namespace.eq(new.kubernetes_namespace.as_str()),
+                    namespaces::cluster.eq(new.cluster.as_str()),
+                    namespaces::status.eq(NamespaceStatus::Provisioning.as_str()),
+                    namespaces::created_at.eq(created_at),
+                    namespaces::updated_at.eq(created_at),
+                    namespaces::next_attempt_at.eq(created_at),
+                ))
+                .returning(NamespaceRow::as_returning())
+                .get_result(c)
+                .await?;
+            Ok(InsertNamespace::Inserted(row.try_into()?))
+        })?;
+        Ok(inserted)
+    }
+
+    async fn rename(
+        &self,
+        account: AccountId,
+        id: NamespaceId,
+        name: &NamespaceName,
+        now: OffsetDateTime,
+    ) -> Result<RenameNamespace, StoreError> {
+        let renamed = with_tx!(self, |c| {
+            if !hold_account!(c, account) {
+                return Ok(RenameNamespace::NotFound);
+            }
+            let row = namespace!(account, id)
+                .select(NamespaceRow::as_select())
+                .first(c)
+                .await
+                .optional()?;
+            let Some(row) = row else {
+                return Ok(RenameNamespace::NotFound);
+            };
+            let namespace = Namespace::try_from(row)?;
+            match namespace.status {
+                NamespaceStatus::Active => {}
+                NamespaceStatus::Deleting => return Ok(RenameNamespace::NotFound),
+                NamespaceStatus::Provisioning | NamespaceStatus::Failed => {
+                    return Ok(RenameNamespace::NotReady);
+                }
+            }
+            if namespace.name == *name {
+                return Ok(RenameNamespace::Renamed(namespace));
+            }
+            let taken: i64 = namespaces::table
+                .filter(namespaces::account_id.eq(DbUuid::from(account)))
+                .filter(namespaces::name.eq(name.as_str()))
+                .filter(namespaces::removed_at.is_null())
+                .count()
+                .get_result(c)
+                .await?;
+            if taken > 0 {
+                return Ok(RenameNamespace::NameTaken);
+            }
+            let row = diesel::update(namespace!(account, id))
+                .set((
+                    namespaces::name.eq(name.as_str()),
+                    namespaces::updated_at.eq(DbTime::from(now)),
+                ))
+                .returning(NamespaceRow::as_returning())
+                .get_result(c)
+                .await?;
+            Ok(RenameNamespace::Renamed(row.try_into()?))
+        })?;
+        Ok(renamed)
+    }
+
+    async fn mark_deleting(
+        &self,
+        account: AccountId,
+        id: NamespaceId,
+        now: OffsetDateTime,
+    ) -> Result<Option<Namespace>, StoreError> {
+        let now = DbTime::from(now);
+        let deleting = NamespaceStatus::Deleting.as_str();
+        let row = with_tx!(self, |c| {
+            if !hold_account!(c, account) {
+                return Ok(None);
+            }
+            // Only the first time: a repetition takes the work out of nobody's
+            // hands.
+            let changed =
+                diesel::update(namespace!(account, id).filter(namespaces::status.ne(deleting)))
+                    .set((
+                        namespaces::status.eq(deleting),
+                        namespaces::message.eq(None::<String>),
+                        namespaces::updated_at.eq(now),
+                        namespaces::next_attempt_at.eq(now),
+                    ))
+                    .execute(c)
+                    .await?;
+            if changed == 1 {
+                let here = credential_identities::namespace_id.eq(DbUuid::from(id));
+                end_identities!(c, here, now);
+            }
+            Ok(namespace!(account, id)
+                .select(NamespaceRow::as_select())
+                .first(c)
+                .await
+                .optional()?)
+        })?;
+        Ok(row.map(Namespace::try_from).transpose()?)
+    }
+
+    async fn claim(
+        &self,
+        limit: u32,
+        now: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Vec<Namespace>, StoreError> {
+        let now = DbTime::from(now);
+        // Looked for by a reader, so that the many times when nothing is due
+        // disturb no writer.
+        let due: Vec<DbUuid> = with_conn!(self, read, |c| Ok(namespaces::table
+            .filter(namespaces::next_attempt_at.le(now))
+            .order(namespaces::next_attempt_at)
+            .limit(i64::from(limit))
+            .select(namespaces::id)
+            .load(c)
+            .await?))?;
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
+        // The condition once more: who claimed one meanwhile has moved its time.
+        let rows = with_conn!(self, write, |c| Ok(diesel::update(namespaces::table)
+            .filter(namespaces::id.eq_any(due))
+            .filter(namespaces::next_attempt_at.le(now))
+            .set(namespaces::next_attempt_at.eq(DbTime::from(until)))
+            .returning(NamespaceRow::as_returning())
+            .get_results(c)
+            .await?))?;
+        Ok(read(rows)?)
+    }
+
+    async fn mark_active(&self, id: NamespaceId, now: OffsetDateTime) -> Result<bool, StoreError> {
+        let changed = with_conn!(self, write, |c| Ok(diesel::update(namespaces::table)
+            .filter(namespaces::id.eq(DbUuid::from(id)))
+            .filter(namespaces::status.eq_any(origins(NamespaceStatus::Active)))
+            .set((
+                namespaces::status.eq(NamespaceStatus::Active.as_str()),
+                namespaces::message.eq(None::<String>),
+                namespaces::updated_at.eq(DbTime::from(now)),
+                namespaces::next_attempt_at.eq(None::<DbTime>),
+            ))
+            .execute(c)
+            .await?))?;
+        Ok(changed == 1)
+    }
+
+    async fn mark_failed(
+        &self,
+        id: NamespaceId,
+        message: &str,
+        retry_at: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let failed = NamespaceStatus::Failed.as_str();
+        let id = DbUuid::from(id);
+        with_tx!(self, |c| {
+            let other_message = namespaces::message
+                .is_null()
+                .or(namespaces::message.ne(message));
+            // A failure like the last one is no change.
+            diesel::update(namespaces::table.filter(namespaces::id.eq(id)))
+                .filter(namespaces::status.eq_any(origins(NamespaceStatus::Failed)))
+                .filter(namespaces::status.ne(failed).or(other_message))
+                .set((
+                    namespaces::status.eq(failed),
+                    namespaces::message.eq(message),
+                    namespaces::updated_at.eq(DbTime::from(now)),
+                ))
+                .execute(c)
+                .await?;
+            diesel::update(namespaces::table.filter(namespaces::id.eq(id)))
+                .filter(namespaces::status.eq(failed))
+                .set(namespaces::next_attempt_at.eq(DbTime::from(retry_at)))
+                .execute(c)
+                .await?;
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    async fn postpone(
+        &self,
+        id: NamespaceId,
+        message: Option<&str>,
+        retry_at: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        let id = DbUuid::from(id);
+        with_tx!(self, |c| {
+            // Where there is no work any more, none is made.
+            let told: Option<Option<String>> = diesel::update(namespaces::table)
+                .filter(namespaces::id.eq(id))
+                .filter(namespaces::next_attempt_at.is_not_null())
+                .set(namespaces::next_attempt_at.eq(DbTime::from(retry_at)))
+                .returning(namespaces::message)
+                .get_result(c)
+                .await
+                .optional()?;
+            // The time of the last change stays while nothing changes: how long
+            // the work has waited is reckoned from it.
+            if told.is_some_and(|told| told.as_deref() != message) {
+                diesel::update(namespaces::table.filter(namespaces::id.eq(id)))
+                    .set((
+                        namespaces::message.eq(message),
+                        namespaces::updated_at.eq(DbTime::from(now)),
+                    ))
+                    .execute(c)
+                    .await?;
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    async fn remove(&self, id: NamespaceId, now: OffsetDateTime) -> Result<(), StoreError> {
+        let now = DbTime::from(now);
+        with_conn!(self, write, |c| {
+            diesel::update(namespaces::table)
+                .filter(namespaces::id.eq(DbUuid::from(id)))
+                .filter(namespaces::status.eq(NamespaceStatus::Deleting.as_str()))
+                .filter(namespaces::removed_at.is_null())
+                .set((
+                    namespaces::removed_at.eq(now),
+                    namespaces::updated_at.eq(now),
+                    namespaces::next_attempt_at.eq(None::<DbTime>),
+                ))
+                .execute(c)
+                .await?;
+            Ok(())
+        })?;
+        Ok(())
+    }
+}
+
+fn read(rows: Vec<NamespaceRow>) -> Result<Vec<Namespace>, Failure> {
+    rows.into_iter().map(Namespace::try_from).collect()
+}

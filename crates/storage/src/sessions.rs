@@ -1,0 +1,191 @@
+//! Sessions: who is signed in.
+
+use async_trait::async_trait;
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl,
+    Queryable, Selectable, SelectableHelper,
+};
+use diesel_async::RunQueryDsl;
+use remotegpu_accounts::{HashedSession, NewSession, Session, SessionContext, SessionRepository};
+use remotegpu_primitives::{AccountId, SessionId, StoreError};
+use time::OffsetDateTime;
+
+use crate::{
+    Database,
+    accounts::{AccountRow, hold_account},
+    connection::{with_conn, with_tx},
+    schema::{accounts, memberships, sessions, users},
+    types::{DbTime, DbUuid},
+    users::{UserRow, role},
+};
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = sessions)]
+struct SessionRow {
+    id: DbUuid,
+    user_id: DbUuid,
+    account_id: DbUuid,
+    created_at: DbTime,
+    last_seen_at: DbTime,
+}
+
+impl From<&Session> for SessionRow {
+    fn from(session: &Session) -> Self {
+        Self {
+            id: session.id.into(),
+            user_id: session.user_id.into(),
+            account_id: session.account_id.into(),
+            created_at: session.created_at.into(),
+            last_seen_at: session.last_seen_at.into(),
+        }
+    }
+}
+
+impl From<SessionRow> for Session {
+    fn from(row: SessionRow) -> Self {
+        Self {
+            id: row.id.into(),
+            user_id: row.user_id.into(),
+            account_id: row.account_id.into(),
+            created_at: row.created_at.into(),
+            last_seen_at: row.last_seen_at.into(),
+        }
+    }
+}
+
+/// Whether a session of this user may act for this account. Holds the account's
+/// row, so that a suspension finds the session or the session the suspension.
+macro_rules! may_act {
+    ($connection:expr, $user:expr, $account:expr) => {
+        hold_account!($connection, $account) && {
+            let member: Option<DbUuid> = memberships::table
+                .inner_join(accounts::table.on(accounts::id.eq(memberships::account_id)))
+                .filter(memberships::account_id.eq(DbUuid::from($account)))
+                .filter(memberships::user_id.eq($user))
+                .filter(accounts::suspended_at.is_null())
+                .select(memberships::user_id)
+                .first($connection)
+                .await
+                .optional()?;
+            member.is_some()
+        }
+    };
+}
+
+#[async_trait]
+impl SessionRepository for Database {
+    async fn insert(&self, new: &NewSession) -> Result<bool, StoreError> {
+        let session = &new.session;
+        let inserted = with_tx!(self, |c| {
+            if !may_act!(c, DbUuid::from(session.user_id), session.account_id) {
+                return Ok(false);
+            }
+            diesel::insert_into(sessions::table)
+                .values((
+                    SessionRow::from(session),
+                    sessions::hash.eq(new.hash.0.as_slice()),
+                ))
+                .execute(c)
+                .await?;
+            Ok(true)
+        })?;
+        Ok(inserted)
+    }
+
+    async fn find_by_hash(
+        &self,
+        hash: &HashedSession,
+    ) -> Result<Option<SessionContext>, StoreError> {
+        let row = with_conn!(self, read, |c| Ok(sessions::table
+            .inner_join(users::table.on(users::id.eq(sessions::user_id)))
+            .inner_join(accounts::table.on(accounts::id.eq(sessions::account_id)))
+            .inner_join(
+                memberships::table.on(memberships::account_id
+                    .eq(sessions::account_id)
+                    .and(memberships::user_id.eq(sessions::user_id))),
+            )
+            .filter(sessions::hash.eq(hash.0.as_slice()))
+            .filter(accounts::suspended_at.is_null())
+            .select((
+                SessionRow::as_select(),
+                UserRow::as_select(),
+                AccountRow::as_select(),
+                memberships::role,
+            ))
+            .first::<(SessionRow, UserRow, AccountRow, String)>(c)
+            .await
+            .optional()?))?;
+        let Some((session, user, account, word)) = row else {
+            return Ok(None);
+        };
+        Ok(Some(SessionContext {
+            session: session.into(),
+            user: user.into(),
+            account: account.try_into()?,
+            role: role(&word)?,
+        }))
+    }
+
+    async fn touch(&self, id: SessionId, now: OffsetDateTime) -> Result<(), StoreError> {
+        let now = DbTime::from(now);
+        with_conn!(self, write, |c| {
+            diesel::update(sessions::table.filter(sessions::id.eq(DbUuid::from(id))))
+                .filter(sessions::last_seen_at.lt(now))
+                .set(sessions::last_seen_at.eq(now))
+                .execute(c)
+                .await?;
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    async fn switch_account(&self, id: SessionId, account: AccountId) -> Result<bool, StoreError> {
+        let session = DbUuid::from(id);
+        let switched = with_tx!(self, |c| {
+            let user: Option<DbUuid> = sessions::table
+                .filter(sessions::id.eq(session))
+                .select(sessions::user_id)
+                .first(c)
+                .await
+                .optional()?;
+            let Some(user) = user else {
+                return Ok(false);
+            };
+            if !may_act!(c, user, account) {
+                return Ok(false);
+            }
+            let changed = diesel::update(sessions::table.filter(sessions::id.eq(session)))
+                .set(sessions::account_id.eq(DbUuid::from(account)))
+                .execute(c)
+                .await?;
+            Ok(changed == 1)
+        })?;
+        Ok(switched)
+    }
+
+    async fn delete(&self, id: SessionId) -> Result<(), StoreError> {
+        with_conn!(self, write, |c| {
+            diesel::delete(sessions::table.filter(sessions::id.eq(DbUuid::from(id))))
+                .execute(c)
+                .await?;
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    async fn delete_ended(
+        &self,
+        created: OffsetDateTime,
+        seen: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        let ended = sessions::created_at
+            .lt(DbTime::from(created))
+            .or(sessions::last_seen_at.lt(DbTime::from(seen)));
+        let deleted = with_conn!(self, write, |c| Ok(diesel::delete(
+            sessions::table.filter(ended)
+        )
+        .execute(c)
+        .await?))?;
+        Ok(deleted as u64)
+    }
+}

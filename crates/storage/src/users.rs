@@ -1,0 +1,243 @@
+//! People, and what they are in which account.
+
+use async_trait::async_trait;
+use diesel::{
+    ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, Selectable,
+    SelectableHelper,
+};
+use diesel_async::RunQueryDsl;
+use remotegpu_accounts::{
+    Account, CreateUser, Email, HashedPassword, Membership, NewUser, PasswordChange, Role, User,
+    UserRepository,
+};
+use remotegpu_primitives::{AccountId, SessionId, StoreError, UserId};
+
+use crate::{
+    Database,
+    accounts::AccountRow,
+    connection::{with_conn, with_tx},
+    error::Failure,
+    schema::{accounts, installation, memberships, sessions, users},
+    types::{DbTime, DbUuid},
+};
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = users)]
+pub struct UserRow {
+    id: DbUuid,
+    email: String,
+    password_hash: String,
+    password_change_until: Option<DbTime>,
+    created_at: DbTime,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = memberships)]
+struct MembershipRow {
+    account_id: DbUuid,
+    user_id: DbUuid,
+    role: &'static str,
+    created_at: DbTime,
+}
+
+impl From<&NewUser> for UserRow {
+    fn from(user: &NewUser) -> Self {
+        Self {
+            id: user.id.into(),
+            email: user.email.as_str().to_owned(),
+            password_hash: user.password.as_str().to_owned(),
+            password_change_until: change_until(user.password_change),
+            created_at: user.created_at.into(),
+        }
+    }
+}
+
+impl From<UserRow> for User {
+    fn from(row: UserRow) -> Self {
+        Self {
+            id: row.id.into(),
+            email: Email::from_stored(row.email),
+            password: HashedPassword::from_stored(row.password_hash),
+            password_change: match row.password_change_until {
+                None => PasswordChange::NotNeeded,
+                Some(until) => PasswordChange::NeededUntil(until.into()),
+            },
+            created_at: row.created_at.into(),
+        }
+    }
+}
+
+fn change_until(change: PasswordChange) -> Option<DbTime> {
+    match change {
+        PasswordChange::NotNeeded => None,
+        PasswordChange::NeededUntil(until) => Some(until.into()),
+    }
+}
+
+fn membership(user: &NewUser, account: AccountId, role: Role) -> MembershipRow {
+    MembershipRow {
+        account_id: account.into(),
+        user_id: user.id.into(),
+        role: role.as_str(),
+        created_at: user.created_at.into(),
+    }
+}
+
+/// Reads the word of a role.
+pub fn role(word: &str) -> Result<Role, Failure> {
+    word.parse()
+        .map_err(|_| Failure::Corrupt(format!("{word} is no role")))
+}
+
+#[async_trait]
+impl UserRepository for Database {
+    async fn find_by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
+        let row = with_conn!(self, read, |c| Ok(users::table
+            .filter(users::email.eq(email.as_str()))
+            .select(UserRow::as_select())
+            .first(c)
+            .await
+            .optional()?))?;
+        Ok(row.map(User::from))
+    }
+
+    async fn memberships(&self, user: UserId) -> Result<Vec<Membership>, StoreError> {
+        let rows = with_conn!(self, read, |c| Ok(memberships::table
+            .inner_join(accounts::table.on(accounts::id.eq(memberships::account_id)))
+            .filter(memberships::user_id.eq(DbUuid::from(user)))
+            .order((memberships::created_at, memberships::account_id))
+            .select((AccountRow::as_select(), memberships::role))
+            .load::<(AccountRow, String)>(c)
+            .await?))?;
+        let read = |(account, word): (AccountRow, String)| {
+            Ok::<_, Failure>(Membership {
+                account: account.try_into()?,
+                role: role(&word)?,
+            })
+        };
+        let memberships: Result<Vec<Membership>, Failure> = rows.into_iter().map(read).collect();
+        Ok(memberships?)
+    }
+
+    async fn insert_first(&self, user: &NewUser, account: &Account) -> Result<bool, StoreError> {
+        let first = with_tx!(self, |c| {
+            let mine = diesel::insert_into(installation::table)
+                .values((
+                    installation::id.eq(1_i64),
+                    installation::created_at.eq(DbTime::from(user.created_at)),
+                ))
+                .on_conflict_do_nothing()
+                .execute(c)
+                .await?;
+            if mine == 0 {
+                return Ok(false);
+            }
+            diesel::insert_into(users::table)
+                .values(UserRow::from(user))
+                .execute(c)
+                .await?;
+            diesel::insert_into(accounts::table)
+                .values(AccountRow::from(account))
+                .execute(c)
+                .await?;
+            diesel::insert_into(memberships::table)
+                .values(membership(user, account.id, Role::Admin))
+                .execute(c)
+                .await?;
+            Ok(true)
+        })?;
+        Ok(first)
+    }
+
+    async fn insert_with_account(
+        &self,
+        user: &NewUser,
+        account: &Account,
+    ) -> Result<CreateUser, StoreError> {
+        let created = with_tx!(self, |c| {
+            let inserted = diesel::insert_into(users::table)
+                .values(UserRow::from(user))
+                .on_conflict(users::email)
+                .do_nothing()
+                .execute(c)
+                .await?;
+            if inserted == 0 {
+                return Ok(CreateUser::EmailTaken);
+            }
+            diesel::insert_into(accounts::table)
+                .values(AccountRow::from(account))
+                .execute(c)
+                .await?;
+            diesel::insert_into(memberships::table)
+                .values(membership(user, account.id, Role::Admin))
+                .execute(c)
+                .await?;
+            Ok(CreateUser::Created)
+        })?;
+        Ok(created)
+    }
+
+    async fn insert_member(
+        &self,
+        user: &NewUser,
+        account: AccountId,
+        role: Role,
+    ) -> Result<CreateUser, StoreError> {
+        let created = with_tx!(self, |c| {
+            let exists: Option<DbUuid> = accounts::table
+                .filter(accounts::id.eq(DbUuid::from(account)))
+                .select(accounts::id)
+                .first(c)
+                .await
+                .optional()?;
+            if exists.is_none() {
+                return Ok(CreateUser::AccountNotFound);
+            }
+            let inserted = diesel::insert_into(users::table)
+                .values(UserRow::from(user))
+                .on_conflict(users::email)
+                .do_nothing()
+                .execute(c)
+                .await?;
+            if inserted == 0 {
+                return Ok(CreateUser::EmailTaken);
+            }
+            diesel::insert_into(memberships::table)
+                .values(membership(user, account, role))
+                .execute(c)
+                .await?;
+            Ok(CreateUser::Created)
+        })?;
+        Ok(created)
+    }
+
+    async fn set_password(
+        &self,
+        user: UserId,
+        password: &HashedPassword,
+        change: PasswordChange,
+        keep: Option<SessionId>,
+    ) -> Result<(), StoreError> {
+        with_tx!(self, |c| {
+            diesel::update(users::table.filter(users::id.eq(DbUuid::from(user))))
+                .set((
+                    users::password_hash.eq(password.as_str()),
+                    users::password_change_until.eq(change_until(change)),
+                ))
+                .execute(c)
+                .await?;
+            let of_user = sessions::user_id.eq(DbUuid::from(user));
+            // The nil UUID is no session's.
+            let kept = keep.map_or(DbUuid(uuid::Uuid::nil()), DbUuid::from);
+            diesel::delete(
+                sessions::table
+                    .filter(of_user)
+                    .filter(sessions::id.ne(kept)),
+            )
+            .execute(c)
+            .await?;
+            Ok(())
+        })?;
+        Ok(())
+    }
+}
