@@ -1,0 +1,152 @@
+//! What the API is made with.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use ipnet::IpNet;
+use rand::CryptoRng;
+use remotegpu_accounts::{AttemptRepository, SessionPolicy, SessionRepository, UserRepository};
+use remotegpu_control_plane::{KeyUses, PasswordWorkers, Signals};
+use remotegpu_keys::ApiKeyRepository;
+use remotegpu_namespaces::{
+    ClusterDirectory, CredentialMint, IdentityRepository, NamespaceRepository, TokenLifetime,
+};
+use remotegpu_primitives::{Clock, StoreError};
+use time::OffsetDateTime;
+
+use crate::{
+    PublicUrl,
+    public_url::{Authority, ExtraHost},
+    request_metrics::RequestMetrics,
+};
+
+/// What an operator chooses.
+#[derive(Debug, Clone)]
+pub struct ApiConfig {
+    /// What the product calls itself (contract C8).
+    pub public_url: PublicUrl,
+    /// Hosts that are answered to besides: `host`, on every port, or `host:port`.
+    pub extra_hosts: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether anybody may sign up (contract A10).
+    pub sign_up_open: bool,
+    /// How many active keys an account may have without a limit of its own.
+    pub key_limit: u32,
+    /// How many namespaces an account may have without a limit of its own.
+    pub namespace_limit: u32,
+    /// How long sessions live.
+    pub session_policy: SessionPolicy,
+    /// For how long cluster tokens are asked for.
+    pub token_lifetime: TokenLifetime,
+}
+
+/// What the API works on.
+pub struct ApiPorts {
+    /// People.
+    pub users: Arc<dyn UserRepository>,
+    /// Who is signed in.
+    pub sessions: Arc<dyn SessionRepository>,
+    /// Attempts to sign in and up.
+    pub attempts: Arc<dyn AttemptRepository>,
+    /// API keys.
+    pub keys: Arc<dyn ApiKeyRepository>,
+    /// Namespaces.
+    pub namespaces: Arc<dyn NamespaceRepository>,
+    /// Cluster identities of keys.
+    pub identities: Arc<dyn IdentityRepository>,
+    /// The clusters that are configured.
+    pub clusters: Arc<dyn ClusterDirectory>,
+    /// What mints cluster tokens.
+    pub mint: Arc<dyn CredentialMint>,
+    /// What hashes and compares passwords.
+    pub passwords: PasswordWorkers,
+    /// What wakes the reconciler.
+    pub signals: Arc<Signals>,
+    /// Uses of keys that are not written down yet.
+    pub uses: Arc<KeyUses>,
+    /// Whether requests can be served.
+    pub readiness: Arc<dyn Readiness>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Whether this instance can serve requests: the database is there, and its
+/// migrations are (contract R4).
+#[async_trait]
+pub trait Readiness: Send + Sync {
+    /// Asks now.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// The API, shared by all its threads and both its listeners.
+pub struct Api {
+    pub(crate) config: ApiConfig,
+    pub(crate) ports: ApiPorts,
+    pub(crate) metrics: RequestMetrics,
+    extra_hosts: Vec<ExtraHost>,
+    draining: AtomicBool,
+}
+
+impl Api {
+    /// Puts the API together.
+    pub fn new(config: ApiConfig, ports: ApiPorts) -> Arc<Self> {
+        let extra_hosts = config
+            .extra_hosts
+            .iter()
+            .filter_map(|host| {
+                let parsed = ExtraHost::parse(host);
+                if parsed.is_none() {
+                    tracing::warn!(host, "extra_hosts: this is neither a host nor host:port");
+                }
+                parsed
+            })
+            .collect();
+        Arc::new(Self {
+            config,
+            ports,
+            metrics: RequestMetrics::new(),
+            extra_hosts,
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// Lets `/readyz` say from now on that this instance is going down, so that
+    /// nobody sends it anything new.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        self.ports.clock.now()
+    }
+
+    /// Contract C8.
+    pub(crate) fn answers_to(&self, asked: &Authority) -> bool {
+        self.config.public_url.answers_to(asked)
+            || self.extra_hosts.iter().any(|extra| extra.matches(asked))
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The operating system's generator of randomness.
+pub(crate) fn rng() -> impl CryptoRng {
+    rand::rand_core::UnwrapErr(rand::rngs::SysRng)
+}

@@ -1,0 +1,168 @@
+//! Which code each refusal of a use case has.
+
+use remotegpu_control_plane::{
+    AuthenticateApiKeyError, AuthenticateSessionError, ChangePasswordError, CreateNamespaceError,
+    MintExecCredentialError, PasswordError, RenderKubeconfigError, RevokeApiKeyError,
+    RotateApiKeyError, SignInError, SignUpError,
+};
+use remotegpu_primitives::NamespaceId;
+use remotegpu_scopes::{ScopesError, field_of_namespace};
+
+use super::{ApiError, ErrorCode, FieldError};
+
+/// What [`remotegpu_scopes::Scopes::parse`] refused (contract K10 to K12).
+pub(crate) fn scopes_error(error: &ScopesError) -> ApiError {
+    let code = match error {
+        ScopesError::UnknownNamespaces(_) => ErrorCode::ForeignNamespace,
+        _ => ErrorCode::InvalidScopes,
+    };
+    let fields = error.fields().iter();
+    ApiError::new(code, error.to_string()).with_fields(
+        fields
+            .map(|error| FieldError::new(&error.field, &error.message))
+            .collect(),
+    )
+}
+
+/// Namespaces that are not the account's, named by their places in the payload
+/// (contract K12).
+pub(crate) fn foreign_namespaces(scopes: &str, ids: &[NamespaceId]) -> ApiError {
+    let fields = ids.iter().map(|id| {
+        FieldError::new(
+            field_of_namespace(scopes, *id),
+            "is not a namespace of this account",
+        )
+    });
+    ApiError::from(ErrorCode::ForeignNamespace).with_fields(fields.collect())
+}
+
+impl From<AuthenticateSessionError> for ApiError {
+    fn from(error: AuthenticateSessionError) -> Self {
+        match error {
+            AuthenticateSessionError::Malformed(_) | AuthenticateSessionError::Ended => {
+                ErrorCode::InvalidAccessToken.into()
+            }
+            AuthenticateSessionError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Contract A4: why a key opens nothing is nobody's business.
+impl From<AuthenticateApiKeyError> for ApiError {
+    fn from(error: AuthenticateApiKeyError) -> Self {
+        match error {
+            AuthenticateApiKeyError::Malformed(_)
+            | AuthenticateApiKeyError::Unknown
+            | AuthenticateApiKeyError::Refused(_) => ErrorCode::InvalidApiKey.into(),
+            AuthenticateApiKeyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PasswordError> for ApiError {
+    fn from(error: PasswordError) -> Self {
+        let code = match error {
+            PasswordError::Stopped => ErrorCode::Overloaded,
+            PasswordError::Unreadable(_) => ErrorCode::Internal,
+        };
+        Self::from(code).because(error)
+    }
+}
+
+impl From<SignInError> for ApiError {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::WrongCredentials => ErrorCode::WrongCredentials.into(),
+            SignInError::Throttled(wait) => Self::throttled(wait),
+            SignInError::AccountSuspended => ErrorCode::AccountSuspended.into(),
+            SignInError::Password(error) => error.into(),
+            SignInError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SignUpError> for ApiError {
+    fn from(error: SignUpError) -> Self {
+        match error {
+            SignUpError::EmailTaken => ErrorCode::EmailTaken.into(),
+            SignUpError::Throttled(wait) => Self::throttled(wait),
+            SignUpError::Password(error) => error.into(),
+            SignUpError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangePasswordError> for ApiError {
+    fn from(error: ChangePasswordError) -> Self {
+        match error {
+            ChangePasswordError::WrongCredentials => ErrorCode::WrongCredentials.into(),
+            ChangePasswordError::Unchanged => Self::field(FieldError::from_refusal("new", &error)),
+            ChangePasswordError::Throttled(wait) => Self::throttled(wait),
+            ChangePasswordError::Password(error) => error.into(),
+            ChangePasswordError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RevokeApiKeyError> for ApiError {
+    fn from(error: RevokeApiKeyError) -> Self {
+        match error {
+            RevokeApiKeyError::NotFound => ErrorCode::ApiKeyNotFound.into(),
+            RevokeApiKeyError::NotActive => ErrorCode::KeyNotActive.into(),
+            RevokeApiKeyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RotateApiKeyError> for ApiError {
+    fn from(error: RotateApiKeyError) -> Self {
+        match error {
+            RotateApiKeyError::NotFound => ErrorCode::ApiKeyNotFound.into(),
+            RotateApiKeyError::NotActive => ErrorCode::KeyNotActive.into(),
+            RotateApiKeyError::Grace => {
+                Self::field(FieldError::from_refusal("grace_seconds", &error))
+            }
+            RotateApiKeyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CreateNamespaceError> for ApiError {
+    fn from(error: CreateNamespaceError) -> Self {
+        match error {
+            CreateNamespaceError::ClusterUnknown => ErrorCode::ClusterUnknown.into(),
+            CreateNamespaceError::NameTaken => ErrorCode::NameTaken.into(),
+            CreateNamespaceError::LimitReached => ErrorCode::NamespaceLimit.into(),
+            CreateNamespaceError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Contract N6.
+impl From<RenderKubeconfigError> for ApiError {
+    fn from(error: RenderKubeconfigError) -> Self {
+        let code = match error {
+            RenderKubeconfigError::Deleting => ErrorCode::NotFound,
+            RenderKubeconfigError::NotReady => ErrorCode::NamespaceNotReady,
+            RenderKubeconfigError::ClusterNotConfigured => ErrorCode::ClusterUnavailable,
+            RenderKubeconfigError::Render(_) => ErrorCode::Internal,
+        };
+        Self::from(code).because(error)
+    }
+}
+
+/// Contract X6, X8.
+impl From<MintExecCredentialError> for ApiError {
+    fn from(error: MintExecCredentialError) -> Self {
+        use MintExecCredentialError as E;
+        let code = match error {
+            E::Store(error) => return error.into(),
+            E::KeyRefused(_) => ErrorCode::InvalidApiKey,
+            E::NotAllowed => ErrorCode::ExecNotAllowed,
+            E::NotReady => ErrorCode::NamespaceProvisioning,
+            E::NoExpiration => ErrorCode::TokenWithoutExpiration,
+            E::Unusable | E::Cluster(_) | E::TooSlow => ErrorCode::ClusterUnavailable,
+        };
+        Self::new(code, error.to_string()).because(error)
+    }
+}

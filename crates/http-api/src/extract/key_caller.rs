@@ -1,0 +1,133 @@
+//! Who calls with an API key (contract A2 to A5).
+
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::header::{HeaderMap, HeaderName},
+};
+use futures_util::future::LocalBoxFuture;
+use remotegpu_control_plane::authenticate_api_key;
+use remotegpu_keys::PresentedKey;
+
+use super::{api_of, bearers};
+use crate::error::{ApiError, ErrorCode};
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// What begins so is an API key; any other Bearer is a session's (contract A3).
+pub(super) const KEY_PREFIX: &str = "rgpu_";
+
+/// The key that a request came with.
+pub(crate) struct KeyCaller {
+    pub(crate) presented: PresentedKey,
+}
+
+impl FromRequest for KeyCaller {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let text = key_in(request.headers()).map(str::to_owned);
+        let api = api_of(request);
+        Box::pin(async move {
+            let (text, api) = (text?, api.ok_or(ErrorCode::Internal)?);
+            let (keys, uses) = (&*api.ports.keys, &*api.ports.uses);
+            let presented = authenticate_api_key(keys, uses, &text, api.now()).await?;
+            Ok(Self { presented })
+        })
+    }
+}
+
+/// The one key of a request. The same key in both places is one key.
+fn key_in(headers: &HeaderMap) -> Result<&str, ErrorCode> {
+    let in_header: Vec<&str> = headers
+        .get_all(API_KEY)
+        .map(|value| std::str::from_utf8(value.as_bytes()).unwrap_or("\u{FFFD}"))
+        .collect();
+    if in_header.len() > 1 {
+        return Err(ErrorCode::InvalidApiKey);
+    }
+    let in_bearer = bearers(headers).filter(|token| token.starts_with(KEY_PREFIX));
+    let mut all = in_header
+        .into_iter()
+        .filter(|key| !key.is_empty())
+        .chain(in_bearer);
+    let first = all.next().ok_or(ErrorCode::MissingApiKey)?;
+    if all.all(|other| other == first) {
+        Ok(first)
+    } else {
+        Err(ErrorCode::InvalidApiKey)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderValue};
+
+    use super::*;
+
+    fn check(given: &[(HeaderName, &[u8])], expected: Result<&str, ErrorCode>) {
+        let mut headers = HeaderMap::new();
+        for (name, value) in given {
+            headers.append(name.clone(), HeaderValue::from_bytes(value).unwrap());
+        }
+        assert_eq!(key_in(&headers), expected, "{given:?}");
+    }
+
+    #[test]
+    fn a_key_comes_in_one_of_two_headers() {
+        // A2, A3
+        check(&[(API_KEY, b"rgpu_a")], Ok("rgpu_a"));
+        check(&[(AUTHORIZATION, b"Bearer rgpu_a")], Ok("rgpu_a"));
+        check(&[(AUTHORIZATION, b"bearer  rgpu_a")], Ok("rgpu_a"));
+        check(
+            &[(API_KEY, b"rgpu_a"), (AUTHORIZATION, b"Bearer rgpu_a")],
+            Ok("rgpu_a"),
+        );
+        check(
+            &[(API_KEY, b"rgpu_a"), (AUTHORIZATION, b"Bearer rgse_a")],
+            Ok("rgpu_a"),
+        );
+    }
+
+    #[test]
+    fn without_a_key_it_is_missing() {
+        // A2, A3, A5
+        let missing = || Err(ErrorCode::MissingApiKey);
+        check(&[], missing());
+        check(&[(API_KEY, b"")], missing());
+        check(&[(AUTHORIZATION, b"Bearer rgse_a")], missing());
+        check(&[(AUTHORIZATION, b"Bearer ")], missing());
+        check(&[(AUTHORIZATION, b"Basic rgpu_a")], missing());
+        check(&[(AUTHORIZATION, b"rgpu_a")], missing());
+        check(&[(AUTHORIZATION, b"Bearer \xFF")], missing());
+        check(&[(COOKIE, b"x-api-key=rgpu_a")], missing());
+    }
+
+    #[test]
+    fn two_keys_are_none() {
+        // A3
+        let invalid = || Err(ErrorCode::InvalidApiKey);
+        check(
+            &[(API_KEY, b"rgpu_a"), (AUTHORIZATION, b"Bearer rgpu_b")],
+            invalid(),
+        );
+        check(&[(API_KEY, b"rgpu_a"), (API_KEY, b"rgpu_a")], invalid());
+        check(
+            &[
+                (AUTHORIZATION, b"Bearer rgpu_a"),
+                (AUTHORIZATION, b"Bearer rgpu_b"),
+            ],
+            invalid(),
+        );
+        check(
+            &[(API_KEY, b"rgse_a"), (AUTHORIZATION, b"Bearer rgpu_b")],
+            invalid(),
+        );
+    }
+
+    #[test]
+    fn what_is_no_text_is_no_key() {
+        // A4, C5
+        check(&[(API_KEY, b"\xFF")], Ok("\u{FFFD}"));
+    }
+}

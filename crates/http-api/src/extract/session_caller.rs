@@ -1,0 +1,213 @@
+//! Who calls with a session (contract A1, A3, A6, A11).
+
+use std::marker::PhantomData;
+
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::header::{self, HeaderMap},
+};
+use futures_util::future::LocalBoxFuture;
+use remotegpu_accounts::{PasswordChange, Role, SessionContext};
+use remotegpu_control_plane::authenticate_session;
+
+use super::{api_of, bearers, key_caller::KEY_PREFIX};
+use crate::error::{ApiError, ErrorCode};
+
+/// Whom a route lets in.
+pub(crate) trait Admits: 'static {
+    /// The smallest role.
+    const ROLE: Role = Role::Read;
+    /// Whether somebody may come with a password that must be changed first.
+    const ONE_TIME_PASSWORD: bool = false;
+}
+
+/// Everybody who is signed in.
+pub(crate) struct Read;
+
+/// Those who may create, change and deploy.
+pub(crate) struct Write;
+
+/// Everybody who is signed in, with whatever password (contract A10).
+pub(crate) struct OneTimePassword;
+
+impl Admits for Read {}
+
+impl Admits for Write {
+    const ROLE: Role = Role::Write;
+}
+
+impl Admits for OneTimePassword {
+    const ONE_TIME_PASSWORD: bool = true;
+}
+
+/// A signed-in person whom the route lets in.
+pub(crate) struct SessionCaller<A> {
+    pub(crate) context: SessionContext,
+    admitted: PhantomData<A>,
+}
+
+impl<A: Admits> FromRequest for SessionCaller<A> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let api = api_of(request);
+        let headers = request.headers().clone();
+        Box::pin(async move {
+            let api = api.ok_or(ErrorCode::Internal)?;
+            let token = token_in(&headers, cookie_name(api.config.public_url.is_https()))?;
+            let (sessions, policy) = (&*api.ports.sessions, api.config.session_policy);
+            let context = authenticate_session(sessions, policy, token, api.now()).await?;
+            admit::<A>(&context)?;
+            Ok(Self {
+                context,
+                admitted: PhantomData,
+            })
+        })
+    }
+}
+
+fn admit<A: Admits>(context: &SessionContext) -> Result<(), ErrorCode> {
+    let change_needed = context.user.password_change != PasswordChange::NotNeeded;
+    if change_needed && !A::ONE_TIME_PASSWORD {
+        return Err(ErrorCode::PasswordChangeRequired);
+    }
+    if context.role.allows(A::ROLE) {
+        Ok(())
+    } else {
+        Err(ErrorCode::RoleTooSmall)
+    }
+}
+
+/// Contract A7: the `__Host-` prefix binds the cookie to this host, and is not
+/// to be had without TLS.
+pub(crate) fn cookie_name(https: bool) -> &'static str {
+    if https {
+        "__Host-remotegpu_session"
+    } else {
+        "remotegpu_session"
+    }
+}
+
+/// The values of all session cookies of a request.
+pub(crate) fn session_cookies<'a>(
+    headers: &'a HeaderMap,
+    name: &'static str,
+) -> impl Iterator<Item = &'a [u8]> {
+    headers
+        .get_all(header::COOKIE)
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(move |pair| {
+            let at = pair.iter().position(|byte| *byte == b'=')?;
+            let (found, value) = pair.split_at(at);
+            (found.trim_ascii() == name.as_bytes()).then(|| value[1..].trim_ascii())
+        })
+}
+
+/// The one session of a request.
+fn token_in<'a>(headers: &'a HeaderMap, cookie: &'static str) -> Result<&'a str, ErrorCode> {
+    let cookies = session_cookies(headers, cookie)
+        .map(|value| std::str::from_utf8(value).unwrap_or("\u{FFFD}"));
+    let tokens = bearers(headers).filter(|token| !token.starts_with(KEY_PREFIX));
+    let mut all = cookies.chain(tokens);
+    match (all.next(), all.next()) {
+        (None, _) => Err(ErrorCode::MissingAccessToken),
+        (Some(one), None) => Ok(one),
+        (Some(_), Some(_)) => Err(ErrorCode::InvalidAccessToken),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn check(given: &[(HeaderName, &[u8])], expected: Result<&str, ErrorCode>) {
+        let mut headers = HeaderMap::new();
+        for (name, value) in given {
+            headers.append(name.clone(), HeaderValue::from_bytes(value).unwrap());
+        }
+        assert_eq!(
+            token_in(&headers, "remotegpu_session"),
+            expected,
+            "{given:?}"
+        );
+    }
+
+    #[test]
+    fn a_session_comes_in_a_cookie_or_as_a_bearer() {
+        // A1, A6
+        check(&[(COOKIE, b"remotegpu_session=rgse_a")], Ok("rgse_a"));
+        check(
+            &[(COOKIE, b"theme=dark; remotegpu_session=rgse_a;x=y")],
+            Ok("rgse_a"),
+        );
+        check(
+            &[
+                (COOKIE, b"theme=dark"),
+                (COOKIE, b"remotegpu_session=rgse_a"),
+            ],
+            Ok("rgse_a"),
+        );
+        check(&[(AUTHORIZATION, b"Bearer rgse_a")], Ok("rgse_a"));
+    }
+
+    #[test]
+    fn an_api_key_opens_no_session_route() {
+        // A1, A3
+        let missing = || Err(ErrorCode::MissingAccessToken);
+        check(&[], missing());
+        check(&[(AUTHORIZATION, b"Bearer rgpu_a")], missing());
+        check(&[(AUTHORIZATION, b"Basic cmdzZV9h")], missing());
+        check(&[(COOKIE, b"remotegpu_session")], missing());
+        check(&[(COOKIE, b"__Host-remotegpu_session=rgse_a")], missing());
+        check(
+            &[(HeaderName::from_static("x-api-key"), b"rgpu_a")],
+            missing(),
+        );
+    }
+
+    #[test]
+    fn two_sessions_are_none() {
+        // A3
+        let invalid = || Err(ErrorCode::InvalidAccessToken);
+        check(
+            &[(COOKIE, b"remotegpu_session=a; remotegpu_session=a")],
+            invalid(),
+        );
+        check(
+            &[
+                (COOKIE, b"remotegpu_session=a"),
+                (COOKIE, b"remotegpu_session=b"),
+            ],
+            invalid(),
+        );
+        check(
+            &[
+                (COOKIE, b"remotegpu_session=a"),
+                (AUTHORIZATION, b"Bearer a"),
+            ],
+            invalid(),
+        );
+        check(
+            &[(AUTHORIZATION, b"Bearer a"), (AUTHORIZATION, b"Bearer a")],
+            invalid(),
+        );
+    }
+
+    #[test]
+    fn what_is_no_text_is_nobodys_session() {
+        // C5
+        check(&[(COOKIE, b"remotegpu_session=\xFF")], Ok("\u{FFFD}"));
+        check(&[(AUTHORIZATION, b"Bearer \xFF")], Ok("\u{FFFD}"));
+    }
+
+    #[test]
+    fn the_cookie_is_bound_to_the_host_where_there_is_tls() {
+        // A7
+        assert_eq!(cookie_name(true), "__Host-remotegpu_session");
+        assert_eq!(cookie_name(false), "remotegpu_session");
+    }
+}

@@ -1,0 +1,182 @@
+//! The way in and out of every request.
+
+use std::{net::IpAddr, time::Instant};
+
+use actix_web::{
+    Error, HttpMessage, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+    middleware::Next,
+    web,
+};
+
+use super::{
+    csrf, host,
+    request_id::{REQUEST_ID, request_id},
+};
+use crate::{
+    Api,
+    error::{ApiError, ErrorCode},
+    extract::{Client, MAX_BYTES, client_ip},
+    problem,
+    route_table::RouteTable,
+};
+
+/// What a listener answers, and whether it minds for whom a request is meant.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) routes: RouteTable,
+    pub(crate) checks_host: bool,
+}
+
+/// Names the request, asks what holds for every route, lets the route answer,
+/// and writes one line about it.
+pub(crate) async fn edge(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = Instant::now();
+    let (Some(api), Some(listener)) = (
+        request.app_data::<web::Data<Api>>().cloned(),
+        request.app_data::<web::Data<Listener>>().cloned(),
+    ) else {
+        return Err(ApiError::from(ErrorCode::Internal).into());
+    };
+    let id = request_id(request.headers());
+    let trusted = &api.config.trusted_proxies;
+    let client = client_ip(request.peer_addr(), request.headers(), trusted);
+    request.extensions_mut().insert(Client(client));
+    let method = request.method().clone();
+    let path = request.match_info().as_str().to_owned();
+
+    let response = match admit(&api, &listener, &request, &path) {
+        Err(error) => {
+            let response = HttpResponse::from_error(error);
+            request.into_response(response)
+        }
+        Ok(()) => {
+            if method == Method::HEAD {
+                // Below here it is a GET; the connection drops the body.
+                request.head_mut().method = Method::GET;
+            }
+            next.call(request).await?.map_into_boxed_body()
+        }
+    };
+    let mut response = with_problem(response, &id);
+    add_headers(response.headers_mut(), &path, &id);
+    let seen = Seen {
+        method: method_name(&method),
+        route: listener.routes.pattern_of(&path).unwrap_or("unknown"),
+        id: &id,
+        client,
+    };
+    seen.note(&api, &response, started);
+    Ok(response)
+}
+
+/// The order of contract C5, up to where the route itself is asked.
+fn admit(
+    api: &Api,
+    listener: &Listener,
+    request: &ServiceRequest,
+    path: &str,
+) -> Result<(), ApiError> {
+    let (method, headers) = (request.method(), request.headers());
+    if declared_length(headers).is_some_and(|length| length > MAX_BYTES as u64) {
+        return Err(ErrorCode::BodyTooLarge.into());
+    }
+    let probe = matches!(path, "/livez" | "/readyz");
+    if listener.checks_host && !probe {
+        host::check(api, request.uri(), headers)?;
+    }
+    listener.routes.check(method, path)?;
+    let public_url = &api.config.public_url;
+    let asked = host::asked(public_url, request.uri(), headers);
+    csrf::check(public_url, asked.as_ref(), method, path, headers)?;
+    Ok(())
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
+/// Every error leaves as a problem document (contract C2), those that a library
+/// answered as well.
+fn with_problem(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let error = response.response().error();
+    let document = match error.and_then(|error| error.as_error::<ApiError>()) {
+        Some(error) => {
+            if error.code().status().is_server_error() {
+                tracing::error!(request_id = id, error = error.chain(), "a request failed");
+            }
+            problem::answer(error, id)
+        }
+        None => problem::answer(&ErrorCode::of_status(status).into(), id),
+    };
+    response.into_response(document)
+}
+
+fn add_headers(headers: &mut HeaderMap, path: &str, id: &str) {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("x-frame-options", "DENY"),
+    ] {
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
+    }
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+        headers.insert(header::CONTENT_SECURITY_POLICY, nothing);
+    }
+    if path.starts_with("/v1/") && !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+/// What the log and the metrics tell of a request: no path, no query, no header
+/// that could hold a secret.
+struct Seen<'a> {
+    method: &'static str,
+    route: &'a str,
+    id: &'a str,
+    client: IpAddr,
+}
+
+impl Seen<'_> {
+    fn note(&self, api: &Api, response: &ServiceResponse, started: Instant) {
+        let (status, took) = (response.status().as_u16(), started.elapsed());
+        tracing::info!(
+            method = self.method,
+            route = self.route,
+            status,
+            duration_ms = took.as_secs_f64() * 1000.0,
+            request_id = self.id,
+            client = %self.client,
+            "answered"
+        );
+        api.metrics.record(self.method, self.route, status, took);
+    }
+}
+
+/// A client may invent methods; the metrics would keep each of them for ever.
+fn method_name(method: &Method) -> &'static str {
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+        .into_iter()
+        .find(|name| *name == method.as_str())
+        .unwrap_or("OTHER")
+}

@@ -1,0 +1,60 @@
+//! A name for each request (contract C3).
+
+use actix_web::http::header::{HeaderMap, HeaderName};
+use rand::Rng;
+
+use crate::api::rng;
+
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The client's own name for the request if it fits, else a new one.
+pub(crate) fn request_id(headers: &HeaderMap) -> String {
+    let fits = |id: &&str| {
+        (1..=128).contains(&id.len())
+            && id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    };
+    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    given.filter(fits).map_or_else(new, str::to_owned)
+}
+
+fn new() -> String {
+    let mut bytes = [0; 16];
+    rng().fill_bytes(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes)
+        .into_uuid()
+        .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_fitting_id_is_echoed_and_any_other_replaced() {
+        // C3
+        let echoed = |id: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID, HeaderValue::from_bytes(id).unwrap());
+            request_id(&headers).as_bytes() == id
+        };
+        assert!(echoed(b"a") && echoed(b"A-z_0.9") && echoed(&[b'x'; 128]));
+        for bad in [
+            &b""[..],
+            b"a b",
+            b"a/b",
+            b"\xFF",
+            &[b'x'; 129],
+            b"a,b",
+            b"<script>",
+        ] {
+            assert!(!echoed(bad), "{bad:?}");
+        }
+        let made = request_id(&HeaderMap::new());
+        assert_eq!(made.len(), 36);
+        assert_ne!(made, request_id(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,110 @@
+//! What the description of every route has in common.
+
+use utoipa::openapi::{
+    Content, OpenApi, Ref, RefOr, Response,
+    path::{Operation, PathItem},
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+
+use crate::{extract::cookie_name, problem};
+
+/// Adds the ways to prove who is calling, and the errors that any route of a
+/// kind answers.
+pub(super) fn complete(document: &mut OpenApi) {
+    add_security(document);
+    for (path, item) in &mut document.paths.paths {
+        for operation in operations(item) {
+            add_errors(path, operation);
+        }
+    }
+}
+
+fn add_security(document: &mut OpenApi) {
+    let components = document.components.get_or_insert_default();
+    let cookie = ApiKey::Cookie(ApiKeyValue::with_description(
+        cookie_name(true),
+        "A browser's session; `remotegpu_session` where the server is reached over http on loopback.",
+    ));
+    let bearer = |description: &str| {
+        SecurityScheme::Http(
+            HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .description(Some(description))
+                .build(),
+        )
+    };
+    let key = ApiKey::Header(ApiKeyValue::with_description("x-api-key", "An API key."));
+    for (name, scheme) in [
+        ("session_cookie", SecurityScheme::ApiKey(cookie)),
+        (
+            "access_token",
+            bearer("The `access_token` of a sign-in with `\"cookie\": false`."),
+        ),
+        ("api_key", SecurityScheme::ApiKey(key)),
+        (
+            "api_key_bearer",
+            bearer("An API key, which begins with `rgpu_`."),
+        ),
+    ] {
+        components.add_security_scheme(name, scheme);
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut item.get,
+        &mut item.post,
+        &mut item.put,
+        &mut item.patch,
+        &mut item.delete,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+fn add_errors(path: &str, operation: &mut Operation) {
+    let is_probe = !path.starts_with("/v1/");
+    // The library keeps its types' fields to itself; their JSON shows them.
+    let secured = serde_json::to_string(&operation.security).unwrap_or_default();
+    let by_session = secured.contains("access_token");
+    let by_key = secured.contains("api_key");
+    let changes = operation.request_body.is_some();
+    let parameters = serde_json::to_string(&operation.parameters).unwrap_or_default();
+    let asks = parameters.contains("\"in\":\"query\"");
+    let usual = [
+        (changes, "400", "`invalid_body`, `invalid_field`"),
+        (asks && !changes, "400", "`invalid_field`"),
+        (
+            by_session,
+            "401",
+            "`missing_access_token`, `invalid_access_token`",
+        ),
+        (by_key, "401", "`missing_api_key`, `invalid_api_key`"),
+        (
+            by_session,
+            "403",
+            "`csrf`, `password_change_required`, `role_too_small`",
+        ),
+        (changes, "413", "`body_too_large`"),
+        (changes, "415", "`unsupported_media_type`"),
+        (!is_probe, "421", "`misdirected`"),
+        (!is_probe, "500", "`internal`"),
+        (!is_probe, "503", "`database_unavailable`"),
+    ];
+    for (holds, status, codes) in usual {
+        if holds {
+            let known = &mut operation.responses.responses;
+            known
+                .entry(status.to_owned())
+                .or_insert_with(|| RefOr::T(Response::new(codes)));
+        }
+    }
+    for (status, response) in &mut operation.responses.responses {
+        if let (RefOr::T(response), true) = (response, status.as_str() >= "400") {
+            let document = Content::new(Some(Ref::from_schema_name("Problem")));
+            response
+                .content
+                .insert(problem::MEDIA_TYPE.to_owned(), RefOr::T(document));
+        }
+    }
+}

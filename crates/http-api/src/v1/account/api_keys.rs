@@ -1,0 +1,187 @@
+//! API keys (contract section 3).
+
+pub(crate) mod create;
+pub(crate) mod list;
+pub(crate) mod revoke;
+pub(crate) mod rotate;
+pub(crate) mod update;
+
+use remotegpu_accounts::SessionContext;
+use remotegpu_control_plane::IssuedApiKey;
+use remotegpu_keys::ApiKey;
+use remotegpu_primitives::ApiKeyId;
+use remotegpu_scopes::{NamespaceAccess, Scopes};
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    Api,
+    error::{ApiError, ErrorCode},
+    extract::PathId,
+};
+
+/// An API key, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ApiKeyResponse {
+    /// Stays the same through rotations.
+    id: Uuid,
+    #[schema(example = "ci")]
+    name: String,
+    /// What may be shown of the secret.
+    #[schema(example = "rgpu_0a1b2c3d")]
+    prefix: String,
+    scopes: ScopesResponse,
+    #[schema(value_type = KeyStatusWord)]
+    status: &'static str,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+    /// The user who answers for it.
+    created_by: Uuid,
+    /// When it ends by itself; `null` means never.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(required = true)]
+    expires_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(required = true)]
+    revoked_at: Option<OffsetDateTime>,
+    /// When it last opened something; up to a minute behind.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(required = true)]
+    last_used_at: Option<OffsetDateTime>,
+}
+
+/// An API key with its secret, which is told in this answer and never again.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct IssuedApiKeyResponse {
+    #[serde(flatten)]
+    item: ApiKeyResponse,
+    /// The secret.
+    #[schema(example = "rgpu_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa16C57V")]
+    key: String,
+}
+
+/// Where a key is in its life.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[allow(dead_code, reason = "only its description is used")]
+pub(crate) enum KeyStatusWord {
+    Active,
+    Expired,
+    Revoked,
+}
+
+/// What a key may do: exactly one of the three modes.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum ScopesResponse {
+    /// Inference and every namespace of the account.
+    All {
+        #[schema(example = true)]
+        all: bool,
+    },
+    /// Inference only.
+    Inference {
+        #[schema(example = true)]
+        inference: bool,
+    },
+    /// Kubernetes credentials only.
+    KubernetesExec {
+        kubernetes_exec: NamespaceAccessResponse,
+    },
+}
+
+/// For which namespaces a key gets Kubernetes credentials.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum NamespaceAccessResponse {
+    /// Every namespace of the account, those made later included.
+    All {
+        #[schema(example = true)]
+        all_namespaces: bool,
+    },
+    /// These and no others.
+    Only {
+        #[schema(min_items = 1, max_items = 100)]
+        namespace_ids: Vec<Uuid>,
+    },
+}
+
+/// The canonical form: one member, never `false`, identifiers sorted (contract K1).
+pub(crate) fn scopes_response(scopes: &Scopes) -> ScopesResponse {
+    match scopes {
+        Scopes::All => ScopesResponse::All { all: true },
+        Scopes::Inference => ScopesResponse::Inference { inference: true },
+        Scopes::KubernetesExec(access) => ScopesResponse::KubernetesExec {
+            kubernetes_exec: match access {
+                NamespaceAccess::All => NamespaceAccessResponse::All {
+                    all_namespaces: true,
+                },
+                NamespaceAccess::Only(ids) => NamespaceAccessResponse::Only {
+                    namespace_ids: ids.iter().map(|id| id.as_uuid()).collect(),
+                },
+            },
+        },
+    }
+}
+
+impl ApiKeyResponse {
+    fn new(key: &ApiKey, now: OffsetDateTime) -> Self {
+        Self {
+            id: key.id.as_uuid(),
+            name: key.name.as_str().to_owned(),
+            prefix: key.prefix.as_str().to_owned(),
+            scopes: scopes_response(&key.scopes),
+            status: key.status(now).as_str(),
+            created_at: key.created_at,
+            created_by: key.created_by.as_uuid(),
+            expires_at: key.expires_at,
+            revoked_at: key.revoked_at,
+            last_used_at: key.last_used_at,
+        }
+    }
+}
+
+impl IssuedApiKeyResponse {
+    fn new(issued: &IssuedApiKey, now: OffsetDateTime) -> Self {
+        Self {
+            item: ApiKeyResponse::new(&issued.key, now),
+            key: issued.secret.reveal().to_owned(),
+        }
+    }
+}
+
+/// The key of the caller's account that a path names; it is asked for before
+/// the body is read (contract C5, K7).
+async fn existing(
+    api: &Api,
+    caller: &SessionContext,
+    id: PathId<ApiKeyId>,
+) -> Result<ApiKeyId, ApiError> {
+    let id = id.known().ok_or(ErrorCode::ApiKeyNotFound)?;
+    let found = api.ports.keys.find(caller.account.id, id).await?;
+    found.ok_or(ErrorCode::ApiKeyNotFound)?;
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_answered_in_canonical_form() {
+        // K1
+        for payload in [
+            r#"{"all":true}"#,
+            r#"{"inference":true}"#,
+            r#"{"kubernetes_exec":{"all_namespaces":true}}"#,
+            r#"{"kubernetes_exec":{"namespace_ids":["0198c0de-0000-7000-8000-00000000000a"]}}"#,
+        ] {
+            let scopes = Scopes::parse(payload).unwrap();
+            let answered = serde_json::to_string(&scopes_response(&scopes)).unwrap();
+            assert_eq!(answered, payload);
+            assert_eq!(answered, scopes.to_string());
+        }
+    }
+}

@@ -1,0 +1,43 @@
+use actix_web::{get, web};
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    extract::KeyCaller,
+    v1::account::api_keys::{ScopesResponse, scopes_response},
+};
+
+/// What a key may know about itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OwnApiKeyResponse {
+    id: Uuid,
+    #[schema(example = "ci")]
+    name: String,
+    #[schema(example = "rgpu_0a1b2c3d")]
+    prefix: String,
+    scopes: ScopesResponse,
+    /// When the key ends by itself; `null` means never.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(required = true)]
+    expires_at: Option<OffsetDateTime>,
+}
+
+/// What this API key is and may do
+#[utoipa::path(
+    tag = "auth",
+    security(("api_key" = []), ("api_key_bearer" = [])),
+    responses((status = 200, description = "The key that was sent.", body = OwnApiKeyResponse)),
+)]
+#[get("/v1/auth/key")]
+pub(crate) async fn get_own_api_key(caller: KeyCaller) -> web::Json<OwnApiKeyResponse> {
+    let key = &caller.presented.key;
+    web::Json(OwnApiKeyResponse {
+        id: key.id.as_uuid(),
+        name: key.name.as_str().to_owned(),
+        prefix: key.prefix.as_str().to_owned(),
+        scopes: scopes_response(&key.scopes),
+        expires_at: key.expires_at,
+    })
+}

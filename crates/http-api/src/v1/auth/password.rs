@@ -1,0 +1,57 @@
+use actix_web::{HttpResponse, put, web};
+use remotegpu_accounts::PlainPassword;
+use remotegpu_control_plane::ChangePasswordPorts;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use validator::Validate;
+
+use crate::{
+    Api,
+    api::rng,
+    error::{ApiError, FieldError},
+    extract::{Client, JsonBody, OneTimePassword, SessionCaller},
+};
+
+/// The password of today, and that of tomorrow.
+#[derive(Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangePasswordRequest {
+    #[schema(format = Password)]
+    current: String,
+    #[schema(format = Password, min_length = 12, max_length = 128)]
+    new: String,
+}
+
+/// Change one's own password
+///
+/// Ends the user's other sessions. The one route that a one-time password opens.
+#[utoipa::path(
+    tag = "auth",
+    security(("session_cookie" = []), ("access_token" = [])),
+    request_body = ChangePasswordRequest,
+    responses(
+        (status = 204, description = "Changed."),
+        (status = 401, description = "`missing_access_token`, `invalid_access_token`, or `wrong_credentials`: `current` is another"),
+        (status = 429, description = "`too_many_attempts`"),
+    ),
+)]
+#[put("/v1/auth/password")]
+pub(crate) async fn change_password(
+    api: web::Data<Api>,
+    caller: SessionCaller<OneTimePassword>,
+    client: Client,
+    body: JsonBody,
+) -> Result<HttpResponse, ApiError> {
+    let wanted: ChangePasswordRequest = body.read().await?;
+    let new = PlainPassword::parse(&wanted.new)
+        .map_err(|refusal| ApiError::field(FieldError::from_refusal("new", &refusal)))?;
+    let ports = ChangePasswordPorts {
+        users: &*api.ports.users,
+        attempts: &*api.ports.attempts,
+        passwords: &api.ports.passwords,
+    };
+    let (context, from, now) = (&caller.context, client.address(), api.now());
+    let (current, rng) = (&wanted.current, &mut rng());
+    remotegpu_control_plane::change_password(ports, context, current, new, from, rng, now).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

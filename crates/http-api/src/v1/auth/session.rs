@@ -1,0 +1,22 @@
+use actix_web::{get, web};
+
+use super::SessionResponse;
+use crate::{
+    Api,
+    extract::{Read, SessionCaller},
+};
+
+/// Who is signed in
+#[utoipa::path(
+    tag = "auth",
+    security(("session_cookie" = []), ("access_token" = [])),
+    responses((status = 200, description = "The session.", body = SessionResponse)),
+)]
+#[get("/v1/auth/session")]
+pub(crate) async fn get_session(
+    api: web::Data<Api>,
+    caller: SessionCaller<Read>,
+) -> web::Json<SessionResponse> {
+    let policy = api.config.session_policy;
+    web::Json(SessionResponse::new(&caller.context, policy))
+}

@@ -1,0 +1,35 @@
+use actix_web::{HttpRequest, HttpResponse, post, web};
+use time::Duration;
+
+use super::session_cookie;
+use crate::{
+    Api,
+    error::ApiError,
+    extract::{Read, SessionCaller, cookie_name, session_cookies},
+};
+
+/// Sign out
+///
+/// The session ends at once, everywhere.
+#[utoipa::path(
+    tag = "auth",
+    security(("session_cookie" = []), ("access_token" = [])),
+    responses((status = 204, description = "Signed out; the cookie is cleared.")),
+)]
+#[post("/v1/auth/sign-out")]
+pub(crate) async fn sign_out(
+    api: web::Data<Api>,
+    caller: SessionCaller<Read>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let session = caller.context.session.id;
+    api.ports.sessions.delete(session).await?;
+    let mut answer = HttpResponse::NoContent();
+    let name = cookie_name(api.config.public_url.is_https());
+    if session_cookies(request.headers(), name).next().is_some() {
+        let mut cookie = session_cookie(&api, "");
+        cookie.set_max_age(Duration::ZERO);
+        answer.cookie(cookie);
+    }
+    Ok(answer.finish())
+}

@@ -1,0 +1,87 @@
+use actix_web::{HttpResponse, post, web};
+use remotegpu_accounts::{AccountName, Email, PlainPassword};
+use remotegpu_control_plane::{SignUp, SignUpPorts};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use validator::Validate;
+
+use super::{AccountResponse, UserResponse};
+use crate::{
+    Api,
+    api::rng,
+    error::ApiError,
+    extract::{Client, JsonBody},
+    v1::fields::Fields,
+};
+
+/// Who signs up.
+#[derive(Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SignUpRequest {
+    #[schema(example = "ada@example.org", max_length = 254)]
+    email: String,
+    #[schema(format = Password, min_length = 12, max_length = 128)]
+    password: String,
+    #[schema(example = "Analytical Engines", min_length = 1, max_length = 64)]
+    account_name: String,
+}
+
+/// A new user, and the account they administrate.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SignUpResponse {
+    user: UserResponse,
+    account: AccountResponse,
+}
+
+impl SignUpRequest {
+    fn judge(&self) -> Result<SignUp, ApiError> {
+        let mut fields = Fields::default();
+        let email = fields.judge("email", Email::parse(&self.email));
+        let password = fields.judge("password", PlainPassword::parse(&self.password));
+        let account_name = fields.judge("account_name", AccountName::parse(&self.account_name));
+        match (email, password, account_name) {
+            (Some(email), Some(password), Some(account_name)) => Ok(SignUp {
+                email,
+                password,
+                account_name,
+            }),
+            _ => Err(fields.into()),
+        }
+    }
+}
+
+/// Make a user and an account
+///
+/// Only where the installation is open to everybody; elsewhere there is nothing
+/// here. Nobody is signed in by it.
+#[utoipa::path(
+    tag = "auth",
+    request_body = SignUpRequest,
+    responses(
+        (status = 201, description = "The user is the account's admin.", body = SignUpResponse),
+        (status = 403, description = "`csrf`"),
+        (status = 404, description = "`not_found`: signing up is closed"),
+        (status = 409, description = "`email_taken`"),
+        (status = 429, description = "`too_many_attempts`"),
+    ),
+)]
+#[post("/v1/auth/sign-up")]
+pub(crate) async fn sign_up(
+    api: web::Data<Api>,
+    client: Client,
+    body: JsonBody,
+) -> Result<HttpResponse, ApiError> {
+    let wanted = body.read::<SignUpRequest>().await?.judge()?;
+    let ports = SignUpPorts {
+        users: &*api.ports.users,
+        attempts: &*api.ports.attempts,
+        passwords: &api.ports.passwords,
+    };
+    let (from, now) = (client.address(), api.now());
+    let (user, account) =
+        remotegpu_control_plane::sign_up(ports, wanted, from, &mut rng(), now).await?;
+    Ok(HttpResponse::Created().json(SignUpResponse {
+        user: UserResponse::new(user.id, &user.email),
+        account: AccountResponse::new(&account),
+    }))
+}

@@ -1,0 +1,4 @@
+//! Clusters and what is in them.
+
+pub(crate) mod clusters;
+pub(crate) mod namespaces;

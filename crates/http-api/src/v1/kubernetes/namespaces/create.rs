@@ -1,0 +1,72 @@
+use actix_web::{HttpResponse, post, web};
+use remotegpu_control_plane::{CreateNamespace, CreateNamespacePorts};
+use remotegpu_namespaces::NamespaceName;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use validator::Validate;
+
+use super::NamespaceResponse;
+use crate::{
+    Api,
+    api::rng,
+    error::{ApiError, FieldError},
+    extract::{JsonBody, SessionCaller, Write},
+    wire,
+};
+
+/// What a namespace shall be.
+#[derive(Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateNamespaceRequest {
+    /// A lowercase DNS label, but not `all`, `default` or `kube-...`.
+    #[schema(
+        min_length = 1,
+        max_length = 63,
+        pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+        example = "team-ml"
+    )]
+    name: String,
+    /// The name of the cluster it shall stand in; the first one where absent.
+    #[serde(default, deserialize_with = "wire::present")]
+    #[schema(nullable = false, example = "fra1")]
+    cluster: Option<String>,
+}
+
+/// Create a namespace
+///
+/// Answers when it is active, or after ten seconds as it is then: the work goes
+/// on.
+#[utoipa::path(
+    tag = "namespaces",
+    security(("session_cookie" = []), ("access_token" = [])),
+    request_body = CreateNamespaceRequest,
+    responses(
+        (status = 201, description = "The namespace, `active` or `provisioning`.", body = NamespaceResponse),
+        (status = 400, description = "`invalid_body`, `invalid_field`, `cluster_unknown`"),
+        (status = 409, description = "`name_taken`, `namespace_limit`"),
+    ),
+)]
+#[post("/v1/kubernetes/namespaces")]
+pub(crate) async fn create_namespace(
+    api: web::Data<Api>,
+    caller: SessionCaller<Write>,
+    body: JsonBody,
+) -> Result<HttpResponse, ApiError> {
+    let request: CreateNamespaceRequest = body.read().await?;
+    let name = NamespaceName::parse(&request.name)
+        .map_err(|refusal| ApiError::field(FieldError::from_refusal("name", &refusal)))?;
+    let ports = CreateNamespacePorts {
+        namespaces: &*api.ports.namespaces,
+        clusters: &*api.ports.clusters,
+        signals: &api.ports.signals,
+    };
+    let wanted = CreateNamespace {
+        name,
+        cluster: request.cluster,
+        default_limit: api.config.namespace_limit,
+    };
+    let (caller, now) = (&caller.context, api.now());
+    let created =
+        remotegpu_control_plane::create_namespace(ports, caller, wanted, &mut rng(), now).await?;
+    Ok(HttpResponse::Created().json(NamespaceResponse::new(&created)))
+}

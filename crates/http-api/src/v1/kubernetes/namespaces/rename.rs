@@ -1,0 +1,72 @@
+use actix_web::{patch, web};
+use remotegpu_namespaces::{NamespaceName, RenameNamespace};
+use remotegpu_primitives::NamespaceId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use validator::{Validate, ValidationError};
+
+use super::{NamespaceResponse, existing};
+use crate::{
+    Api,
+    error::{ApiError, ErrorCode, FieldError},
+    extract::{JsonBody, PathId, SessionCaller, Write},
+    wire,
+};
+
+/// What to change.
+#[derive(Deserialize, ToSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[validate(schema(function = "not_empty"))]
+#[schema(min_properties = 1)]
+pub(crate) struct RenameNamespaceRequest {
+    #[serde(default, deserialize_with = "wire::present")]
+    #[schema(
+        nullable = false,
+        min_length = 1,
+        max_length = 63,
+        pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+        example = "team-vision"
+    )]
+    name: Option<String>,
+}
+
+fn not_empty(request: &RenameNamespaceRequest) -> Result<(), ValidationError> {
+    match request.name {
+        Some(_) => Ok(()),
+        None => Err(ValidationError::new("empty").with_message("Nothing to change: name".into())),
+    }
+}
+
+/// Rename a namespace
+///
+/// `kubernetes_namespace` stays as it is.
+#[utoipa::path(
+    tag = "namespaces",
+    security(("session_cookie" = []), ("access_token" = [])),
+    params(("namespace_id" = uuid::Uuid, Path, description = "The namespace.")),
+    request_body = RenameNamespaceRequest,
+    responses(
+        (status = 200, description = "The namespace under its new name.", body = NamespaceResponse),
+        (status = 404, description = "`not_found`"),
+        (status = 409, description = "`name_taken`, `namespace_not_ready`"),
+    ),
+)]
+#[patch("/v1/kubernetes/namespaces/{namespace_id}")]
+pub(crate) async fn rename_namespace(
+    api: web::Data<Api>,
+    caller: SessionCaller<Write>,
+    id: PathId<NamespaceId>,
+    body: JsonBody,
+) -> Result<web::Json<NamespaceResponse>, ApiError> {
+    let found = existing(&api, &caller.context, id).await?;
+    let request: RenameNamespaceRequest = body.read().await?;
+    let name = NamespaceName::parse(request.name.as_deref().unwrap_or_default())
+        .map_err(|refusal| ApiError::field(FieldError::from_refusal("name", &refusal)))?;
+    let (account, id, now) = (found.account_id, found.id, api.now());
+    match api.ports.namespaces.rename(account, id, &name, now).await? {
+        RenameNamespace::Renamed(namespace) => Ok(web::Json(NamespaceResponse::new(&namespace))),
+        RenameNamespace::NotFound => Err(ErrorCode::NotFound.into()),
+        RenameNamespace::NotReady => Err(ErrorCode::NamespaceNotReady.into()),
+        RenameNamespace::NameTaken => Err(ErrorCode::NameTaken.into()),
+    }
+}
