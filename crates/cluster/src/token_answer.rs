@@ -54,14 +54,14 @@ mod tests {
 
     use super::*;
 
-    fn read(status: Value) -> Result<MintedToken, MintError> {
+    fn read(status: &Value) -> Result<MintedToken, MintError> {
         read_token(Some(json!({"kind": "TokenRequest", "status": status})))
     }
 
     #[test]
     fn a_whole_answer_is_a_token() {
         let minted =
-            read(json!({"token": "aZ0.b_c-d", "expirationTimestamp": "2026-01-01T01:00:00Z"}));
+            read(&json!({"token": "aZ0.b_c-d", "expirationTimestamp": "2026-01-01T01:00:00Z"}));
         let minted = minted.unwrap();
         assert_eq!(minted.token.reveal(), "aZ0.b_c-d");
         assert_eq!(minted.expires_at, datetime!(2026-01-01 01:00 UTC));
@@ -77,7 +77,7 @@ mod tests {
         ] {
             let shown = status.to_string();
             assert!(
-                matches!(read(status), Err(MintError::NoExpiration)),
+                matches!(read(&status), Err(MintError::NoExpiration)),
                 "{shown}"
             );
         }
@@ -104,7 +104,7 @@ mod tests {
             json!({"token": long, "expirationTimestamp": at}),
         ] {
             let shown = status.to_string();
-            let error = read(status).unwrap_err();
+            let error = read(&status).unwrap_err();
             assert!(matches!(error, MintError::Unusable), "{shown}");
             assert!(!format!("{error} {error:?}").contains("canary"), "{shown}");
         }

@@ -1,0 +1,44 @@
+//! The cluster conformance suite: what holds on every cluster.
+
+mod identities;
+mod namespaces;
+mod rights;
+
+use std::time::Instant;
+
+use crate::subject::Subject;
+
+/// Runs all checks and gives their names.
+pub async fn run(subject: &Subject) -> Vec<&'static str> {
+    let mut checks = Vec::new();
+    macro_rules! check {
+        ($($module:ident::$name:ident),* $(,)?) => {$(
+            let began = Instant::now();
+            println!("check {}", stringify!($name));
+            $module::$name(subject).await;
+            println!("   ok {} in {} ms", stringify!($name), began.elapsed().as_millis());
+            checks.push(stringify!($name));
+        )*};
+    }
+    check!(
+        namespaces::cluster_is_unknown_until_it_was_asked,
+        namespaces::namespace_is_provisioned_with_labels_and_again,
+        namespaces::namespace_of_others_is_neither_adopted_nor_removed,
+        namespaces::lost_labels_come_back,
+        namespaces::namespace_is_removed_once_and_for_all,
+        identities::token_opens_its_namespace_and_nothing_else,
+        identities::token_without_identity_is_not_minted,
+        identities::binding_away_is_403_and_account_away_is_401,
+        identities::making_anew_revives_nothing,
+        identities::another_uid_removes_nothing,
+        identities::older_making_is_replaced_and_newer_one_stays,
+        identities::identity_of_others_is_neither_used_nor_removed,
+        identities::list_finds_every_identity,
+        rights::tenant_may_work_and_reach_nothing_that_binds_it,
+        rights::viewer_sees_and_changes_nothing,
+        rights::tenant_is_refused_by_the_routes_themselves,
+        rights::control_plane_has_no_right_that_it_does_not_need,
+        rights::control_plane_outlives_its_token,
+    );
+    checks
+}

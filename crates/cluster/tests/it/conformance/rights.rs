@@ -1,0 +1,333 @@
+use remotegpu_namespaces::{
+    ClusterDirectory, ClusterStatus, CredentialMint, NamespaceProvisioner, TokenLifetime,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    actor::Actor,
+    subject::{
+        CREDENTIALS, Subject, identity, name, namespace, path_of, token_request, until_status,
+    },
+};
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+const NET: &str = "networking.k8s.io";
+
+/// What a tenant does all day.
+const WORK: [(&str, &str); 13] = [
+    ("", "pods"),
+    ("", "services"),
+    ("", "configmaps"),
+    ("", "secrets"),
+    ("", "persistentvolumeclaims"),
+    ("apps", "deployments"),
+    ("apps", "statefulsets"),
+    ("apps", "daemonsets"),
+    ("batch", "jobs"),
+    ("batch", "cronjobs"),
+    (NET, "ingresses"),
+    ("apps", "deployments/scale"),
+    ("apps", "statefulsets/scale"),
+];
+
+/// What is only to be read.
+const SIGHTS: [(&str, &str); 4] = [
+    ("", "events"),
+    ("", "resourcequotas"),
+    ("apps", "replicasets"),
+    ("", "pods/log"),
+];
+
+/// What binds the tenant, or would make it somebody else.
+const CLOSED: [(&str, &str); 15] = [
+    ("", "serviceaccounts"),
+    ("", "serviceaccounts/token"),
+    ("", "limitranges"),
+    ("", "endpoints"),
+    ("discovery.k8s.io", "endpointslices"),
+    ("", "pods/binding"),
+    ("", "bindings"),
+    ("", "pods/status"),
+    ("", "namespaces"),
+    ("", "namespaces/finalize"),
+    ("", "nodes"),
+    (RBAC, "roles"),
+    (RBAC, "rolebindings"),
+    (RBAC, "clusterroles"),
+    (NET, "networkpolicies"),
+];
+
+const WRITES: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
+
+async fn tenant(subject: &Subject, label: &str) -> (String, Actor) {
+    let namespace = subject.namespace(label).await;
+    let identity = identity(&namespace, 1);
+    subject.clusters.make(&identity).await.unwrap();
+    let minted = subject
+        .clusters
+        .mint(&identity, TokenLifetime::MIN)
+        .await
+        .unwrap();
+    let tenant = subject.actor(minted.token.reveal()).await;
+    until_status(&tenant, &format!("{}/pods", path_of(&namespace)), 200).await;
+    (namespace.kubernetes_namespace.as_str().to_owned(), tenant)
+}
+
+pub async fn tenant_may_work_and_reach_nothing_that_binds_it(subject: &Subject) {
+    // X9
+    let (own, tenant) = tenant(subject, "working").await;
+    for (group, resource) in WORK {
+        for verb in ["get", "update", "patch"] {
+            assert!(
+                tenant.may(&own, verb, group, resource).await,
+                "{verb} {resource}"
+            );
+        }
+        let whole = !resource.contains('/');
+        for verb in ["create", "delete", "list", "watch"] {
+            assert_eq!(
+                tenant.may(&own, verb, group, resource).await,
+                whole,
+                "{verb} {resource}"
+            );
+        }
+    }
+    for verb in ["get", "create"] {
+        for resource in ["pods/exec", "pods/attach", "pods/portforward"] {
+            assert!(
+                tenant.may(&own, verb, "", resource).await,
+                "{verb} {resource}"
+            );
+        }
+    }
+    for (group, resource) in SIGHTS {
+        assert!(tenant.may(&own, "get", group, resource).await, "{resource}");
+        for verb in WRITES {
+            assert!(
+                !tenant.may(&own, verb, group, resource).await,
+                "{verb} {resource}"
+            );
+        }
+    }
+    for (group, resource) in CLOSED {
+        for verb in ["get", "list", "watch", "bind", "escalate", "impersonate"] {
+            assert!(
+                !tenant.may(&own, verb, group, resource).await,
+                "{verb} {resource}"
+            );
+        }
+        for verb in WRITES {
+            assert!(
+                !tenant.may(&own, verb, group, resource).await,
+                "{verb} {resource}"
+            );
+        }
+    }
+    for (group, resource) in WORK {
+        for elsewhere in ["", "default", "kube-system", "remotegpu-credentials"] {
+            let may = tenant.may(elsewhere, "get", group, resource).await;
+            assert!(!may, "{resource} in {elsewhere:?}");
+        }
+    }
+}
+
+pub async fn viewer_sees_and_changes_nothing(subject: &Subject) {
+    // T4
+    let namespace = subject.namespace("seen").await;
+    let account = json!({"metadata": {"name": "viewer"}});
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    subject.admin.done("POST", accounts, Some(account)).await;
+    let binding = json!({
+        "metadata": {"name": "viewer"},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "remotegpu:viewer"},
+        "subjects": [{"kind": "ServiceAccount", "namespace": "default", "name": "viewer"}],
+    });
+    let own = namespace.kubernetes_namespace.as_str();
+    let bindings = format!("/apis/{RBAC}/v1/namespaces/{own}/rolebindings");
+    // With the control plane's own credential: it may bind this role.
+    let control_plane = subject.control_plane().await;
+    control_plane.done("POST", &bindings, Some(binding)).await;
+    let token = format!("{accounts}/viewer/token");
+    let token = subject
+        .admin
+        .done("POST", &token, Some(token_request()))
+        .await;
+    let viewer = subject
+        .actor(token["status"]["token"].as_str().unwrap())
+        .await;
+    until_status(&viewer, &format!("{}/pods", path_of(&namespace)), 200).await;
+    for (group, resource) in WORK.into_iter().chain(SIGHTS) {
+        let sees = viewer.may(own, "get", group, resource).await;
+        assert_eq!(sees, resource != "secrets", "{resource}");
+        for verb in WRITES {
+            assert!(
+                !viewer.may(own, verb, group, resource).await,
+                "{verb} {resource}"
+            );
+        }
+    }
+    for resource in ["pods/exec", "pods/attach", "pods/portforward"] {
+        assert!(!viewer.may(own, "get", "", resource).await, "{resource}");
+        assert!(!viewer.may(own, "create", "", resource).await, "{resource}");
+    }
+}
+
+/// Whoever asks is refused, by the route itself.
+async fn refused(actor: &Actor, asks: Vec<(&str, String, Value)>) {
+    for (method, path, body) in asks {
+        let body = Some(body).filter(|body| !body.is_null());
+        let (status, answer) = actor.ask(method, &path, body).await;
+        assert_eq!(status, 403, "{method} {path}: {answer}");
+    }
+}
+
+fn binding_to(role: &str) -> Value {
+    json!({
+        "metadata": {"name": "taken"},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+        "subjects": [{"kind": "ServiceAccount", "namespace": "default", "name": "default"}],
+    })
+}
+
+pub async fn tenant_is_refused_by_the_routes_themselves(subject: &Subject) {
+    // X9
+    let (own, tenant) = tenant(subject, "refused").await;
+    let core = format!("/api/v1/namespaces/{own}");
+    let rbac = format!("/apis/{RBAC}/v1/namespaces/{own}");
+    let named = json!({"metadata": {"name": "taken"}});
+    let config = json!({"metadata": {"name": "mine"}, "data": {"a": "b"}});
+    tenant
+        .done("POST", &format!("{core}/configmaps"), Some(config))
+        .await;
+    refused(
+        &tenant,
+        vec![
+            ("POST", format!("{core}/serviceaccounts"), named.clone()),
+            (
+                "POST",
+                format!("{core}/serviceaccounts/default/token"),
+                token_request(),
+            ),
+            ("POST", format!("{CREDENTIALS}/any/token"), token_request()),
+            ("POST", format!("{core}/resourcequotas"), named.clone()),
+            ("POST", format!("{core}/limitranges"), named.clone()),
+            ("POST", format!("{core}/endpoints"), named.clone()),
+            ("GET", format!("{core}/serviceaccounts"), Value::Null),
+            ("POST", format!("{rbac}/roles"), named.clone()),
+            (
+                "POST",
+                format!("{rbac}/rolebindings"),
+                binding_to("remotegpu:tenant"),
+            ),
+            ("GET", format!("{rbac}/rolebindings"), Value::Null),
+            (
+                "GET",
+                format!("/apis/{NET}/v1/namespaces/{own}/networkpolicies"),
+                Value::Null,
+            ),
+            (
+                "PATCH",
+                core.clone(),
+                json!({"metadata": {"labels": {"a": "b"}}}),
+            ),
+            ("DELETE", core, Value::Null),
+            ("POST", "/api/v1/namespaces".to_owned(), named),
+        ],
+    )
+    .await;
+}
+
+pub async fn control_plane_has_no_right_that_it_does_not_need(subject: &Subject) {
+    // X9
+    let (own, _) = tenant(subject, "guarded").await;
+    let control_plane = subject.control_plane().await;
+    let rbac = format!("/apis/{RBAC}/v1");
+    let named = json!({"metadata": {"name": "taken"}});
+    let role = json!({"metadata": {"name": "taken"}, "rules": [
+        {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+    ]});
+    let widened = json!({"rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["*"]}]});
+    let bindings = format!("{rbac}/namespaces/{own}/rolebindings");
+    let accounts = |namespace: &str| format!("/api/v1/namespaces/{namespace}/serviceaccounts");
+    let itself = format!(
+        "{}/remotegpu-control-plane/token",
+        accounts("remotegpu-system")
+    );
+    refused(
+        &control_plane,
+        vec![
+            ("GET", "/api/v1/secrets".to_owned(), Value::Null),
+            (
+                "GET",
+                format!("/api/v1/namespaces/{own}/secrets"),
+                Value::Null,
+            ),
+            (
+                "GET",
+                "/api/v1/namespaces/kube-system/secrets".to_owned(),
+                Value::Null,
+            ),
+            ("GET", format!("/api/v1/namespaces/{own}/pods"), Value::Null),
+            ("GET", "/api/v1/namespaces".to_owned(), Value::Null),
+            ("GET", "/api/v1/nodes".to_owned(), Value::Null),
+            (
+                "POST",
+                format!("{}/default/token", accounts("kube-system")),
+                token_request(),
+            ),
+            (
+                "POST",
+                format!("{}/default/token", accounts(&own)),
+                token_request(),
+            ),
+            ("POST", itself, token_request()),
+            ("POST", accounts("kube-system"), named.clone()),
+            ("POST", accounts("remotegpu-system"), named),
+            (
+                "POST",
+                format!("{rbac}/clusterrolebindings"),
+                binding_to("cluster-admin"),
+            ),
+            (
+                "POST",
+                format!("{rbac}/clusterrolebindings"),
+                binding_to("remotegpu:tenant"),
+            ),
+            ("POST", bindings, binding_to("cluster-admin")),
+            ("POST", format!("{rbac}/clusterroles"), role.clone()),
+            ("POST", format!("{rbac}/namespaces/{own}/roles"), role),
+            (
+                "PATCH",
+                format!("{rbac}/clusterroles/remotegpu:tenant"),
+                widened,
+            ),
+        ],
+    )
+    .await;
+    for (group, resource) in [("", "users"), ("", "groups"), ("", "serviceaccounts")] {
+        let may = control_plane.may("", "impersonate", group, resource).await;
+        assert!(!may, "{resource}");
+    }
+}
+
+pub async fn control_plane_outlives_its_token(subject: &Subject) {
+    let before = subject.control_plane().await;
+    let review = "/api/v1/namespaces/default";
+    assert_eq!(before.get(review).await.0, 200);
+    let accounts = "/api/v1/namespaces/remotegpu-system/serviceaccounts";
+    let path = format!("{accounts}/remotegpu-control-plane");
+    subject.admin.done("DELETE", &path, None).await;
+    until_status(&before, review, 401).await;
+    // Nothing is minted for what is not there.
+    let made = namespace("after");
+    subject.clusters.provision(&made).await.unwrap_err();
+    assert_eq!(subject.clusters.status(&name()), ClusterStatus::Unavailable);
+
+    let account = json!({"metadata": {"name": "remotegpu-control-plane"}});
+    subject.admin.done("POST", accounts, Some(account)).await;
+    subject.clusters.provision(&made).await.unwrap();
+    assert!(matches!(
+        subject.clusters.status(&name()),
+        ClusterStatus::Available(Some(_))
+    ));
+}

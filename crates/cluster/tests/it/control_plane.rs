@@ -1,0 +1,274 @@
+//! A throwaway etcd, kube-apiserver and kube-controller-manager on loopback.
+
+use std::{
+    fs::File,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::actor::Actor;
+
+const PROGRAMS: [&str; 3] = ["etcd", "kube-apiserver", "kube-controller-manager"];
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Dropping it ends what it started, the last first.
+pub struct ControlPlane {
+    admin_kubeconfig: String,
+    running: Vec<Running>,
+    folder: TempDir,
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        while let Some(last) = self.running.pop() {
+            drop(last);
+        }
+    }
+}
+
+/// A program under a shell that ends it as soon as its input is closed: when this
+/// is dropped, and also when the whole test process is killed.
+struct Running(Child);
+
+impl Running {
+    fn start(folder: &Path, program: &Path, arguments: &[String]) -> Self {
+        let log = folder
+            .join(program.file_name().unwrap())
+            .with_extension("log");
+        let log = File::create(log).unwrap();
+        let script = r#""$@" & program=$!; cat > /dev/null; kill $program; wait $program"#;
+        let child = Command::new("sh")
+            .args(["-c", script, "sh", "nice"])
+            .arg(program)
+            .args(arguments)
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn();
+        Self(child.unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+/// Where the programs are, by envtest's convention, if all of them are there.
+fn programs() -> Option<PathBuf> {
+    let folder = std::env::var_os("KUBEBUILDER_ASSETS");
+    let folder = folder.map_or_else(
+        || PathBuf::from("/usr/local/kubebuilder/bin"),
+        PathBuf::from,
+    );
+    let all = PROGRAMS
+        .iter()
+        .all(|program| folder.join(program).is_file());
+    all.then_some(folder)
+}
+
+impl ControlPlane {
+    /// Starts one, if its programs are there.
+    pub async fn start() -> Option<Self> {
+        let programs = programs()?;
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let [etcd, peer, api, controllers] = free_ports();
+        let keys = Keys::make(at, api);
+        let mut plane = Self {
+            admin_kubeconfig: std::fs::read_to_string(&keys.admin).unwrap(),
+            running: Vec::new(),
+            folder,
+        };
+        let at = plane.folder.path().to_owned();
+        let flags = etcd_flags(&at, etcd, peer);
+        plane
+            .running
+            .push(Running::start(&at, &programs.join(PROGRAMS[0]), &flags));
+        until("etcd", &at, async || {
+            TcpStream::connect((Ipv4Addr::LOCALHOST, etcd)).is_ok()
+        })
+        .await;
+        let flags = api_server_flags(&at, etcd, api);
+        plane
+            .running
+            .push(Running::start(&at, &programs.join(PROGRAMS[1]), &flags));
+        until("kube-apiserver", &at, async || {
+            TcpStream::connect((Ipv4Addr::LOCALHOST, api)).is_ok()
+        })
+        .await;
+        let admin = Actor::of_kubeconfig(&plane.admin_kubeconfig).await;
+        until("kube-apiserver", &at, async || {
+            admin.get("/readyz").await.0 == 200
+        })
+        .await;
+        let flags = controller_flags(&at, &keys.controllers, controllers);
+        plane
+            .running
+            .push(Running::start(&at, &programs.join(PROGRAMS[2]), &flags));
+        let account = "/api/v1/namespaces/default/serviceaccounts/default";
+        until("kube-controller-manager", &at, async || {
+            admin.get(account).await.0 == 200
+        })
+        .await;
+        Some(plane)
+    }
+
+    pub fn admin_kubeconfig(&self) -> &str {
+        &self.admin_kubeconfig
+    }
+}
+
+fn free_ports() -> [u16; 4] {
+    // All are held at once, so that they differ.
+    let listeners = [(); 4].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+async fn until(program: &str, folder: &Path, done: impl AsyncFn() -> bool) {
+    let began = Instant::now();
+    while !done().await {
+        if began.elapsed() > PATIENCE {
+            let log = std::fs::read_to_string(folder.join(program).with_extension("log"));
+            panic!("{program} is not up: {}", log.unwrap_or_default());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn etcd_flags(folder: &Path, client: u16, peer: u16) -> Vec<String> {
+    vec![
+        format!("--data-dir={}", folder.join("etcd").display()),
+        "--unsafe-no-fsync".to_owned(),
+        format!("--listen-client-urls=http://127.0.0.1:{client}"),
+        format!("--advertise-client-urls=http://127.0.0.1:{client}"),
+        format!("--listen-peer-urls=http://127.0.0.1:{peer}"),
+        format!("--initial-advertise-peer-urls=http://127.0.0.1:{peer}"),
+        format!("--initial-cluster=default=http://127.0.0.1:{peer}"),
+        "--log-level=warn".to_owned(),
+    ]
+}
+
+fn api_server_flags(folder: &Path, etcd: u16, port: u16) -> Vec<String> {
+    let file = |name: &str| folder.join(name).display().to_string();
+    vec![
+        format!("--etcd-servers=http://127.0.0.1:{etcd}"),
+        "--bind-address=127.0.0.1".to_owned(),
+        "--advertise-address=127.0.0.1".to_owned(),
+        format!("--secure-port={port}"),
+        "--endpoint-reconciler-type=none".to_owned(),
+        format!("--cert-dir={}", folder.display()),
+        format!("--tls-cert-file={}", file("apiserver.crt")),
+        format!("--tls-private-key-file={}", file("apiserver.key")),
+        format!("--client-ca-file={}", file("ca.crt")),
+        "--authorization-mode=RBAC".to_owned(),
+        "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+        "--service-account-issuer=https://kubernetes.default.svc.cluster.local".to_owned(),
+        format!("--service-account-key-file={}", file("sa.pub")),
+        format!("--service-account-signing-key-file={}", file("sa.key")),
+    ]
+}
+
+fn controller_flags(folder: &Path, kubeconfig: &Path, port: u16) -> Vec<String> {
+    let file = |name: &str| folder.join(name).display().to_string();
+    vec![
+        format!("--kubeconfig={}", kubeconfig.display()),
+        format!("--authentication-kubeconfig={}", kubeconfig.display()),
+        format!("--authorization-kubeconfig={}", kubeconfig.display()),
+        "--bind-address=127.0.0.1".to_owned(),
+        format!("--secure-port={port}"),
+        format!("--cert-dir={}", file("controller-certs")),
+        "--leader-elect=false".to_owned(),
+        "--use-service-account-credentials=true".to_owned(),
+        format!("--service-account-private-key-file={}", file("sa.key")),
+        format!("--root-ca-file={}", file("ca.crt")),
+    ]
+}
+
+/// The kubeconfigs; all else stands in files under the names that the flags say.
+struct Keys {
+    admin: PathBuf,
+    controllers: PathBuf,
+}
+
+impl Keys {
+    fn make(folder: &Path, api: u16) -> Self {
+        let write = |name: &str, text: String| std::fs::write(folder.join(name), text).unwrap();
+        let signer = KeyPair::generate().unwrap();
+        write("sa.key", signer.serialize_pem());
+        write("sa.pub", signer.public_key_pem());
+
+        let mut ca = CertificateParams::default();
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        ca.distinguished_name.push(DnType::CommonName, "throwaway");
+        let ca_key = KeyPair::generate().unwrap();
+        write("ca.crt", ca.self_signed(&ca_key).unwrap().pem());
+        let ca = Issuer::new(ca, ca_key);
+
+        let names = [
+            "localhost",
+            "kubernetes.default.svc",
+            "127.0.0.1",
+            "10.0.0.1",
+        ];
+        let server = CertificateParams::new(names.map(str::to_owned)).unwrap();
+        let key = KeyPair::generate().unwrap();
+        write("apiserver.crt", server.signed_by(&key, &ca).unwrap().pem());
+        write("apiserver.key", key.serialize_pem());
+
+        let client = |name: &str, group: Option<&str>| {
+            let mut client = CertificateParams::default();
+            client.distinguished_name.push(DnType::CommonName, name);
+            if let Some(group) = group {
+                client
+                    .distinguished_name
+                    .push(DnType::OrganizationName, group);
+            }
+            client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+            let key = KeyPair::generate().unwrap();
+            let file = name.replace(':', "-");
+            write(
+                &format!("{file}.crt"),
+                client.signed_by(&key, &ca).unwrap().pem(),
+            );
+            write(&format!("{file}.key"), key.serialize_pem());
+            kubeconfig(folder, &file, api)
+        };
+        Self {
+            admin: client("admin", Some("system:masters")),
+            controllers: client("system:kube-controller-manager", None),
+        }
+    }
+}
+
+fn kubeconfig(folder: &Path, user: &str, api: u16) -> PathBuf {
+    let file = |name: &str| folder.join(name).display().to_string();
+    let document = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "real", "cluster": {
+            "server": format!("https://127.0.0.1:{api}"),
+            "certificate-authority": file("ca.crt"),
+        }}],
+        "users": [{"name": user, "user": {
+            "client-certificate": file(&format!("{user}.crt")),
+            "client-key": file(&format!("{user}.key")),
+        }}],
+        "contexts": [{"name": "real", "context": {"cluster": "real", "user": user}}],
+        "current-context": "real",
+    });
+    let path = folder.join(user).with_extension("kubeconfig");
+    std::fs::write(&path, document.to_string()).unwrap();
+    path
+}

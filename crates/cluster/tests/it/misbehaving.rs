@@ -1,0 +1,391 @@
+//! Clusters that do not answer, or not in kind.
+
+use std::{
+    error::Error,
+    net::{Ipv4Addr, TcpListener},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use actix_web::{
+    App, HttpRequest, HttpResponse, HttpServer,
+    dev::ServerHandle,
+    http::StatusCode,
+    web::{Data, to},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use rcgen::generate_simple_self_signed;
+use remotegpu_cluster::{ClusterConnection, ConnectError, KubeClusters, prerequisites};
+use remotegpu_namespaces::{
+    ClusterDirectory, ClusterError, ClusterName, ClusterStatus, CredentialMint, MintError,
+    NamespaceProvisioner, PlainClusterToken, TokenLifetime,
+};
+use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use serde_json::json;
+
+use crate::{
+    install_ring,
+    subject::{identity, name, namespace},
+};
+
+/// A server that always answers the same, with a certificate of its own.
+struct Liar {
+    answer: Arc<Mutex<(u16, String)>>,
+    seen: Arc<Mutex<Vec<String>>>,
+    handle: ServerHandle,
+    clusters: KubeClusters,
+}
+
+async fn answer(
+    request: HttpRequest,
+    answer: Data<Mutex<(u16, String)>>,
+    seen: Data<Mutex<Vec<String>>>,
+) -> HttpResponse {
+    let header = request.headers().get("authorization");
+    let header = header.map_or("", |value| value.to_str().unwrap());
+    let (method, uri) = (request.method(), request.uri());
+    seen.lock()
+        .unwrap()
+        .push(format!("{method} {uri} {header}"));
+    let (status, body) = answer.lock().unwrap().clone();
+    if status == 0 {
+        tokio::time::sleep(Duration::from_mins(1)).await;
+    }
+    HttpResponse::build(StatusCode::from_u16(status).unwrap()).body(body)
+}
+
+impl Liar {
+    async fn start() -> Self {
+        install_ring();
+        let own = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let tls = ServerConfig::builder().with_no_client_auth();
+        let tls = tls
+            .with_single_cert(vec![own.cert.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let server = format!("https://{}", listener.local_addr().unwrap());
+        let said: Arc<Mutex<(u16, String)>> = Arc::default();
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (data, log) = (Data::from(Arc::clone(&said)), Data::from(Arc::clone(&seen)));
+        let app = move || {
+            let app = App::new().app_data(data.clone()).app_data(log.clone());
+            app.default_service(to(answer))
+        };
+        let running = HttpServer::new(app)
+            .workers(1)
+            .disable_signals()
+            .listen_rustls_0_23(listener, tls)
+            .unwrap()
+            .run();
+        let handle = running.handle();
+        tokio::spawn(running);
+        Self {
+            answer: said,
+            seen,
+            handle,
+            clusters: connect(&kubeconfig(&server, &own.cert.pem()))
+                .await
+                .unwrap(),
+        }
+    }
+
+    fn says(&self, status: u16, body: &(impl ToString + ?Sized)) {
+        *self.answer.lock().unwrap() = (status, body.to_string());
+    }
+}
+
+fn kubeconfig(server: &str, ca: &str) -> String {
+    json!({
+        "clusters": [{"name": "c", "cluster": {
+            "server": server, "certificate-authority-data": STANDARD.encode(ca),
+        }}],
+        "users": [{"name": "u", "user": {"token": "own-canary"}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "c",
+    })
+    .to_string()
+}
+
+fn connection(kubeconfig: &str) -> ClusterConnection {
+    ClusterConnection {
+        name: name(),
+        title: "Odd".to_owned(),
+        kubeconfig: kubeconfig.to_owned(),
+        context: None,
+        public_server: None,
+        public_ca_pem: None,
+    }
+}
+
+async fn connect(kubeconfig: &str) -> Result<KubeClusters, ConnectError> {
+    KubeClusters::connect(vec![connection(kubeconfig)]).await
+}
+
+/// All that an error says, its sources included.
+fn said(error: &dyn Error) -> String {
+    let mut text = format!("{error:?}");
+    let mut next = Some(error);
+    while let Some(error) = next {
+        text = format!("{text}\n{error}");
+        next = error.source();
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn odd_token_answers_are_told_apart_and_never_quoted() {
+    // X6, X8
+    let liar = Liar::start().await;
+    let identity = identity(&namespace("lied"), 1);
+    let mint = async || liar.clusters.mint(&identity, TokenLifetime::MAX).await;
+    let at = "2026-01-01T01:00:00Z";
+    let whole = json!({"status": {"token": "a.b-c_d", "expirationTimestamp": at}});
+    liar.says(201, &whole);
+    assert_eq!(mint().await.unwrap().token.reveal(), "a.b-c_d");
+
+    liar.says(201, &json!({"status": {"token": "canary"}}));
+    assert!(matches!(mint().await.unwrap_err(), MintError::NoExpiration));
+    let long = format!("{}{}", " ".repeat(70 * 1024), whole);
+    for odd in [
+        "",
+        "canary",
+        "[]",
+        "{}",
+        "<html>canary</html>",
+        long.as_str(),
+    ] {
+        liar.says(201, odd);
+        let error = mint().await.unwrap_err();
+        assert!(matches!(error, MintError::Unusable), "{odd}: {error:?}");
+        assert!(!said(&error).contains("canary"));
+    }
+    liar.says(404, "canary");
+    assert!(matches!(
+        mint().await.unwrap_err(),
+        MintError::IdentityMissing
+    ));
+    assert!(matches!(
+        liar.clusters.status(&name()),
+        ClusterStatus::Available(None)
+    ));
+    let refused = |error: &MintError| {
+        assert!(!said(error).contains("canary"));
+        matches!(error, MintError::Cluster(ClusterError::Refused { .. }))
+    };
+    for status in [400, 403, 409, 422] {
+        liar.says(
+            status,
+            &json!({"message": "canary", "reason": "canary canary"}),
+        );
+        assert!(refused(&mint().await.unwrap_err()), "{status}");
+        assert!(matches!(
+            liar.clusters.status(&name()),
+            ClusterStatus::Available(None)
+        ));
+    }
+    for status in [401, 429, 500, 503] {
+        liar.says(status, &json!({"message": "canary"}));
+        let error = mint().await.unwrap_err();
+        assert!(!refused(&error), "{status}");
+        let unavailable = matches!(error, MintError::Cluster(ClusterError::Unavailable(_)));
+        assert!(unavailable, "{status}");
+        assert_eq!(liar.clusters.status(&name()), ClusterStatus::Unavailable);
+    }
+    liar.handle.stop(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_with_a_token_carries_no_other_credential() {
+    // X9
+    let liar = Liar::start().await;
+    let identity = identity(&namespace("asked"), 1);
+    let token = PlainClusterToken::new("tenant-canary".to_owned());
+    liar.says(201, &json!({"status": {"allowed": true}}));
+    assert!(liar.clusters.opens(&identity, &token).await.unwrap());
+    liar.says(201, &json!({"status": {"allowed": false}}));
+    assert!(!liar.clusters.opens(&identity, &token).await.unwrap());
+    liar.says(401, "");
+    assert!(!liar.clusters.opens(&identity, &token).await.unwrap());
+    liar.says(503, "");
+    liar.clusters.opens(&identity, &token).await.unwrap_err();
+    for seen in liar.seen.lock().unwrap().iter() {
+        assert!(seen.ends_with(" Bearer tenant-canary"), "{seen}");
+    }
+    liar.says(200, &json!({"gitVersion": "v1.33.0"}));
+    liar.clusters.probe(&name()).await.unwrap();
+    let last = liar.seen.lock().unwrap().last().cloned().unwrap();
+    assert_eq!(last, "GET /version Bearer own-canary");
+    liar.handle.stop(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_is_silent_or_away_costs_less_than_five_seconds() {
+    // C7
+    let liar = Liar::start().await;
+    let made = namespace("waited");
+    // It takes the request, and nothing follows.
+    liar.says(0, "");
+    // It takes the connection, and TLS does not follow.
+    let mute = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mute_at = format!("https://{}", mute.local_addr().unwrap());
+    let ca = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let mute_clusters = connect(&kubeconfig(&mute_at, &ca.cert.pem()))
+        .await
+        .unwrap();
+    // There is nothing.
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let closed_at = format!("https://{}", closed.local_addr().unwrap());
+    drop(closed);
+    let closed_clusters = connect(&kubeconfig(&closed_at, &ca.cert.pem()))
+        .await
+        .unwrap();
+    for (clusters, seconds) in [
+        (&liar.clusters, 5),
+        (&mute_clusters, 2),
+        (&closed_clusters, 1),
+    ] {
+        assert_eq!(clusters.status(&name()), ClusterStatus::Unknown);
+        let began = Instant::now();
+        let error = clusters.provision(&made).await.unwrap_err();
+        assert!(
+            matches!(error, ClusterError::Unavailable(Some(_))),
+            "{error:?}"
+        );
+        assert!(
+            began.elapsed() < Duration::from_secs(seconds),
+            "{:?}",
+            began.elapsed()
+        );
+        assert_eq!(clusters.status(&name()), ClusterStatus::Unavailable);
+        assert!(!said(&error).contains("canary"));
+    }
+    drop(mute);
+    liar.handle.stop(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_another_certificate_is_never_told_a_token() {
+    let liar = Liar::start().await;
+    let server = liar.clusters.find(&name()).unwrap().server;
+    let other = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let clusters = connect(&kubeconfig(&server, &other.cert.pem()))
+        .await
+        .unwrap();
+    liar.says(200, &json!({"gitVersion": "v1.33.0"}));
+    let error = clusters.probe(&name()).await.unwrap_err();
+    assert!(
+        matches!(error, ClusterError::Unavailable(Some(_))),
+        "{error:?}"
+    );
+    assert!(liar.seen.lock().unwrap().is_empty());
+    liar.handle.stop(false).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_cannot_be_used_is_a_sentence() {
+    install_ring();
+    let ca = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let good = kubeconfig("https://127.0.0.1:1", &ca.cert.pem());
+    for (from, to, sentence) in [
+        ("{", "a: [", "its kubeconfig is not a kubeconfig in YAML"),
+        ("current-context", "other", "no current context"),
+        (
+            "\"current-context\":\"c\"",
+            "\"current-context\":\"d\"",
+            "no context d with a cluster",
+        ),
+        (
+            "https:",
+            "http:",
+            "its server http://127.0.0.1:1 is not an https URL",
+        ),
+        (
+            "\"server\"",
+            "\"insecure-skip-tls-verify\":true,\"server\"",
+            "insecure-skip-tls-verify",
+        ),
+        (
+            "\"server\"",
+            "\"proxy-url\":\"http://p\",\"server\"",
+            "proxies are not supported",
+        ),
+        (
+            "authority-data\":\"",
+            "authority-data\":\"?",
+            "cannot be read",
+        ),
+        (
+            "\"token\":\"own-canary\"",
+            "\"exec\":{\"command\":\"/none\"}",
+            "cannot be used",
+        ),
+    ] {
+        let bent = good.replacen(from, to, 1);
+        assert_ne!(bent, good);
+        let Err(error) = connect(&bent).await else {
+            panic!("{sentence}: it was taken")
+        };
+        let text = error.to_string();
+        assert!(
+            text.starts_with("cluster under-test: ") && text.contains(sentence),
+            "{text}"
+        );
+        assert!(!said(&error).contains("canary"), "{text}");
+    }
+    let twice = vec![connection(&good), connection(&good)];
+    let Err(error) = KubeClusters::connect(twice).await else {
+        panic!("two clusters of one name were taken")
+    };
+    assert_eq!(
+        error.to_string(),
+        "cluster under-test: its name is configured twice"
+    );
+}
+
+#[tokio::test]
+async fn clusters_are_listed_as_configured_and_public_words_win() {
+    // N0, X3
+    install_ring();
+    let ca = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let good = kubeconfig("https://127.0.0.1:1", &ca.cert.pem());
+    let named = |name: &str| ClusterConnection {
+        name: ClusterName::parse(name).unwrap(),
+        ..connection(&good)
+    };
+    let public = ClusterConnection {
+        public_server: Some("https://clusters.example".to_owned()),
+        public_ca_pem: Some("public".to_owned()),
+        ..named("a")
+    };
+    let clusters = KubeClusters::connect(vec![named("z"), public, named("m")])
+        .await
+        .unwrap();
+    let list = ClusterDirectory::list(&clusters);
+    let order: Vec<&str> = list.iter().map(|cluster| cluster.name.as_str()).collect();
+    assert_eq!(order, ["z", "a", "m"]);
+    assert_eq!(list[0].server, "https://127.0.0.1:1");
+    let own = |pem: &str| pem.split_whitespace().collect::<String>();
+    let known = list[0].certificate_authority_pem.as_deref().unwrap();
+    assert_eq!(own(known), own(&ca.cert.pem()));
+    assert_eq!(list[1].server, "https://clusters.example");
+    assert_eq!(list[1].certificate_authority_pem.as_deref(), Some("public"));
+    let unknown = ClusterName::parse("b").unwrap();
+    assert_eq!(clusters.find(&unknown), None);
+    let error = CredentialMint::list(&clusters, &unknown).await.unwrap_err();
+    assert!(matches!(error, ClusterError::NotConfigured(name) if name == unknown));
+}
+
+#[test]
+fn prerequisites_are_whole_manifests() {
+    for object in prerequisites() {
+        for field in ["/apiVersion", "/kind", "/metadata/name"] {
+            assert!(
+                object
+                    .pointer(field)
+                    .is_some_and(serde_json::Value::is_string),
+                "{object}"
+            );
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What a run on a real control plane leaves behind for people.
+
+use std::process::Command;
+
+use crate::subject::{Subject, name};
+
+/// Writes the report to the file that the environment names, if it names one.
+pub async fn write(subject: &Subject, checks: &[&str]) {
+    let Some(path) = std::env::var_os("REMOTEGPU_CONFORMANCE_REPORT") else {
+        return;
+    };
+    let version = subject.clusters.probe(&name()).await.unwrap();
+    let date = output("date", &["-u", "+%F"]);
+    let commit = output("git", &["rev-parse", "--short", "HEAD"]);
+    let checks = format!("- {}", checks.join("\n- "));
+    let text = format!(
+        "# Cluster conformance\n\nWritten by `./x test-cluster`: the same checks pass on the \
+         development cluster and on a real control plane.\n\n| | |\n|---|---|\n| API server | \
+         {version} |\n| date | {date} |\n| commit | {commit} |\n\n{checks}\n"
+    );
+    std::fs::write(path, text).unwrap();
+}
+
+fn output(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    let output = output.ok().filter(|output| output.status.success());
+    output.map_or_else(
+        || "unknown".to_owned(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    )
+}
