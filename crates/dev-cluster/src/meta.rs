@@ -44,10 +44,11 @@ pub(crate) fn is_going(object: &Value) -> bool {
     !text(object, "/metadata/deletionTimestamp").is_empty()
 }
 
-fn is_label(name: &str) -> bool {
+/// Kubernetes bounds the parts of a subdomain only by the whole.
+fn is_part(name: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let edge = |c: Option<char>| c.is_some_and(|c| c != '-');
-    name.len() <= 63 && name.chars().all(inner) && edge(name.chars().next()) && edge(name.chars().last())
+    name.chars().all(inner) && edge(name.chars().next()) && edge(name.chars().last())
 }
 
 /// Refuses a name that the kind does not take, in Kubernetes' words.
@@ -69,7 +70,8 @@ pub(crate) fn check_name(kind: &Kind, name: &str) -> ApiResult<()> {
         let message = "Required value: name or generateName is required".to_owned();
         return Err(ApiError::invalid(kind, "", &[("FieldValueRequired", "metadata.name", message)]));
     }
-    let (label, subdomain) = (is_label(name), name.len() <= 253 && name.split('.').all(is_label));
+    let label = name.len() <= 63 && is_part(name);
+    let subdomain = name.len() <= 253 && name.split('.').all(is_part);
     match kind.plural {
         _ if kind.group == RBAC && matches!(name, "." | "..") => refuse(&format!("may not be '{name}'")),
         _ if kind.group == RBAC && name.contains(['/', '%']) => refuse("may not contain '/' or '%'"),
