@@ -173,9 +173,10 @@ impl ApiError {
 
     /// Contract A8: the next attempt may come after this long, in whole seconds.
     pub(crate) fn throttled(wait: Duration) -> Self {
-        let seconds = u64::try_from(wait.as_seconds_f64().ceil().max(1.0) as i64).unwrap_or(1);
+        let part = u64::from(wait.subsec_nanoseconds() > 0);
+        let seconds = u64::try_from(wait.whole_seconds()).unwrap_or(0) + part;
         Self {
-            retry_after: Some(seconds),
+            retry_after: Some(seconds.max(1)),
             ..ErrorCode::TooManyAttempts.into()
         }
     }

@@ -5,7 +5,10 @@ use actix_web::{
     http::{StatusCode, header},
 };
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, Type},
+};
 
 use crate::error::{ApiError, ErrorCode};
 
@@ -29,7 +32,7 @@ pub(crate) struct Problem<'a> {
     #[schema(example = "API key not found")]
     detail: &'a str,
     /// A word for a program.
-    #[schema(example = "api_key_not_found")]
+    #[schema(schema_with = code_schema)]
     code: &'static str,
     /// The `x-request-id` of the answer, which the server's log has too.
     #[schema(example = "0198c0de-0000-7000-8000-000000000000")]
@@ -49,6 +52,15 @@ pub(crate) struct ProblemField<'a> {
     /// What, as the end of a sentence that begins with the field.
     #[schema(example = "is not a namespace of this account")]
     message: &'a str,
+}
+
+fn code_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("A word for a program."))
+        .enum_values(Some(ErrorCode::ALL.iter().map(|code| code.as_str())))
+        .examples(["api_key_not_found"])
+        .build()
 }
 
 impl<'a> Problem<'a> {
@@ -140,7 +152,10 @@ mod tests {
         // A4, C5
         let answered = |error: ApiError, name| {
             let response = answer(&error, "r");
-            assert_eq!(response.headers()[header::CONTENT_TYPE], MEDIA_TYPE);
+            assert_eq!(
+                response.headers().get(header::CONTENT_TYPE).unwrap(),
+                MEDIA_TYPE
+            );
             response.headers().get(name).cloned()
         };
         for code in [

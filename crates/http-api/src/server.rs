@@ -24,7 +24,7 @@ use crate::{
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client that takes longer to close is not waited for.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
 /// Requests that are being answered have this long when the server stops; the
 /// longest, making a namespace, takes ten seconds.
 const SHUTDOWN_SECONDS: u64 = 30;
@@ -72,7 +72,7 @@ pub fn internal_server(
     let api = web::Data::from(api);
     let routes = routes::INTERNAL.into_iter();
     let listening = web::Data::new(Listener {
-        routes: routes.fold(RouteTable::new(), |table, path| table.with_get(path)),
+        routes: routes.fold(RouteTable::new(), RouteTable::with_get),
         checks_host: false,
     });
     let app = move || {
@@ -90,7 +90,7 @@ fn public_routes(sign_up_open: bool) -> RouteTable {
     let closed = |path: &str| path == routes::SIGN_UP && !sign_up_open;
     let table = RouteTable::new().with_documented(openapi::document(), closed);
     let documentation = routes::DOCUMENTATION.into_iter();
-    documentation.fold(table, |table, path| table.with_get(path))
+    documentation.fold(table, RouteTable::with_get)
 }
 
 pub(crate) fn public_app(

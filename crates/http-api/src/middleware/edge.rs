@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Instant};
 
 use actix_web::{
-    Error, HttpMessage, HttpResponse,
+    Error, HttpMessage,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
@@ -53,18 +53,14 @@ pub(crate) async fn edge(
     let method = request.method().clone();
     let path = request.match_info().as_str().to_owned();
 
-    let response = match admit(&api, &listener, &request, &path) {
-        Err(error) => {
-            let response = HttpResponse::from_error(error);
-            request.into_response(response)
+    let response = if let Err(error) = admit(&api, &listener, &request, &path) {
+        request.error_response(error)
+    } else {
+        if method == Method::HEAD {
+            // Below here it is a GET; the connection drops the body.
+            request.head_mut().method = Method::GET;
         }
-        Ok(()) => {
-            if method == Method::HEAD {
-                // Below here it is a GET; the connection drops the body.
-                request.head_mut().method = Method::GET;
-            }
-            next.call(request).await?.map_into_boxed_body()
-        }
+        next.call(request).await?.map_into_boxed_body()
     };
     let mut response = with_problem(response, &id);
     add_headers(response.headers_mut(), &path, &id);

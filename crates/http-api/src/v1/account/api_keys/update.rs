@@ -32,6 +32,10 @@ pub(crate) struct UpdateApiKeyRequest {
     /// When it ends by itself, in the future; `null` means never.
     #[serde(default, deserialize_with = "wire::present")]
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[expect(
+        clippy::option_option,
+        reason = "absent, `null` and a time are three things"
+    )]
     expires_at: Option<Option<String>>,
 }
 

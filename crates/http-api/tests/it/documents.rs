@@ -1,0 +1,125 @@
+//! What is not under `/v1`: the document, its page, probes and metrics.
+
+use serde_json::{Value, json};
+
+use crate::{client::Request, world::World};
+
+#[test]
+fn the_document_is_as_it_was() {
+    let document: Value = serde_json::from_str(&remotegpu_http_api::openapi_json()).unwrap();
+    insta::assert_json_snapshot!("openapi", document, { ".info.version" => "[version]" });
+}
+
+#[test]
+fn every_operation_is_described_whole() {
+    let document: Value = serde_json::from_str(&remotegpu_http_api::openapi_json()).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    let mut ids = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let what = format!("{method} {path}");
+            ids.push(operation["operationId"].as_str().unwrap());
+            assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{what}");
+            assert!(operation["summary"].is_string(), "{what}");
+            let responses = operation["responses"].as_object().unwrap();
+            for (status, response) in responses.iter().filter(|(s, _)| s.as_str() >= "400") {
+                let media = &response["content"]["application/problem+json"];
+                let wanted = "#/components/schemas/Problem";
+                assert_eq!(media["schema"]["$ref"], wanted, "{what} {status}");
+            }
+            if operation["security"].is_array() {
+                assert!(
+                    responses.contains_key("401") && responses.contains_key("503"),
+                    "{what}"
+                );
+            }
+            if path.contains('{') {
+                assert!(
+                    responses.contains_key("404") || responses.contains_key("403"),
+                    "{what}"
+                );
+            }
+        }
+    }
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_loads_nothing_from_elsewhere() {
+    let world = World::new().await;
+    let redirect = world.get("/docs").send().await;
+    assert_eq!(
+        (redirect.status, redirect.header("location")),
+        (308, Some("/docs/"))
+    );
+    let page = world.get("/docs/").send().await;
+    assert_eq!(page.status, 200);
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'self';"),
+        "{policy}"
+    );
+    assert!(!page.body.contains("://"), "{}", page.body);
+    for file in [
+        "swagger-ui.css",
+        "swagger-ui-bundle.js",
+        "swagger-ui-standalone-preset.js",
+        "swagger-initializer.js",
+        "index.css",
+        "favicon-32x32.png",
+    ] {
+        let asset = world.get(&format!("/docs/{file}")).send().await;
+        assert_eq!(asset.status, 200, "{file}");
+    }
+    let initializer = world.get("/docs/swagger-initializer.js").send().await.body;
+    assert!(initializer.contains("\"/openapi.json\""), "{initializer}");
+    assert!(
+        initializer.contains("\"validatorUrl\": \"none\""),
+        "{initializer}"
+    );
+    let document = world.get("/openapi.json").send().await;
+    assert_eq!(document.header("content-type"), Some("application/json"));
+    assert_eq!(document.body, remotegpu_http_api::openapi_json());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_drains_is_not_ready_and_still_alive() {
+    // R4
+    let world = World::new().await;
+    let inside = |path: &str| Request::new(world.internal, "GET", path).header("host", "any");
+    let ok = json!({"status": "ok"});
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(world.get(path).send().await.json(), ok);
+        assert_eq!(inside(path).send().await.json(), ok);
+    }
+    world.api.drain();
+    let draining = world.get("/readyz").send().await;
+    assert_eq!(draining.problem().1, "overloaded");
+    assert!(draining.header("retry-after").is_some());
+    assert_eq!(world.get("/livez").send().await.json(), ok);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_inside_only_and_name_routes_not_paths() {
+    // R4
+    let world = World::new().await;
+    world.get("/v1/account/api-keys/s3cret/revoke").send().await;
+    world.request("BREW", "/s3cret").send().await;
+    world
+        .post("/v1/account/api-keys/s3cret/revoke")
+        .send()
+        .await;
+    assert_eq!(world.get("/metrics").send().await.status, 404);
+    let metrics = Request::new(world.internal, "GET", "/metrics").send().await;
+    let line = "http_requests_total{method=\"POST\",route=\"/v1/account/api-keys/{key_id}/revoke\",status=\"401\"} 1";
+    assert!(metrics.body.contains(line), "{}", metrics.body);
+    assert!(
+        metrics
+            .body
+            .contains("method=\"OTHER\",route=\"unknown\",status=\"404\"")
+    );
+    assert!(!metrics.body.contains("s3cret"));
+}

@@ -1,0 +1,168 @@
+//! A server, and people who use it.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use remotegpu_accounts::{PlainSession, SessionPolicy, SessionRepository};
+use remotegpu_control_plane::{KeyUses, PasswordWorkers, ReconcilerPorts, Signals, run_reconciler};
+use remotegpu_http_api::{
+    Api, ApiConfig, ApiPorts, PublicUrl, Readiness, internal_server, public_server,
+};
+use remotegpu_namespaces::TokenLifetime;
+use remotegpu_primitives::{Clock, StoreError};
+use remotegpu_storage::Database;
+use remotegpu_test_support::{clock::TestClock, cluster::TestCluster, rng, store::TestStore};
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use crate::client::{Answer, Request};
+
+pub struct World {
+    pub store: TestStore,
+    pub clock: Arc<TestClock>,
+    pub cluster: Arc<TestCluster>,
+    pub api: Arc<Api>,
+    pub address: SocketAddr,
+    pub internal: SocketAddr,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+struct DatabaseReadiness(Database);
+
+#[async_trait::async_trait]
+impl Readiness for DatabaseReadiness {
+    async fn check(&self) -> Result<(), StoreError> {
+        self.0.ping().await
+    }
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
+        let clock = Arc::new(TestClock::default());
+        let cluster = Arc::new(TestCluster::new(clock.clone()));
+        let store = TestStore::new().await.unwrap();
+        let public = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let inside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, internal) = (public.local_addr().unwrap(), inside.local_addr().unwrap());
+        let mut config = ApiConfig {
+            public_url: PublicUrl::parse(&format!("http://{address}")).unwrap(),
+            extra_hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            sign_up_open: true,
+            key_limit: 20,
+            namespace_limit: 10,
+            session_policy: SessionPolicy::default(),
+            token_lifetime: TokenLifetime::default(),
+        };
+        change(&mut config);
+        let database = Arc::new(store.database.clone());
+        let (signals, uses) = (Arc::new(Signals::default()), Arc::new(KeyUses::default()));
+        let reconciler = ReconcilerPorts {
+            keys: database.clone(),
+            sessions: database.clone(),
+            session_policy: config.session_policy,
+            namespaces: database.clone(),
+            identities: database.clone(),
+            provisioner: cluster.clone(),
+            mint: cluster.clone(),
+            signals: signals.clone(),
+            uses: uses.clone(),
+            clock: clock.clone(),
+        };
+        let ports = ApiPorts {
+            users: database.clone(),
+            sessions: database.clone(),
+            attempts: database.clone(),
+            keys: database.clone(),
+            namespaces: database.clone(),
+            identities: database,
+            clusters: cluster.clone(),
+            mint: cluster.clone(),
+            passwords: PasswordWorkers::new(2),
+            signals,
+            uses,
+            readiness: Arc::new(DatabaseReadiness(store.database.clone())),
+            clock: clock.clone(),
+        };
+        let api = Api::new(config, ports);
+        let server = public_server(api.clone(), public, None).unwrap();
+        let internal_server = internal_server(api.clone(), inside, None).unwrap();
+        let tasks = vec![
+            tokio::spawn(async move { server.await.unwrap() }),
+            tokio::spawn(async move { internal_server.await.unwrap() }),
+            tokio::spawn(run_reconciler(reconciler, rng())),
+        ];
+        Self {
+            store,
+            clock,
+            cluster,
+            api,
+            address,
+            internal,
+            tasks,
+        }
+    }
+
+    pub fn request(&self, method: &str, target: &str) -> Request {
+        Request::new(self.address, method, target)
+    }
+
+    pub fn get(&self, target: &str) -> Request {
+        self.request("GET", target)
+    }
+
+    pub fn post(&self, target: &str) -> Request {
+        self.request("POST", target)
+    }
+
+    /// A person with an account of their own, and the token of their session.
+    pub async fn person(&self, name: &str) -> String {
+        let context = self.store.person(name, self.clock.now()).await.unwrap();
+        let secret = PlainSession::generate(&mut rng());
+        let mut session = context.session;
+        session.id = remotegpu_primitives::SessionId::generate(self.clock.now(), &mut rng());
+        let new = remotegpu_accounts::NewSession {
+            hash: secret.hash(),
+            session,
+        };
+        let inserted = SessionRepository::insert(&self.store.database, &new).await;
+        assert!(inserted.unwrap());
+        secret.reveal().to_owned()
+    }
+
+    /// A key with these scopes: the answer that made it.
+    pub async fn key(&self, token: &str, scopes: serde_json::Value) -> Answer {
+        let body = json!({"name": "ci", "scopes": scopes});
+        let create = self.post("/v1/account/api-keys").bearer(token).json(body);
+        create.send().await
+    }
+
+    /// A namespace of this name: its identifier.
+    pub async fn namespace(&self, token: &str, name: &str) -> String {
+        let create = self.post("/v1/kubernetes/namespaces").bearer(token);
+        let answer = create.json(json!({"name": name})).send().await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        text(&answer, "id")
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+pub fn text(answer: &Answer, member: &str) -> String {
+    let found = answer.json()[member].as_str().map(str::to_owned);
+    found.unwrap_or_else(|| panic!("{member} in {answer:?}"))
+}
+
+/// Status, code and detail of an expected refusal.
+pub fn refusal(status: u16, code: &str, detail: &str) -> (u16, String, String) {
+    (status, code.to_owned(), detail.to_owned())
+}
