@@ -106,11 +106,11 @@ fn scopes_text(scopes: &Scopes) -> Result<String, Failure> {
     }
 }
 
-fn secret_row<'a>(
+fn secret_row(
     key: ApiKeyId,
-    secret: &'a NewKeySecret,
+    secret: &NewKeySecret,
     created_at: OffsetDateTime,
-) -> NewSecretRow<'a> {
+) -> NewSecretRow<'_> {
     NewSecretRow {
         id: secret.id.into(),
         key_id: key.into(),

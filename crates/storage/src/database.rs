@@ -65,14 +65,14 @@ pub enum Pools {
 /// What makes connections that belong to no pool.
 #[derive(Clone)]
 enum Source {
-    Postgres(PgManager),
+    Postgres(Arc<PgManager>),
     Sqlite(LiteManager),
 }
 
 /// SQLite's readers beside its one writer.
 const SQLITE_READERS: u32 = 4;
 /// How long a start waits for another instance's migrations.
-const MIGRATION_TIMEOUT: Duration = Duration::from_secs(120);
+const MIGRATION_TIMEOUT: Duration = Duration::from_mins(2);
 /// The key of PostgreSQL's lock around migrations; any number that nobody else
 /// uses in this database ("remotegp" in ASCII).
 const MIGRATION_LOCK: i64 = 0x7265_6d6f_7465_6770;
@@ -200,7 +200,7 @@ async fn open_postgres(url: &str, options: DatabaseOptions) -> Result<(Pools, So
     let first = manager.open(options.statement_timeout).await;
     first.map_err(|error| unreachable(&manager, error))?;
     let pool = pool(options.max_connections, options, manager.clone());
-    Ok((Pools::Postgres(pool), Source::Postgres(manager)))
+    Ok((Pools::Postgres(pool), Source::Postgres(Arc::new(manager))))
 }
 
 async fn open_sqlite(path: &str, options: DatabaseOptions) -> Result<(Pools, Source), OpenError> {

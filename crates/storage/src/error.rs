@@ -101,18 +101,20 @@ pub enum ConnectError {
 }
 
 impl Failure {
-    /// Whether the connection is gone, so that nothing of the statement may
-    /// have been heard.
+    /// Whether the connection is gone, with the statement or before it.
     pub fn is_closed_connection(&self) -> bool {
-        matches!(
-            self,
-            Self::Query(
-                QueryError::DatabaseError(
-                    DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection,
-                    _,
-                ) | QueryError::BrokenTransactionManager
-            )
-        )
+        match self {
+            Self::Query(QueryError::BrokenTransactionManager) => true,
+            Self::Query(QueryError::DatabaseError(kind, told)) => match kind {
+                DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection => {
+                    true
+                }
+                // The last words of a server that shuts down have no kind.
+                DatabaseErrorKind::Unknown => told.message().starts_with("terminating connection"),
+                _ => false,
+            },
+            _ => false,
+        }
     }
 }
 

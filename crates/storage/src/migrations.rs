@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use diesel::{SqliteConnection, migration::MigrationSource, pg::Pg};
+use diesel::{
+    SqliteConnection,
+    migration::{MigrationSource, MigrationVersion},
+    pg::Pg,
+};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -25,10 +29,10 @@ pub mod applied {
 /// the same ones; a test says so.
 pub fn known() -> Result<BTreeSet<String>, OpenError> {
     let migrations = MigrationSource::<Pg>::migrations(&POSTGRES).map_err(OpenError::Migration)?;
-    let version = |migration: &Box<dyn diesel::migration::Migration<Pg>>| {
-        migration.name().version().to_string()
-    };
-    Ok(migrations.iter().map(version).collect())
+    let versions = migrations
+        .iter()
+        .map(|migration| migration.name().version().to_string());
+    Ok(versions.collect())
 }
 
 /// Whether a database with these migrations is this binary's.
@@ -56,7 +60,7 @@ pub fn run_on_postgres(connection: AsyncPgConnection) -> Result<(), OpenError> {
     let known = known()?;
     let mut harness = AsyncMigrationHarness::new(connection);
     let applied = harness.applied_migrations();
-    judge_not_newer(&known, &versions(applied.map_err(OpenError::Migration)?))?;
+    judge_not_newer(&known, &versions(&applied.map_err(OpenError::Migration)?))?;
     let run = harness.run_pending_migrations(POSTGRES);
     run.map(drop).map_err(OpenError::Migration)
 }
@@ -67,7 +71,7 @@ pub fn run_on_sqlite(connection: &mut SqliteConnection) -> Result<(), OpenError>
     let known = known()?;
     let run = connection.immediate_transaction(|connection| {
         let applied = connection.applied_migrations();
-        judge_not_newer(&known, &versions(applied.map_err(OpenError::Migration)?))?;
+        judge_not_newer(&known, &versions(&applied.map_err(OpenError::Migration)?))?;
         let run = connection.run_pending_migrations(SQLITE);
         Ok::<_, TransactionError>(run.map(drop).map_err(OpenError::Migration)?)
     });
@@ -88,7 +92,7 @@ impl From<diesel::result::Error> for TransactionError {
     }
 }
 
-fn versions(applied: Vec<diesel::migration::MigrationVersion<'static>>) -> BTreeSet<String> {
+fn versions(applied: &[MigrationVersion<'static>]) -> BTreeSet<String> {
     applied.iter().map(ToString::to_string).collect()
 }
 

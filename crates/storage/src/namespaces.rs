@@ -135,7 +135,8 @@ impl NamespaceRepository for Database {
                 .select(accounts::namespace_limit)
                 .first(c)
                 .await?;
-            if names.len() as i64 >= own_limit.unwrap_or(i64::from(default_limit)) {
+            let count = i64::try_from(names.len()).unwrap_or(i64::MAX);
+            if count >= own_limit.unwrap_or(i64::from(default_limit)) {
                 return Ok(InsertNamespace::LimitReached);
             }
             let row = diesel::insert_into(namespaces::table)

@@ -1,6 +1,10 @@
 //! Connections to PostgreSQL, and what its URL may say.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use diesel_async::{
     AsyncPgConnection, SimpleAsyncConnection, pooled_connection::PoolableConnection,
@@ -186,7 +190,7 @@ fn take_tls(url: &str) -> Result<(String, Tls), OpenError> {
 fn rustls_connector(roots: Option<PathBuf>) -> Result<MakeRustlsConnect, OpenError> {
     let store = match roots {
         None => webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect(),
-        Some(path) => read_roots(path)?,
+        Some(path) => read_roots(&path)?,
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
@@ -197,14 +201,14 @@ fn rustls_connector(roots: Option<PathBuf>) -> Result<MakeRustlsConnect, OpenErr
     Ok(MakeRustlsConnect::new(config))
 }
 
-fn read_roots(path: PathBuf) -> Result<RootCertStore, OpenError> {
+fn read_roots(path: &Path) -> Result<RootCertStore, OpenError> {
     let wrong = |source| OpenError::RootCertificate {
-        path: path.clone(),
+        path: path.to_owned(),
         source,
     };
     let mut store = RootCertStore::empty();
     let certificates =
-        CertificateDer::pem_file_iter(&path).map_err(|error| wrong(Some(Box::new(error))))?;
+        CertificateDer::pem_file_iter(path).map_err(|error| wrong(Some(Box::new(error))))?;
     for certificate in certificates {
         let certificate = certificate.map_err(|error| wrong(Some(Box::new(error))))?;
         store

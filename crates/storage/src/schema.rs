@@ -1,5 +1,9 @@
 //! The tables as both databases have them. Kept by hand; a test compares them
 //! with what the migrations make.
+#![allow(
+    clippy::wildcard_imports,
+    reason = "the types of columns are what the imports of a table are for"
+)]
 
 use diesel::{allow_tables_to_appear_in_same_query, table};
 
@@ -159,3 +163,112 @@ allow_tables_to_appear_in_same_query!(
     namespaces,
     credential_identities,
 );
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use diesel::{Connection, QueryableByName, RunQueryDsl, SqliteConnection, sql_types::Text};
+    use remotegpu_test_support::postgres::TestPostgres;
+
+    use crate::{Database, DatabaseOptions};
+
+    /// Table, column, type, and whether it may be absent.
+    type Column = (String, String, String, bool);
+
+    /// Reads this very file, because the types that `table!` makes cannot be
+    /// listed.
+    fn in_this_file(type_of: impl Fn(&str) -> &'static str) -> BTreeSet<Column> {
+        let mut columns = BTreeSet::new();
+        let mut table = "";
+        let source = include_str!("schema.rs").split("#[cfg(test)]").next();
+        for line in source.unwrap().lines().map(str::trim) {
+            if let Some((name, _)) = line.split_once(" (") {
+                table = name;
+            } else if let Some((name, kind)) = line.split_once(" -> ") {
+                let kind = kind.trim_end_matches(',');
+                let inner = kind
+                    .strip_prefix("Nullable<")
+                    .and_then(|kind| kind.strip_suffix('>'));
+                columns.insert((
+                    table.to_owned(),
+                    name.to_owned(),
+                    type_of(inner.unwrap_or(kind)).to_owned(),
+                    inner.is_some(),
+                ));
+            }
+        }
+        columns
+    }
+
+    #[derive(QueryableByName)]
+    struct Line {
+        #[diesel(sql_type = Text)]
+        line: String,
+    }
+
+    fn parse(line: &str) -> Column {
+        let words: Vec<&str> = line.split('|').collect();
+        let [table, column, kind, nullable] = words[..] else {
+            panic!("{line}")
+        };
+        (
+            table.to_owned(),
+            column.to_owned(),
+            kind.to_owned(),
+            nullable == "YES",
+        )
+    }
+
+    #[tokio::test]
+    async fn sqlite_has_these_tables() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let url = format!("sqlite:{}", path.display());
+        let database = Database::connect(&url, DatabaseOptions::default()).await;
+        database.unwrap().migrate().await.unwrap();
+        let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+        let lines: Vec<Line> = diesel::sql_query(
+            "SELECT t.name || '|' || c.name || '|' || c.type || '|' || \
+             iif(c.\"notnull\" OR (c.pk AND c.type = 'INTEGER'), 'NO', 'YES') AS line \
+             FROM pragma_table_list t JOIN pragma_table_info(t.name) c \
+             WHERE t.schema = 'main' AND t.name NOT LIKE '\\_\\_diesel%' ESCAPE '\\' \
+             AND t.name NOT LIKE 'sqlite%'",
+        )
+        .load(&mut connection)
+        .unwrap();
+        let actual: BTreeSet<Column> = lines.iter().map(|line| parse(&line.line)).collect();
+        let expected = in_this_file(|kind| match kind {
+            "SqlUuid" | "Binary" => "BLOB",
+            "SqlTime" | "BigInt" | "Bool" => "INTEGER",
+            "Text" => "TEXT",
+            other => panic!("{other}"),
+        });
+        assert_eq!(actual, expected);
+    }
+
+    #[tokio::test]
+    async fn postgres_has_these_tables() {
+        let fresh = TestPostgres::shared().unwrap().create_database().unwrap();
+        let database = Database::connect(&fresh.url(), DatabaseOptions::default()).await;
+        database.unwrap().migrate().await.unwrap();
+        let lines = fresh
+            .query(
+                "SELECT table_name, column_name, data_type, is_nullable \
+                 FROM information_schema.columns WHERE table_schema = 'public' \
+                 AND table_name NOT LIKE '\\_\\_diesel%'",
+            )
+            .unwrap();
+        let actual: BTreeSet<Column> = lines.lines().map(parse).collect();
+        let expected = in_this_file(|kind| match kind {
+            "SqlUuid" => "uuid",
+            "Binary" => "bytea",
+            "SqlTime" => "timestamp with time zone",
+            "BigInt" => "bigint",
+            "Bool" => "boolean",
+            "Text" => "text",
+            other => panic!("{other}"),
+        });
+        assert_eq!(actual, expected);
+    }
+}

@@ -1,0 +1,103 @@
+use std::net::IpAddr;
+
+use futures::future::join_all;
+use remotegpu_accounts::{Attempt, AttemptOutcome, AttemptRepository, ClientAddress, Email};
+use time::Duration;
+
+use crate::{
+    on_both_databases,
+    world::{NOW, World, seconds},
+};
+
+on_both_databases!(
+    ten_failures_throttle_a_pair_and_nobody_else,
+    a_hundred_failures_throttle_an_address,
+    success_clears_the_pair,
+    however_many_come_at_once_no_more_than_ten_go_on,
+);
+
+fn address(text: &str) -> ClientAddress {
+    text.parse::<IpAddr>().unwrap().into()
+}
+
+fn sign_in(name: &str, from: &str) -> Attempt {
+    let email = Email::parse(&format!("{name}@example.org")).unwrap();
+    Attempt::sign_in(&email, address(from))
+}
+
+async fn ten_failures_throttle_a_pair_and_nobody_else(world: World) {
+    // A8
+    let store: &dyn AttemptRepository = &world.database;
+    let attempt = sign_in("ada", "192.0.2.1");
+    for second in 0..10 {
+        let outcome = store.begin(&attempt, seconds(second)).await.unwrap();
+        assert_eq!(outcome, AttemptOutcome::Allowed);
+    }
+    for second in [10, 20, 59] {
+        let outcome = store.begin(&attempt, seconds(second)).await.unwrap();
+        let wait = Duration::seconds(60 - second);
+        assert_eq!(outcome, AttemptOutcome::Throttled(wait));
+    }
+    let just_before = seconds(60) - Duration::MICROSECOND;
+    let outcome = store.begin(&attempt, just_before).await.unwrap();
+    assert_eq!(outcome, AttemptOutcome::Throttled(Duration::SECOND));
+    for other in [sign_in("ada", "192.0.2.2"), sign_in("eve", "192.0.2.1")] {
+        let outcome = store.begin(&other, seconds(20)).await.unwrap();
+        assert_eq!(outcome, AttemptOutcome::Allowed);
+    }
+    // The first failure is a minute old: room for one, and no more.
+    let outcome = store.begin(&attempt, seconds(60)).await.unwrap();
+    assert_eq!(outcome, AttemptOutcome::Allowed);
+    let outcome = store.begin(&attempt, seconds(60)).await.unwrap();
+    assert_eq!(outcome, AttemptOutcome::Throttled(Duration::SECOND));
+}
+
+async fn a_hundred_failures_throttle_an_address(world: World) {
+    // A8, A10
+    let store: &dyn AttemptRepository = &world.database;
+    for number in 0..100 {
+        let attempt = sign_in(&format!("user{number}"), "2001:db8::1");
+        let outcome = store.begin(&attempt, NOW).await.unwrap();
+        assert_eq!(outcome, AttemptOutcome::Allowed);
+    }
+    let same_customer = sign_in("ada", "2001:db8::2");
+    let outcome = store.begin(&same_customer, NOW).await.unwrap();
+    assert_eq!(outcome, AttemptOutcome::Throttled(Duration::MINUTE));
+    let email = Email::parse("ada@example.org").unwrap();
+    let other_kind = Attempt::sign_up(&email, address("2001:db8::2"));
+    for _ in 0..20 {
+        // Signing up is counted by address alone.
+        let outcome = store.begin(&other_kind, NOW).await.unwrap();
+        assert_eq!(outcome, AttemptOutcome::Allowed);
+    }
+}
+
+async fn success_clears_the_pair(world: World) {
+    // A8
+    let store: &dyn AttemptRepository = &world.database;
+    let attempt = sign_in("ada", "192.0.2.1");
+    for _ in 0..10 {
+        store.begin(&attempt, NOW).await.unwrap();
+    }
+    store.clear(&sign_in("ada", "192.0.2.9")).await.unwrap();
+    let outcome = store.begin(&attempt, NOW).await.unwrap();
+    assert!(matches!(outcome, AttemptOutcome::Throttled(_)));
+    store.clear(&attempt).await.unwrap();
+    let outcome = store.begin(&attempt, NOW).await.unwrap();
+    assert_eq!(outcome, AttemptOutcome::Allowed);
+}
+
+async fn however_many_come_at_once_no_more_than_ten_go_on(world: World) {
+    // A8
+    let attempt = sign_in("ada", "192.0.2.1");
+    let begin = |_| {
+        let (store, attempt) = (world.database.clone(), attempt.clone());
+        tokio::spawn(async move { store.begin(&attempt, NOW).await.unwrap() })
+    };
+    let outcomes = join_all((0..64).map(begin)).await;
+    let allowed = outcomes
+        .into_iter()
+        .filter(|outcome| matches!(outcome, Ok(AttemptOutcome::Allowed)))
+        .count();
+    assert!(allowed <= 10, "{allowed}");
+}

@@ -1,0 +1,379 @@
+use remotegpu_accounts::{AccountRepository, Role};
+use remotegpu_keys::{ApiKey, ApiKeyChange, ApiKeyRepository};
+use remotegpu_namespaces::{EnsureIdentity, IdentityRepository, Namespace, NamespaceRepository};
+use remotegpu_primitives::{IdentityId, KeySecretId};
+use remotegpu_scopes::{NamespaceAccess, Scopes};
+
+use crate::{
+    on_both_databases,
+    world::{NOW, Person, World, new_key, new_secret, only, rng, seconds, wanted},
+};
+
+on_both_databases!(
+    an_identity_is_stored_once,
+    an_identity_ends_when_its_secret_does,
+    what_allows_nothing_gets_no_identity,
+    revoking_ends_every_identity_of_the_key,
+    a_new_expiry_moves_only_what_lives,
+    narrower_scopes_end_what_they_leave_out,
+    rotation_ends_the_old_secrets_identities,
+    deleting_a_namespace_ends_its_identities,
+    suspension_ends_the_accounts_identities,
+    an_end_is_never_moved_later,
+    ended_identities_are_claimed_by_one,
+    the_sweep_ends_what_nothing_justifies,
+);
+
+struct Scene {
+    world: World,
+    person: Person,
+    key: ApiKey,
+    secret: KeySecretId,
+    here: Namespace,
+    there: Namespace,
+}
+
+async fn scene(world: World) -> Scene {
+    let person = world.person("ada").await;
+    let here = world.namespace(person.account, "here").await;
+    let there = world.namespace(person.account, "there").await;
+    let (key, new) = world.key(person, Scopes::All).await;
+    Scene {
+        world,
+        person,
+        key,
+        secret: new.secret.id,
+        here,
+        there,
+    }
+}
+
+impl Scene {
+    async fn identity(&self, at: &Namespace) -> IdentityId {
+        self.world.identity(&self.key, self.secret, at).await
+    }
+
+    async fn ensure(&self, at: &Namespace, now: i64) -> EnsureIdentity {
+        let wanted = wanted(&self.key, self.secret, at);
+        let ensured = self.world.database.ensure(&wanted, seconds(now)).await;
+        ensured.unwrap()
+    }
+
+    async fn update(&self, change: ApiKeyChange, now: i64) {
+        self.world
+            .database
+            .update(self.person.account, self.key.id, &change, seconds(now))
+            .await
+            .unwrap();
+    }
+
+    async fn expire(&self, at: Option<i64>, now: i64) {
+        let change = ApiKeyChange {
+            expires_at: Some(at.map(seconds)),
+            ..ApiKeyChange::default()
+        };
+        self.update(change, now).await;
+    }
+
+    async fn ended(&self, identity: IdentityId, at: i64) -> bool {
+        self.world.has_ended(identity, seconds(at)).await
+    }
+}
+
+async fn an_identity_is_stored_once(world: World) {
+    // X9
+    let s = scene(world).await;
+    let store: &dyn IdentityRepository = &s.world.database;
+    let first = wanted(&s.key, s.secret, &s.here);
+    let ensured = store.ensure(&first, NOW).await.unwrap();
+    assert_eq!(ensured, EnsureIdentity::Ready(first.clone()));
+    let again = store.ensure(&wanted(&s.key, s.secret, &s.here), NOW).await;
+    assert_eq!(again.unwrap(), ensured);
+    store.mark_bound(first.id).await.unwrap();
+    match s.ensure(&s.here, 0).await {
+        EnsureIdentity::Ready(identity) => assert!(identity.bound),
+        other => panic!("{other:?}"),
+    }
+    let elsewhere = s.identity(&s.there).await;
+    assert_eq!(store.count_in(s.here.id).await.unwrap(), 1);
+    let unknown = IdentityId::generate(NOW, &mut rng());
+    let mut stored = store
+        .stored_among(&[unknown, elsewhere, first.id])
+        .await
+        .unwrap();
+    stored.sort();
+    let mut expected = [first.id, elsewhere];
+    expected.sort();
+    assert_eq!(stored, expected);
+    assert_eq!(store.stored_among(&[]).await.unwrap(), []);
+    store.remove(first.id).await.unwrap();
+    assert_eq!(store.count_in(s.here.id).await.unwrap(), 0);
+    assert!(!s.ended(first.id, 0).await);
+}
+
+async fn an_identity_ends_when_its_secret_does(world: World) {
+    // X9
+    let s = scene(world).await;
+    s.expire(Some(60), 0).await;
+    match s.ensure(&s.here, 0).await {
+        EnsureIdentity::Ready(identity) => {
+            assert_eq!(identity.ends_at, Some(seconds(60)));
+            assert!(!s.ended(identity.id, 59).await);
+            assert!(s.ended(identity.id, 60).await);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(s.ensure(&s.here, 60).await, EnsureIdentity::Ending);
+}
+
+async fn what_allows_nothing_gets_no_identity(world: World) {
+    // X9, X10, X11
+    let s = scene(world).await;
+    let eve = s.world.person("eve").await;
+    let store: &dyn IdentityRepository = &s.world.database;
+    let fresh = s.world.new_namespace(s.person.account, "fresh").await;
+    let foreign = s.world.namespace(eve.account, "foreign").await;
+    for place in [&fresh, &foreign] {
+        assert_eq!(s.ensure(place, 0).await, EnsureIdentity::Refused);
+    }
+    let refused = async |person: Person, scopes, at: &Namespace| {
+        let (key, new) = s.world.key(person, scopes).await;
+        let wanted = wanted(&key, new.secret.id, at);
+        store.ensure(&wanted, NOW).await.unwrap() == EnsureIdentity::Refused
+    };
+    assert!(refused(s.person, Scopes::Inference, &s.here).await);
+    assert!(refused(s.person, only(&[s.there.id]), &s.here).await);
+    assert!(!refused(s.person, only(&[s.here.id]), &s.here).await);
+    let all = Scopes::KubernetesExec(NamespaceAccess::All);
+    assert!(!refused(s.person, all, &s.here).await);
+    assert!(refused(eve, Scopes::All, &s.here).await);
+    let reader = Person {
+        user: s.world.member("reader", s.person.account, Role::Read).await,
+        account: s.person.account,
+    };
+    assert!(refused(reader, Scopes::All, &s.here).await);
+
+    // What belongs together only in the request.
+    let (other, _) = s.world.key(s.person, Scopes::All).await;
+    let mixed = wanted(&other, s.secret, &s.here);
+    assert_eq!(
+        store.ensure(&mixed, NOW).await.unwrap(),
+        EnsureIdentity::Refused
+    );
+    let unknown = wanted(&s.key, new_secret().id, &s.here);
+    assert_eq!(
+        store.ensure(&unknown, NOW).await.unwrap(),
+        EnsureIdentity::Refused
+    );
+
+    let mut expiring = new_key(s.person, Scopes::All);
+    expiring.expires_at = Some(seconds(10));
+    let key = s.world.insert_key(&expiring).await;
+    let late = wanted(&key, expiring.secret.id, &s.here);
+    assert_eq!(
+        store.ensure(&late, seconds(10)).await.unwrap(),
+        EnsureIdentity::Refused
+    );
+    s.world
+        .database
+        .suspend(s.person.account, NOW)
+        .await
+        .unwrap();
+    assert_eq!(s.ensure(&s.here, 0).await, EnsureIdentity::Refused);
+}
+
+async fn revoking_ends_every_identity_of_the_key(world: World) {
+    // X9
+    let s = scene(world).await;
+    let (one, two) = (s.identity(&s.here).await, s.identity(&s.there).await);
+    let (other, new) = s.world.key(s.person, Scopes::All).await;
+    let others = s.world.identity(&other, new.secret.id, &s.here).await;
+    s.world
+        .database
+        .revoke(s.person.account, s.key.id, seconds(5))
+        .await
+        .unwrap();
+    assert!(s.ended(one, 5).await && s.ended(two, 5).await);
+    assert!(!s.ended(one, 4).await);
+    assert!(!s.ended(others, 99).await);
+    assert_eq!(s.ensure(&s.here, 5).await, EnsureIdentity::Ending);
+    // Not even when the cluster has forgotten the old one.
+    s.world.database.remove_identity(one).await;
+    assert_eq!(s.ensure(&s.here, 5).await, EnsureIdentity::Refused);
+}
+
+async fn a_new_expiry_moves_only_what_lives(world: World) {
+    // X9
+    let s = scene(world).await;
+    let (ended, live) = (s.identity(&s.here).await, s.identity(&s.there).await);
+    s.world.database.end(ended, seconds(1)).await.unwrap();
+    s.expire(Some(60), 2).await;
+    assert!(s.ended(live, 60).await && !s.ended(live, 59).await);
+    s.expire(Some(90), 3).await;
+    assert!(s.ended(live, 90).await && !s.ended(live, 89).await);
+    s.expire(None, 4).await;
+    assert!(!s.ended(live, 999).await);
+    assert!(s.ended(ended, 1).await);
+
+    // The grace of a rotated secret stays the earlier end.
+    s.world
+        .database
+        .rotate(
+            s.person.account,
+            s.key.id,
+            &new_secret(),
+            seconds(100),
+            seconds(5),
+        )
+        .await
+        .unwrap();
+    s.expire(Some(200), 6).await;
+    assert!(s.ended(live, 100).await && !s.ended(live, 99).await);
+    s.expire(Some(50), 7).await;
+    assert!(s.ended(live, 50).await && !s.ended(live, 49).await);
+}
+
+async fn narrower_scopes_end_what_they_leave_out(world: World) {
+    // X9
+    let s = scene(world).await;
+    let (kept, out) = (s.identity(&s.here).await, s.identity(&s.there).await);
+    let scopes = |scopes| ApiKeyChange {
+        scopes: Some(scopes),
+        ..ApiKeyChange::default()
+    };
+    s.update(scopes(only(&[s.here.id])), 5).await;
+    assert!(!s.ended(kept, 999).await);
+    assert!(s.ended(out, 5).await);
+    s.update(scopes(Scopes::All), 6).await;
+    assert!(s.ended(out, 5).await);
+    s.update(scopes(Scopes::Inference), 7).await;
+    assert!(s.ended(kept, 7).await && !s.ended(kept, 6).await);
+}
+
+async fn rotation_ends_the_old_secrets_identities(world: World) {
+    // X9
+    let s = scene(world).await;
+    let keys: &dyn ApiKeyRepository = &s.world.database;
+    let old = s.identity(&s.here).await;
+    let (second, third) = (new_secret(), new_secret());
+    let (account, id) = (s.person.account, s.key.id);
+    keys.rotate(account, id, &second, seconds(60), seconds(1))
+        .await
+        .unwrap();
+    assert!(s.ended(old, 60).await && !s.ended(old, 59).await);
+    let newer = s.world.identity(&s.key, second.id, &s.here).await;
+    assert!(!s.ended(newer, 999).await);
+    keys.rotate(account, id, &third, seconds(70), seconds(2))
+        .await
+        .unwrap();
+    assert!(s.ended(old, 2).await && !s.ended(old, 1).await);
+    assert!(s.ended(newer, 70).await && !s.ended(newer, 69).await);
+}
+
+async fn deleting_a_namespace_ends_its_identities(world: World) {
+    // N5, X9
+    let s = scene(world).await;
+    let (one, two) = (s.identity(&s.here).await, s.identity(&s.there).await);
+    s.world
+        .database
+        .mark_deleting(s.person.account, s.here.id, seconds(5))
+        .await
+        .unwrap();
+    assert!(s.ended(one, 5).await);
+    assert!(!s.ended(two, 999).await);
+    s.world.database.remove_identity(one).await;
+    assert_eq!(s.ensure(&s.here, 5).await, EnsureIdentity::Refused);
+}
+
+async fn suspension_ends_the_accounts_identities(world: World) {
+    // A13
+    let s = scene(world).await;
+    let identity = s.identity(&s.here).await;
+    let accounts: &dyn AccountRepository = &s.world.database;
+    accounts
+        .suspend(s.person.account, seconds(5))
+        .await
+        .unwrap();
+    assert!(s.ended(identity, 5).await);
+    accounts.resume(s.person.account).await.unwrap();
+    assert!(s.ended(identity, 5).await);
+    s.world.database.remove_identity(identity).await;
+    let ready = s.ensure(&s.here, 6).await;
+    assert!(matches!(ready, EnsureIdentity::Ready(_)));
+}
+
+async fn an_end_is_never_moved_later(world: World) {
+    let s = scene(world).await;
+    let identity = s.identity(&s.here).await;
+    let store: &dyn IdentityRepository = &s.world.database;
+    store.end(identity, seconds(5)).await.unwrap();
+    store.end(identity, seconds(9)).await.unwrap();
+    s.world
+        .database
+        .revoke(s.person.account, s.key.id, seconds(8))
+        .await
+        .unwrap();
+    assert!(s.ended(identity, 5).await);
+    assert!(!s.ended(identity, 4).await);
+}
+
+async fn ended_identities_are_claimed_by_one(world: World) {
+    let s = scene(world).await;
+    let (one, two) = (s.identity(&s.here).await, s.identity(&s.there).await);
+    let store: &dyn IdentityRepository = &s.world.database;
+    let claim = async |limit, now: i64| {
+        let claimed = store
+            .claim_ended(limit, seconds(now), seconds(now + 10))
+            .await;
+        let ids = claimed.unwrap().into_iter().map(|identity| identity.id);
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(claim(9, 0).await, []);
+    store.end(one, seconds(1)).await.unwrap();
+    store.end(two, seconds(2)).await.unwrap();
+    assert_eq!(claim(9, 1).await, [one]);
+    assert_eq!(claim(1, 2).await, [two]);
+    assert_eq!(claim(9, 10).await, []);
+    assert_eq!(claim(9, 11).await, [one]);
+    assert_eq!(claim(9, 12).await, [two]);
+    store.postpone(two, seconds(13)).await.unwrap();
+    assert_eq!(claim(9, 13).await, [two]);
+    store.remove(one).await.unwrap();
+    store.remove(two).await.unwrap();
+    assert_eq!(claim(9, 999).await, []);
+}
+
+async fn the_sweep_ends_what_nothing_justifies(world: World) {
+    // X10: the ways that a store is left alone with, as when somebody writes
+    // into it by hand.
+    let s = scene(world).await;
+    let mut kept = vec![s.identity(&s.here).await];
+    let bare = s.world.key(s.person, Scopes::All).await;
+    let taken = s.world.identity(&bare.0, bare.1.secret.id, &s.there).await;
+    let store: &dyn IdentityRepository = &s.world.database;
+    assert_eq!(store.end_unjustified(seconds(1)).await.unwrap(), 0);
+    s.world.execute(&format!(
+        "UPDATE api_keys SET scopes = '{{\"inference\":true}}' WHERE prefix = '{}'",
+        bare.0.prefix.as_str()
+    ));
+    assert_eq!(store.end_unjustified(seconds(2)).await.unwrap(), 1);
+    assert!(s.ended(taken, 2).await);
+    assert_eq!(store.end_unjustified(seconds(3)).await.unwrap(), 0);
+    kept.push(s.identity(&s.there).await);
+    s.world.execute("UPDATE memberships SET role = 'read'");
+    assert_eq!(store.end_unjustified(seconds(4)).await.unwrap(), 2);
+    for identity in kept {
+        assert!(s.ended(identity, 4).await && !s.ended(identity, 3).await);
+    }
+}
+
+/// `remove` is a method of two traits.
+trait RemoveIdentity {
+    async fn remove_identity(&self, id: IdentityId);
+}
+
+impl RemoveIdentity for remotegpu_storage::Database {
+    async fn remove_identity(&self, id: IdentityId) {
+        IdentityRepository::remove(self, id).await.unwrap();
+    }
+}

@@ -1,0 +1,42 @@
+//! One suite for both databases: each case runs on SQLite in a temporary folder
+//! and on a throwaway PostgreSQL.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy takes only functions marked as tests for tests"
+)]
+
+mod accounts;
+mod api_keys;
+mod attempts;
+mod concurrency;
+mod identities;
+mod namespaces;
+mod opening;
+mod sessions;
+mod users;
+mod world;
+
+/// Makes a test of each case for each database.
+macro_rules! on_both_databases {
+    ($($case:ident),* $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case(crate::world::World::sqlite().await).await;
+                }
+            )*
+        }
+
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    super::$case(crate::world::World::postgres().await).await;
+                }
+            )*
+        }
+    };
+}
+
+pub(crate) use on_both_databases;

@@ -1,0 +1,323 @@
+use remotegpu_accounts::{AccountLimits, AccountRepository};
+use remotegpu_namespaces::{
+    InsertNamespace, Namespace, NamespaceName, NamespaceRepository, NamespaceStatus,
+    RenameNamespace,
+};
+use remotegpu_primitives::{NamespaceId, PageRequest, StoreError};
+use time::Duration;
+
+use crate::{
+    on_both_databases,
+    world::{LIMIT, NOW, World, new_namespace, rng, seconds},
+};
+
+on_both_databases!(
+    namespace_comes_back_as_it_was,
+    names_are_unique_within_an_account_while_listed,
+    the_limit_counts_what_is_listed,
+    lists_are_the_accounts_own_newest_first,
+    only_active_namespaces_are_renamed,
+    deleting_takes_a_namespace_out_of_other_hands,
+    work_is_claimed_by_one_until_its_time_is_over,
+    no_step_leads_back,
+    unfinished_work_is_postponed_without_a_change,
+    a_cluster_name_is_taken_for_ever,
+);
+
+async fn find(world: &World, namespace: &Namespace) -> Option<Namespace> {
+    let store: &dyn NamespaceRepository = &world.database;
+    let found = store.find(namespace.account_id, namespace.id).await;
+    found.unwrap()
+}
+
+fn ids(namespaces: &[Namespace]) -> Vec<NamespaceId> {
+    let mut ids: Vec<_> = namespaces.iter().map(|namespace| namespace.id).collect();
+    ids.sort();
+    ids
+}
+
+async fn namespace_comes_back_as_it_was(world: World) {
+    // N3
+    let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+    let store: &dyn NamespaceRepository = &world.database;
+    let new = new_namespace(ada.account, "team-ml");
+    let InsertNamespace::Inserted(made) = store.insert(&new, LIMIT).await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(made.id, new.id);
+    assert_eq!(made.account_id, ada.account);
+    assert_eq!(made.name, new.name);
+    assert_eq!(made.kubernetes_namespace, new.kubernetes_namespace);
+    assert_eq!(made.cluster, new.cluster);
+    assert_eq!(made.status, NamespaceStatus::Provisioning);
+    assert_eq!(made.message, None);
+    assert_eq!((made.created_at, made.updated_at), (NOW, NOW));
+    assert_eq!(find(&world, &made).await, Some(made.clone()));
+    // C6
+    assert_eq!(store.find(eve.account, made.id).await.unwrap(), None);
+}
+
+async fn names_are_unique_within_an_account_while_listed(world: World) {
+    // N3
+    let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+    let store: &dyn NamespaceRepository = &world.database;
+    let first = world.new_namespace(ada.account, "team").await;
+    world.new_namespace(eve.account, "team").await;
+    let insert = async || {
+        let new = new_namespace(ada.account, "team");
+        store.insert(&new, LIMIT).await.unwrap()
+    };
+    assert_eq!(insert().await, InsertNamespace::NameTaken);
+    store
+        .mark_deleting(ada.account, first.id, NOW)
+        .await
+        .unwrap();
+    assert_eq!(insert().await, InsertNamespace::NameTaken);
+    store.remove(first.id, NOW).await.unwrap();
+    assert!(matches!(insert().await, InsertNamespace::Inserted(_)));
+}
+
+async fn the_limit_counts_what_is_listed(world: World) {
+    // N3
+    let ada = world.person("ada").await;
+    let store: &dyn NamespaceRepository = &world.database;
+    let first = world.new_namespace(ada.account, "one").await;
+    world.new_namespace(ada.account, "two").await;
+    let insert = async |name: &str, limit| {
+        let new = new_namespace(ada.account, name);
+        store.insert(&new, limit).await.unwrap()
+    };
+    assert_eq!(insert("three", 2).await, InsertNamespace::LimitReached);
+    store
+        .mark_deleting(ada.account, first.id, NOW)
+        .await
+        .unwrap();
+    assert_eq!(insert("three", 2).await, InsertNamespace::LimitReached);
+    store.remove(first.id, NOW).await.unwrap();
+    assert!(matches!(
+        insert("three", 2).await,
+        InsertNamespace::Inserted(_)
+    ));
+    let limits = AccountLimits {
+        keys: None,
+        namespaces: Some(3),
+    };
+    world
+        .database
+        .set_limits(ada.account, limits)
+        .await
+        .unwrap();
+    let by_own_limit = insert("four", 0).await;
+    assert!(matches!(by_own_limit, InsertNamespace::Inserted(_)));
+    assert_eq!(insert("five", 99).await, InsertNamespace::LimitReached);
+}
+
+async fn lists_are_the_accounts_own_newest_first(world: World) {
+    // C4, C6
+    let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+    let store: &dyn NamespaceRepository = &world.database;
+    world.new_namespace(eve.account, "foreign").await;
+    let mut expected = Vec::new();
+    for minute in 0..3 {
+        let mut new = new_namespace(ada.account, &format!("n{minute}"));
+        new.id = NamespaceId::generate(NOW + Duration::minutes(minute), &mut rng());
+        store.insert(&new, LIMIT).await.unwrap();
+        expected.insert(0, new.id);
+    }
+    let gone = expected.remove(1);
+    store.mark_deleting(ada.account, gone, NOW).await.unwrap();
+    store.remove(gone, NOW).await.unwrap();
+    let mut listed = Vec::new();
+    let mut after = None;
+    loop {
+        let request = PageRequest::new(1, after).unwrap();
+        let page = store.list(ada.account, request).await.unwrap();
+        listed.extend(page.items.iter().map(|namespace| namespace.id));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed, expected);
+}
+
+async fn only_active_namespaces_are_renamed(world: World) {
+    // N4, N6
+    let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+    let store: &dyn NamespaceRepository = &world.database;
+    let fresh = world.new_namespace(ada.account, "fresh").await;
+    let active = world.namespace(ada.account, "active").await;
+    let rename = async |account, id, name: &str| {
+        let name = NamespaceName::parse(name).unwrap();
+        store.rename(account, id, &name, seconds(9)).await.unwrap()
+    };
+    let to = "other";
+    assert_eq!(
+        rename(ada.account, fresh.id, to).await,
+        RenameNamespace::NotReady
+    );
+    let unknown = NamespaceId::generate(NOW, &mut rng());
+    for (account, id) in [(ada.account, unknown), (eve.account, active.id)] {
+        assert_eq!(rename(account, id, to).await, RenameNamespace::NotFound);
+    }
+    assert_eq!(
+        rename(ada.account, active.id, "fresh").await,
+        RenameNamespace::NameTaken
+    );
+    assert_eq!(
+        rename(ada.account, active.id, "active").await,
+        RenameNamespace::Renamed(active.clone())
+    );
+    let expected = Namespace {
+        name: NamespaceName::parse(to).unwrap(),
+        updated_at: seconds(9),
+        ..active.clone()
+    };
+    assert_eq!(
+        rename(ada.account, active.id, to).await,
+        RenameNamespace::Renamed(expected)
+    );
+    store.mark_failed(fresh.id, "no", NOW, NOW).await.unwrap();
+    assert_eq!(
+        rename(ada.account, fresh.id, "again").await,
+        RenameNamespace::NotReady
+    );
+    store
+        .mark_deleting(ada.account, active.id, NOW)
+        .await
+        .unwrap();
+    assert_eq!(
+        rename(ada.account, active.id, "again").await,
+        RenameNamespace::NotFound
+    );
+}
+
+async fn deleting_takes_a_namespace_out_of_other_hands(world: World) {
+    // N5, N6
+    let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+    let store: &dyn NamespaceRepository = &world.database;
+    let made = world.new_namespace(ada.account, "team").await;
+    let claimed = store.claim(9, NOW, seconds(30)).await.unwrap();
+    assert_eq!(ids(&claimed), [made.id]);
+    let foreign = store.mark_deleting(eve.account, made.id, seconds(1)).await;
+    assert_eq!(foreign.unwrap(), None);
+    let going = store.mark_deleting(ada.account, made.id, seconds(1)).await;
+    let going = going.unwrap().unwrap();
+    assert_eq!(going.status, NamespaceStatus::Deleting);
+    assert_eq!(going.updated_at, seconds(1));
+    // Who made it meanwhile comes too late, and the work is due at once.
+    assert!(!store.mark_active(made.id, seconds(2)).await.unwrap());
+    let claimed = store.claim(9, seconds(1), seconds(30)).await.unwrap();
+    assert_eq!(claimed, std::slice::from_ref(&going));
+    // Again and again, without a second pair of hands.
+    let again = store.mark_deleting(ada.account, made.id, seconds(3)).await;
+    assert_eq!(again.unwrap(), Some(going));
+    let claimed = store.claim(9, seconds(3), seconds(30)).await.unwrap();
+    assert_eq!(claimed, []);
+    store.remove(made.id, seconds(4)).await.unwrap();
+    assert_eq!(find(&world, &made).await, None);
+    let gone = store.mark_deleting(ada.account, made.id, seconds(5)).await;
+    assert_eq!(gone.unwrap(), None);
+    let claimed = store.claim(9, seconds(99), seconds(100)).await.unwrap();
+    assert_eq!(claimed, []);
+}
+
+async fn work_is_claimed_by_one_until_its_time_is_over(world: World) {
+    let ada = world.person("ada").await;
+    let store: &dyn NamespaceRepository = &world.database;
+    let mut all = Vec::new();
+    for name in ["one", "two", "three"] {
+        all.push(world.new_namespace(ada.account, name).await);
+    }
+    world.namespace(ada.account, "active").await;
+    let first = store.claim(2, NOW, seconds(30)).await.unwrap();
+    assert_eq!(first.len(), 2);
+    let rest = store.claim(2, NOW, seconds(30)).await.unwrap();
+    let both = [first, rest].concat();
+    assert_eq!(ids(&both), ids(&all));
+    assert_eq!(store.claim(9, seconds(29), NOW).await.unwrap(), []);
+    let again = store.claim(9, seconds(30), seconds(60)).await.unwrap();
+    assert_eq!(ids(&again), ids(&all));
+}
+
+async fn no_step_leads_back(world: World) {
+    let ada = world.person("ada").await;
+    let store: &dyn NamespaceRepository = &world.database;
+    let made = world.new_namespace(ada.account, "team").await;
+    let fail = async |message: &str, at| {
+        store
+            .mark_failed(made.id, message, seconds(60), at)
+            .await
+            .unwrap();
+        find(&world, &made).await.unwrap()
+    };
+    let failed = fail("refused", seconds(1)).await;
+    assert_eq!(failed.status, NamespaceStatus::Failed);
+    assert_eq!(failed.message.as_deref(), Some("refused"));
+    assert_eq!(failed.updated_at, seconds(1));
+    // The same again is no change; other words are one.
+    assert_eq!(fail("refused", seconds(2)).await, failed);
+    assert_eq!(fail("other", seconds(3)).await.updated_at, seconds(3));
+    assert_eq!(store.claim(9, seconds(59), NOW).await.unwrap(), []);
+    assert_eq!(store.claim(9, seconds(60), NOW).await.unwrap().len(), 1);
+
+    assert!(store.mark_active(made.id, seconds(4)).await.unwrap());
+    let active = find(&world, &made).await.unwrap();
+    assert_eq!(active.status, NamespaceStatus::Active);
+    assert_eq!(active.message, None);
+    assert_eq!(fail("late", seconds(5)).await, active);
+    assert_eq!(store.claim(9, seconds(999), NOW).await.unwrap(), []);
+    store.remove(made.id, NOW).await.unwrap();
+    assert_eq!(find(&world, &made).await, Some(active));
+
+    let deleting = store.mark_deleting(ada.account, made.id, seconds(6)).await;
+    let deleting = deleting.unwrap().unwrap();
+    assert_eq!(fail("late", seconds(7)).await, deleting);
+    assert!(!store.mark_active(made.id, seconds(7)).await.unwrap());
+    assert_eq!(find(&world, &made).await, Some(deleting));
+    let unknown = NamespaceId::generate(NOW, &mut rng());
+    assert!(!store.mark_active(unknown, NOW).await.unwrap());
+}
+
+async fn unfinished_work_is_postponed_without_a_change(world: World) {
+    let ada = world.person("ada").await;
+    let store: &dyn NamespaceRepository = &world.database;
+    let made = world.new_namespace(ada.account, "team").await;
+    let postpone = async |message, at| {
+        store
+            .postpone(made.id, message, seconds(at + 5), seconds(at))
+            .await
+            .unwrap();
+        find(&world, &made).await.unwrap()
+    };
+    // How long the work has waited is reckoned from the last change.
+    assert_eq!(postpone(None, 1).await, made);
+    let told = postpone(Some("wait"), 2).await;
+    assert_eq!(told.message.as_deref(), Some("wait"));
+    assert_eq!(told.updated_at, seconds(2));
+    assert_eq!(postpone(Some("wait"), 3).await, told);
+    assert_eq!(store.claim(9, seconds(7), NOW).await.unwrap(), []);
+    assert_eq!(store.claim(9, seconds(8), NOW).await.unwrap(), [told]);
+    let cleared = postpone(None, 9).await;
+    assert_eq!((cleared.message, cleared.updated_at), (None, seconds(9)));
+    // Where there is no work any more, none is made.
+    assert!(store.mark_active(made.id, seconds(10)).await.unwrap());
+    assert_eq!(postpone(Some("late"), 11).await.message, None);
+    assert_eq!(store.claim(9, seconds(99), NOW).await.unwrap(), []);
+}
+
+async fn a_cluster_name_is_taken_for_ever(world: World) {
+    // N4
+    let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+    let store: &dyn NamespaceRepository = &world.database;
+    let made = world.namespace(ada.account, "team").await;
+    store
+        .mark_deleting(ada.account, made.id, NOW)
+        .await
+        .unwrap();
+    store.remove(made.id, NOW).await.unwrap();
+    let mut again = new_namespace(eve.account, "team");
+    again.kubernetes_namespace = made.kubernetes_namespace;
+    let refused = store.insert(&again, LIMIT).await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))));
+}

@@ -1,0 +1,132 @@
+use remotegpu_accounts::{
+    CreateUser, HashedPassword, PasswordChange, Role, SessionRepository, UserRepository,
+};
+use remotegpu_primitives::{AccountId, StoreError};
+
+use crate::{
+    on_both_databases,
+    world::{NOW, Person, World, new_account, new_user, rng, seconds},
+};
+
+on_both_databases!(
+    first_admin_is_made_once,
+    user_comes_back_as_they_were,
+    an_email_is_one_users,
+    a_member_needs_an_account,
+    memberships_are_told_oldest_first,
+    a_new_password_ends_the_other_sessions,
+);
+
+async fn first_admin_is_made_once(world: World) {
+    // A10
+    let store: &dyn UserRepository = &world.database;
+    let (ada, eve) = (new_user("ada"), new_user("eve"));
+    let account = new_account("operator");
+    assert!(store.insert_first(&ada, &account).await.unwrap());
+    assert!(
+        !store
+            .insert_first(&eve, &new_account("second"))
+            .await
+            .unwrap()
+    );
+    assert_eq!(store.find_by_email(&eve.email).await.unwrap(), None);
+    let memberships = store.memberships(ada.id).await.unwrap();
+    assert_eq!(memberships.len(), 1);
+    assert_eq!(memberships[0].account, account);
+    assert_eq!(memberships[0].role, Role::Admin);
+}
+
+async fn user_comes_back_as_they_were(world: World) {
+    let store: &dyn UserRepository = &world.database;
+    let mut user = new_user("ada");
+    user.password_change = PasswordChange::NeededUntil(seconds(60));
+    store
+        .insert_with_account(&user, &new_account("ada"))
+        .await
+        .unwrap();
+    let found = store.find_by_email(&user.email).await.unwrap().unwrap();
+    assert_eq!(found.id, user.id);
+    assert_eq!(found.email, user.email);
+    assert!(found.password == user.password);
+    assert_eq!(found.password_change, user.password_change);
+    assert_eq!(found.created_at, NOW);
+}
+
+async fn an_email_is_one_users(world: World) {
+    let store: &dyn UserRepository = &world.database;
+    let person = world.person("ada").await;
+    let again = store
+        .insert_with_account(&new_user("ada"), &new_account("other"))
+        .await;
+    assert_eq!(again.unwrap(), CreateUser::EmailTaken);
+    let member = store
+        .insert_member(&new_user("ada"), person.account, Role::Read)
+        .await;
+    assert_eq!(member.unwrap(), CreateUser::EmailTaken);
+    // Nothing of the refused person is left.
+    let conflict = store
+        .insert_first(&new_user("ada"), &new_account("x"))
+        .await;
+    assert!(matches!(conflict, Err(StoreError::Conflict(_))));
+    let first = store
+        .insert_first(&new_user("eve"), &new_account("x"))
+        .await;
+    assert!(first.unwrap());
+}
+
+async fn a_member_needs_an_account(world: World) {
+    let nowhere = AccountId::generate(NOW, &mut rng());
+    let refused = world
+        .database
+        .insert_member(&new_user("ada"), nowhere, Role::Read)
+        .await;
+    assert_eq!(refused.unwrap(), CreateUser::AccountNotFound);
+    let found = world.database.find_by_email(&new_user("ada").email).await;
+    assert_eq!(found.unwrap(), None);
+}
+
+async fn memberships_are_told_oldest_first(world: World) {
+    let store: &dyn UserRepository = &world.database;
+    let ada = world.person("ada").await;
+    let eve = world.member("eve", ada.account, Role::Write).await;
+    let memberships = store.memberships(eve).await.unwrap();
+    assert_eq!(memberships.len(), 1);
+    assert_eq!(memberships[0].role, Role::Write);
+    assert_eq!(memberships[0].account.id, ada.account);
+}
+
+async fn a_new_password_ends_the_other_sessions(world: World) {
+    // A10
+    let person = world.person("ada").await;
+    let other = Person {
+        user: world.member("eve", person.account, Role::Read).await,
+        account: person.account,
+    };
+    let (kept, ended) = (world.session(person).await, world.session(person).await);
+    let others = world.session(other).await;
+    let password = HashedPassword::from_stored("$new".to_owned());
+    world
+        .database
+        .set_password(
+            person.user,
+            &password,
+            PasswordChange::NotNeeded,
+            Some(kept.session.id),
+        )
+        .await
+        .unwrap();
+    let find = async |session: &remotegpu_accounts::NewSession| {
+        let found = SessionRepository::find_by_hash(&world.database, &session.hash).await;
+        found.unwrap()
+    };
+    let context = find(&kept).await.unwrap();
+    assert!(context.user.password == password);
+    assert_eq!(find(&ended).await, None);
+    assert!(find(&others).await.is_some());
+    world
+        .database
+        .set_password(person.user, &password, PasswordChange::NotNeeded, None)
+        .await
+        .unwrap();
+    assert_eq!(find(&kept).await, None);
+}
