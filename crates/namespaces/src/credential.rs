@@ -33,13 +33,15 @@ pub struct CredentialIdentity {
 }
 
 impl CredentialIdentity {
-    /// What its objects are called in the cluster: derived from the identifiers
-    /// of secret and namespace alone.
+    /// What its objects are called in the cluster. The secret's identifier lets
+    /// the cluster's own audit log name the key; the making's identifier keeps an
+    /// identity that is made anew from bearing the name of the one before, whose
+    /// tokens an API server may remember by that name for ten seconds.
     pub fn object_name(&self) -> String {
         format!(
             "key-{}-{}",
             self.secret_id.as_uuid().simple(),
-            self.namespace_id.as_uuid().simple()
+            self.id.as_uuid().simple()
         )
     }
 }
