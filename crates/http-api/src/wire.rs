@@ -170,7 +170,7 @@ mod tests {
 
     fn check(json: &str, expected: Result<(), &str>) {
         let found = read_object::<Request>(json).map(|_| ());
-        let found = found.as_ref().map(|()| ()).map_err(ApiError::detail);
+        let found = found.as_ref().copied().map_err(ApiError::detail);
         assert_eq!(found, expected, "{json}");
     }
 

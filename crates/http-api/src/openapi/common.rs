@@ -1,12 +1,16 @@
 //! What the description of every route has in common.
 
 use utoipa::openapi::{
-    Content, OpenApi, Ref, RefOr, Response,
+    Content, OpenApi, Ref, RefOr, Required, Response,
     path::{Operation, PathItem},
     security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use crate::{extract::cookie_name, problem};
+use crate::{
+    error::{ApiError, ErrorCode},
+    extract::cookie_name,
+    problem::{self, Problem},
+};
 
 /// Adds the ways to prove who is calling, and the errors that any route of a
 /// kind answers.
@@ -83,7 +87,7 @@ fn add_errors(path: &str, operation: &mut Operation) {
         (
             by_session,
             "403",
-            "`csrf`, `password_change_required`, `role_too_small`",
+            "`role_too_small`, `password_change_required`, `csrf`",
         ),
         (changes, "413", "`body_too_large`"),
         (changes, "415", "`unsupported_media_type`"),
@@ -101,10 +105,30 @@ fn add_errors(path: &str, operation: &mut Operation) {
     }
     for (status, response) in &mut operation.responses.responses {
         if let (RefOr::T(response), true) = (response, status.as_str() >= "400") {
-            let document = Content::new(Some(Ref::from_schema_name("Problem")));
-            response
-                .content
-                .insert(problem::MEDIA_TYPE.to_owned(), RefOr::T(document));
+            let document = problem_content(&response.description);
+            let media_type = problem::MEDIA_TYPE.to_owned();
+            response.content.insert(media_type, RefOr::T(document));
         }
     }
+    // Every member of this one may be left out, and so may all of them.
+    if let (Some(RefOr::T(body)), true) = (&mut operation.request_body, path.ends_with("/rotate")) {
+        body.required = Some(Required::False);
+    }
+}
+
+/// A problem document, with the first code that the description names as its
+/// example.
+fn problem_content(description: &str) -> Content {
+    let named = description.split('`').nth(1);
+    let code = ErrorCode::ALL
+        .iter()
+        .find(|code| Some(code.as_str()) == named);
+    let example = code.and_then(|code| {
+        let error = ApiError::from(*code);
+        serde_json::to_value(Problem::new(&error, "0198c0de-0000-7000-8000-000000000000")).ok()
+    });
+    Content::builder()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .example(example)
+        .build()
 }

@@ -26,6 +26,7 @@ fn every_operation_is_described_whole() {
                 let media = &response["content"]["application/problem+json"];
                 let wanted = "#/components/schemas/Problem";
                 assert_eq!(media["schema"]["$ref"], wanted, "{what} {status}");
+                assert_eq!(media["example"]["status"].to_string(), *status, "{what}");
             }
             if operation["security"].is_array() {
                 assert!(

@@ -60,7 +60,7 @@ async fn a_namespace_is_made_renamed_and_deleted() {
         (&json!("active"), &json!("test"))
     );
     let path = format!("{NAMESPACES}/{}", text(&made, "id"));
-    let patch = async |body: Value| {
+    let rename = async |body: Value| {
         world
             .request("PATCH", &path)
             .bearer(&ada)
@@ -68,16 +68,16 @@ async fn a_namespace_is_made_renamed_and_deleted() {
             .send()
             .await
     };
-    let renamed = patch(json!({"name": "team-vision"})).await.json();
+    let renamed = rename(json!({"name": "team-vision"})).await.json();
     assert_eq!(renamed["name"], "team-vision");
     assert_eq!(
         renamed["kubernetes_namespace"],
         item["kubernetes_namespace"]
     );
-    assert_eq!(patch(json!({})).await.problem().1, "invalid_body");
+    assert_eq!(rename(json!({})).await.problem().1, "invalid_body");
     create(&world, &ada, json!({"name": "other"})).await;
     assert_eq!(
-        patch(json!({"name": "other"})).await.problem().1,
+        rename(json!({"name": "other"})).await.problem().1,
         "name_taken"
     );
     world.cluster.set_up(false);
@@ -89,7 +89,7 @@ async fn a_namespace_is_made_renamed_and_deleted() {
         );
     }
     // N6
-    assert_eq!(patch(json!({"name": "x"})).await.problem().1, "not_found");
+    assert_eq!(rename(json!({"name": "x"})).await.problem().1, "not_found");
     let kubeconfig = world
         .get(&format!("{path}/kubeconfig"))
         .bearer(&ada)
@@ -148,11 +148,11 @@ async fn a_namespace_that_provisions_has_no_kubeconfig_yet() {
         wrong.problem(),
         refusal(400, "invalid_field", "plugin must be shell or remotegpu")
     );
-    let patch = world
+    let early_rename = world
         .request("PATCH", &path)
         .bearer(&ada)
         .json(json!({"name": "x"}));
-    assert_eq!(patch.send().await.problem().1, "namespace_not_ready");
+    assert_eq!(early_rename.send().await.problem().1, "namespace_not_ready");
     let key = text(&world.key(&ada, json!({"all": true})).await, "key");
     let credential = mint(&world, &key, &text(&made, "id")).await;
     assert_eq!(credential.problem().1, "namespace_provisioning");

@@ -32,7 +32,7 @@ pub(crate) struct RotateApiKeyRequest {
     tag = "api-keys",
     security(("session_cookie" = []), ("access_token" = [])),
     params(("key_id" = uuid::Uuid, Path, description = "The key.")),
-    request_body(content = Option<RotateApiKeyRequest>),
+    request_body = RotateApiKeyRequest,
     responses(
         (status = 200, description = "The key and its new secret.", body = IssuedApiKeyResponse),
         (status = 404, description = "`api_key_not_found`"),
