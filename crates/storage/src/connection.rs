@@ -2,7 +2,10 @@
 
 use std::{future::Future, time::Duration};
 
-use crate::error::Failure;
+use bb8::{Pool, PooledConnection};
+use diesel_async::SimpleAsyncConnection;
+
+use crate::{error::Failure, postgres::PgManager, sqlite::LiteManager};
 
 /// A pooled connection that knows whether its last use came to an end. One that
 /// was given up in the middle (the client went away, the time was over) may be
@@ -53,23 +56,60 @@ pub async fn within<T>(
     }
 }
 
+/// How often a connection that turns out to be closed may be replaced: after a
+/// restart of the server every pooled one may be.
+pub fn tries(pool: &Pool<PgManager>) -> u32 {
+    pool.state().connections
+}
+
+/// A connection with a transaction begun. One that turns out to be closed is
+/// replaced: nothing has happened on it yet.
+pub async fn begin_on_postgres(
+    pool: &Pool<PgManager>,
+) -> Result<PooledConnection<'_, PgManager>, Failure> {
+    let mut tries = tries(pool);
+    loop {
+        let mut lease = pool.get().await?;
+        match lease.begin().batch_execute("BEGIN").await {
+            Ok(()) => return Ok(lease),
+            Err(error) => {
+                let failure = Failure::from(error);
+                if tries == 0 || !failure.is_closed_connection() {
+                    return Err(failure);
+                }
+                tries -= 1;
+            }
+        }
+    }
+}
+
+/// The connection that writes, with a transaction begun that is a writer at
+/// once: one that reads first and then writes could not wait for another process.
+pub async fn begin_on_sqlite(
+    pool: &Pool<LiteManager>,
+) -> Result<PooledConnection<'_, LiteManager>, Failure> {
+    let mut lease = pool.get().await?;
+    lease.begin().batch_execute("BEGIN IMMEDIATE").await?;
+    Ok(lease)
+}
+
 /// Runs a body of statements on a connection: `read` on one of many, where a
-/// connection that the server had closed is replaced once; `write` on the one
+/// connection that the server had closed is replaced; `write` on the one
 /// that SQLite has for it. Each statement commits by itself.
 macro_rules! with_conn {
     ($database:expr, read, |$connection:ident| $body:expr) => {
         $crate::connection::within($database.deadline(), async {
             match $database.pools() {
                 $crate::database::Pools::Postgres(pool) => {
-                    let mut tried = false;
+                    let mut tries = $crate::connection::tries(pool);
                     loop {
                         let mut lease = pool.get().await?;
                         let $connection = lease.begin();
                         let done: Result<_, $crate::error::Failure> = async { $body }.await;
                         lease.finish(&done);
                         match done {
-                            Err(failure) if !tried && failure.is_closed_connection() => {
-                                tried = true;
+                            Err(failure) if tries > 0 && failure.is_closed_connection() => {
+                                tries -= 1;
                             }
                             done => break done,
                         }
@@ -117,32 +157,25 @@ macro_rules! with_tx {
         $crate::connection::within($database.deadline(), async {
             match $database.pools() {
                 $crate::database::Pools::Postgres(pool) => {
-                    let mut lease = pool.get().await?;
-                    let $connection = lease.begin();
-                    let done = with_tx!(@run "BEGIN", $connection, $body);
-                    lease.finish(&done);
-                    done
+                    let mut lease = $crate::connection::begin_on_postgres(pool).await?;
+                    with_tx!(@run lease, $connection, $body)
                 }
                 $crate::database::Pools::Sqlite { write, .. } => {
-                    let mut lease = write.get().await?;
-                    let $connection = lease.begin();
-                    // At once a writer: a transaction that reads first and then
-                    // writes could not wait for another process.
-                    let done = with_tx!(@run "BEGIN IMMEDIATE", $connection, $body);
-                    lease.finish(&done);
-                    done
+                    let mut lease = $crate::connection::begin_on_sqlite(write).await?;
+                    with_tx!(@run lease, $connection, $body)
                 }
             }
         })
         .await
     };
     // The `?` of this arm leaves the whole call, with the lease still in use.
-    (@run $begin:literal, $connection:ident, $body:expr) => {{
+    (@run $lease:ident, $connection:ident, $body:expr) => {{
         use diesel_async::SimpleAsyncConnection as _;
-        $connection.batch_execute($begin).await?;
+        let $connection = $lease.begin();
         let done: Result<_, $crate::error::Failure> = async { $body }.await;
         let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
         $connection.batch_execute(end).await?;
+        $lease.finish(&done);
         done
     }};
 }
