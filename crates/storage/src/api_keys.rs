@@ -1,21 +1,20 @@
 //! API keys and their secrets.
 
+mod rows;
+
 use async_trait::async_trait;
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, JoinOnDsl, NullableExpressionMethods,
-    OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, JoinOnDsl, NullableExpressionMethods,
+    OptionalExtension, QueryDsl, SelectableHelper,
 };
 use diesel_async::RunQueryDsl;
-use remotegpu_accounts::Role;
 use remotegpu_keys::{
-    ApiKey, ApiKeyChange, ApiKeyRepository, HashedApiKey, InsertApiKey, KeyName, KeyPrefix,
-    KeySecret, KeyStatus, NewApiKey, NewKeySecret, PresentedKey, RevokeApiKey, RotateApiKey,
-    UpdateApiKey,
+    ApiKey, ApiKeyChange, ApiKeyRepository, HashedApiKey, InsertApiKey, KeyStatus, NewApiKey,
+    NewKeySecret, PresentedKey, RevokeApiKey, RotateApiKey, UpdateApiKey,
 };
 use remotegpu_primitives::{
     AccountId, ApiKeyId, KeySecretId, NamespaceId, Page, PageRequest, StoreError,
 };
-use remotegpu_scopes::{NamespaceAccess, Scopes};
 use time::OffsetDateTime;
 
 use crate::{
@@ -25,146 +24,15 @@ use crate::{
     error::Failure,
     identities::{end_identities, living},
     schema::{accounts, api_keys, credential_identities, key_secrets, memberships, namespaces},
-    types::{DbTime, DbUuid, db_time, domain_time},
-    users::role,
+    types::{DbTime, DbUuid, db_time},
 };
+
+pub(crate) use rows::presented_keys;
+pub use rows::{ApiKeyRow, PresentedRow, presented};
+use rows::{scopes_text, secret_row};
 
 /// How many uses of keys are written in one transaction.
 const USES_AT_ONCE: usize = 100;
-
-#[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = api_keys)]
-pub struct ApiKeyRow {
-    id: DbUuid,
-    account_id: DbUuid,
-    name: String,
-    prefix: String,
-    scopes: String,
-    created_at: DbTime,
-    created_by: DbUuid,
-    expires_at: Option<DbTime>,
-    revoked_at: Option<DbTime>,
-    last_used_at: Option<DbTime>,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = key_secrets)]
-struct NewSecretRow<'a> {
-    id: DbUuid,
-    key_id: DbUuid,
-    hash: &'a [u8],
-    prefix: &'a str,
-    created_at: DbTime,
-}
-
-impl TryFrom<&NewApiKey> for ApiKeyRow {
-    type Error = Failure;
-
-    fn try_from(key: &NewApiKey) -> Result<Self, Failure> {
-        Ok(Self {
-            id: key.id.into(),
-            account_id: key.account_id.into(),
-            name: key.name.as_str().to_owned(),
-            prefix: key.secret.prefix.as_str().to_owned(),
-            scopes: scopes_text(&key.scopes)?,
-            created_at: key.created_at.into(),
-            created_by: key.created_by.into(),
-            expires_at: db_time(key.expires_at),
-            revoked_at: None,
-            last_used_at: None,
-        })
-    }
-}
-
-impl TryFrom<ApiKeyRow> for ApiKey {
-    type Error = Failure;
-
-    fn try_from(row: ApiKeyRow) -> Result<Self, Failure> {
-        let scopes = Scopes::parse(&row.scopes);
-        Ok(Self {
-            id: row.id.into(),
-            account_id: row.account_id.into(),
-            name: KeyName::from_stored(row.name),
-            prefix: KeyPrefix::from_stored(row.prefix),
-            scopes: scopes.map_err(|error| Failure::Corrupt(error.to_string()))?,
-            created_at: row.created_at.into(),
-            created_by: row.created_by.into(),
-            expires_at: domain_time(row.expires_at),
-            revoked_at: domain_time(row.revoked_at),
-            last_used_at: domain_time(row.last_used_at),
-        })
-    }
-}
-
-/// The canonical JSON, unless it is one that could not be read again.
-fn scopes_text(scopes: &Scopes) -> Result<String, Failure> {
-    match scopes {
-        Scopes::KubernetesExec(NamespaceAccess::Only(ids)) if ids.is_empty() => {
-            Err(Failure::Conflict("the scopes name no namespace"))
-        }
-        scopes => Ok(scopes.to_string()),
-    }
-}
-
-fn secret_row(
-    key: ApiKeyId,
-    secret: &NewKeySecret,
-    created_at: OffsetDateTime,
-) -> NewSecretRow<'_> {
-    NewSecretRow {
-        id: secret.id.into(),
-        key_id: key.into(),
-        hash: &secret.hash.0,
-        prefix: secret.prefix.as_str(),
-        created_at: created_at.into(),
-    }
-}
-
-/// Key, secret and its end, the account's suspension, the maker's role.
-pub type PresentedRow = (
-    ApiKeyRow,
-    DbUuid,
-    Option<DbTime>,
-    Option<DbTime>,
-    Option<String>,
-);
-
-/// All that decides what a secret opens, in one query; a filter is to follow.
-macro_rules! presented_keys {
-    () => {
-        key_secrets::table
-            .inner_join(api_keys::table.on(api_keys::id.eq(key_secrets::key_id)))
-            .inner_join(accounts::table.on(accounts::id.eq(api_keys::account_id)))
-            .left_join(
-                memberships::table.on(memberships::account_id
-                    .eq(api_keys::account_id)
-                    .and(memberships::user_id.eq(api_keys::created_by))),
-            )
-            .select((
-                ApiKeyRow::as_select(),
-                key_secrets::id,
-                key_secrets::ends_at,
-                accounts::suspended_at,
-                memberships::role.nullable(),
-            ))
-    };
-}
-
-pub(crate) use presented_keys;
-
-pub fn presented(row: PresentedRow) -> Result<PresentedKey, Failure> {
-    let (key, secret, ends_at, suspended_at, word) = row;
-    let role = word.as_deref().map(role).transpose()?;
-    Ok(PresentedKey {
-        key: key.try_into()?,
-        secret: KeySecret {
-            id: secret.into(),
-            ends_at: domain_time(ends_at),
-        },
-        account_suspended: suspended_at.is_some(),
-        maker_may_write: role.is_some_and(|role| role.allows(Role::Write)),
-    })
-}
 
 /// The account's key, or what to answer when it cannot be changed (contract K6,
 /// K7). Holds the account's row.
