@@ -8,6 +8,7 @@ mod key_caller;
 mod path_id;
 mod query;
 mod session_caller;
+mod unread_body;
 
 pub(crate) use client_address::{Client, client_ip};
 pub(crate) use json_body::{JsonBody, MAX_BYTES};
@@ -17,6 +18,8 @@ pub(crate) use query::Query;
 pub(crate) use session_caller::{
     OneTimePassword, Read, SessionCaller, Write, cookie_name, session_cookies,
 };
+
+pub(crate) use unread_body::UnreadBody;
 
 use actix_web::{HttpRequest, http::header::HeaderMap, web};
 

@@ -15,6 +15,7 @@ use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
+use super::UnreadBody;
 use crate::{
     error::{ApiError, ErrorCode, FieldError},
     wire,
@@ -28,7 +29,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// A body that nobody has read yet.
 pub(crate) struct JsonBody {
-    payload: Payload,
+    unread: UnreadBody,
     encoded: bool,
     is_json: bool,
 }
@@ -39,7 +40,7 @@ impl FromRequest for JsonBody {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         ready(Ok(Self {
-            payload: payload.take(),
+            unread: UnreadBody::of(request, payload),
             encoded: request.headers().contains_key(header::CONTENT_ENCODING),
             is_json: is_json(request.headers()),
         }))
@@ -57,10 +58,11 @@ impl JsonBody {
         read_json(&bytes)
     }
 
-    async fn bytes(mut self) -> Result<BytesMut, ApiError> {
+    async fn bytes(self) -> Result<BytesMut, ApiError> {
+        let mut payload = self.unread.borrow();
         let read = async {
             let mut bytes = BytesMut::new();
-            while let Some(chunk) = self.payload.next().await {
+            while let Some(chunk) = payload.next().await {
                 let chunk = chunk.map_err(|error| {
                     ApiError::new(ErrorCode::InvalidBody, "The body ended early").because(error)
                 })?;
@@ -71,7 +73,9 @@ impl JsonBody {
             }
             Ok(bytes)
         };
-        tokio::time::timeout(TIME, read).await.unwrap_or_else(|_| {
+        let read = tokio::time::timeout(TIME, read).await;
+        self.unread.give_back(payload);
+        read.unwrap_or_else(|_| {
             let detail = "The body did not arrive in time";
             Err(ApiError::new(ErrorCode::InvalidBody, detail))
         })

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Api,
     error::{ApiError, ErrorCode},
-    extract::{Client, MAX_BYTES, client_ip},
+    extract::{Client, MAX_BYTES, UnreadBody, client_ip},
     problem,
     route_table::RouteTable,
 };
@@ -52,6 +52,7 @@ pub(crate) async fn edge(
     request.extensions_mut().insert(Client(client));
     let method = request.method().clone();
     let path = request.match_info().as_str().to_owned();
+    let unread = UnreadBody::keep(&mut request);
 
     let response = if let Err(error) = admit(&api, &listener, &request, &path) {
         request.error_response(error)
@@ -62,6 +63,7 @@ pub(crate) async fn edge(
         }
         next.call(request).await?.map_into_boxed_body()
     };
+    unread.drain().await;
     let mut response = with_problem(response, &id);
     add_headers(response.headers_mut(), &path, &id);
     let seen = Seen {

@@ -13,4 +13,5 @@ mod client;
 mod conventions;
 mod documents;
 mod kubernetes;
+mod tls;
 mod world;

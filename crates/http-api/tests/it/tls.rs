@@ -1,0 +1,70 @@
+//! TLS and HTTP/2, with a client that is not ours.
+
+use std::sync::Arc;
+
+use remotegpu_http_api::public_server;
+use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::world::{World, text};
+
+fn server_config() -> ServerConfig {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_2_names_its_host_in_the_target() {
+    // C8
+    let world = World::with(|config| config.extra_hosts = vec!["localhost".to_owned()]).await;
+    let ada = world.person("ada").await;
+    let key = text(&world.key(&ada, json!({"all": true})).await, "key");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = public_server(world.api.clone(), listener, Some(server_config())).unwrap();
+    let handle = server.handle();
+    let serving = tokio::spawn(server);
+    let curl = async |version: &str, host: &str, method: &str| {
+        let run = Command::new("curl")
+            .args([
+                "--silent",
+                "--show-error",
+                "--noproxy",
+                "*",
+                "--insecure",
+                version,
+                "--request",
+                method,
+                "--data",
+                "{}",
+            ])
+            .args([
+                "--write-out",
+                "\n%{http_version} %{http_code}",
+                "--max-time",
+                "20",
+            ])
+            .args(["--header", &format!("x-api-key: {key}")])
+            .args(["--connect-to", &format!("{host}:{port}:127.0.0.1:{port}")])
+            .arg(format!("https://{host}:{port}/v1/auth/key"))
+            .output()
+            .await
+            .unwrap();
+        let out = String::from_utf8(run.stdout).unwrap();
+        let problem = String::from_utf8(run.stderr).unwrap();
+        out.rsplit_once('\n').unwrap().1.to_owned() + &problem
+    };
+    assert_eq!(curl("--http2", "localhost", "GET").await, "2 200");
+    assert_eq!(curl("--http1.1", "localhost", "GET").await, "1.1 200");
+    assert_eq!(curl("--http2", "evil.org", "GET").await, "2 421");
+    assert_eq!(curl("--http2", "localhost", "POST").await, "2 405");
+    handle.stop(false).await;
+    serving.await.unwrap().unwrap();
+}
