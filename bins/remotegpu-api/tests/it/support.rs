@@ -2,12 +2,20 @@
 
 mod answer;
 mod cluster;
+mod cluster_proxy;
 mod kubectl;
 mod person;
+mod raw;
 mod server;
+mod time;
 
 pub use answer::Answer;
 pub use cluster::{Workload, cluster_client};
+pub use cluster_proxy::{ClusterProxy, Twist};
 pub use kubectl::Kubectl;
 pub use person::{KeyHolder, Person, client};
-pub use server::{Backend, Server, ServerOptions};
+pub use raw::Raw;
+pub use server::{
+    ADMIN_PASSWORD, Backend, Server, ServerOptions, command, foreign_cluster, free_port, terminate,
+};
+pub use time::{eventually, in_millis, time_of};

@@ -5,10 +5,15 @@ use serde_json::{Value, json};
 
 use super::Answer;
 
-/// A client that takes nothing from the environment.
+/// A client that takes nothing from the environment; reading this machine's
+/// certificates would take longer than most tests, and nobody needs them.
 pub fn client() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().no_proxy().redirect(Policy::none()).build().unwrap()
+    Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .build()
+        .unwrap()
 }
 
 /// Somebody who is signed in, by access token.
@@ -24,7 +29,11 @@ impl Person {
     pub async fn sign_in(url: &str, email: &str, password: &str) -> Self {
         let http = client();
         let body = json!({"email": email, "password": password, "cookie": false});
-        let response = http.post(format!("{url}/v1/auth/sign-in")).json(&body).send().await;
+        let response = http
+            .post(format!("{url}/v1/auth/sign-in"))
+            .json(&body)
+            .send()
+            .await;
         let signed_in = Answer::read(response.unwrap()).await.expect(200);
         Self {
             url: url.to_owned(),
@@ -37,7 +46,11 @@ impl Person {
     pub async fn sign_up(url: &str, name: &str) -> Self {
         let (email, password) = (format!("{name}@example.org"), format!("password of {name}"));
         let body = json!({"email": email, "password": password, "account_name": name});
-        let response = client().post(format!("{url}/v1/auth/sign-up")).json(&body).send().await;
+        let response = client()
+            .post(format!("{url}/v1/auth/sign-up"))
+            .json(&body)
+            .send()
+            .await;
         Answer::read(response.unwrap()).await.expect(201);
         Self::sign_in(url, &email, &password).await
     }
@@ -60,6 +73,10 @@ impl Person {
         self.send(Method::PATCH, path, body).await
     }
 
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PUT, path, body).await
+    }
+
     pub async fn delete(&self, path: &str) -> Answer {
         Answer::read(self.request(Method::DELETE, path).send().await.unwrap()).await
     }
@@ -68,9 +85,17 @@ impl Person {
         Answer::read(self.request(method, path).json(&body).send().await.unwrap()).await
     }
 
+    pub async fn account_id(&self) -> String {
+        let session = self.get("/v1/auth/session").await.expect(200);
+        session["account"]["id"].as_str().unwrap().to_owned()
+    }
+
     /// A namespace that is active.
     pub async fn namespace(&self, name: &str) -> Value {
-        let made = self.post("/v1/kubernetes/namespaces", json!({"name": name})).await.expect(201);
+        let made = self
+            .post("/v1/kubernetes/namespaces", json!({"name": name}))
+            .await
+            .expect(201);
         assert_eq!(made["status"], "active", "{made}");
         made
     }
@@ -126,6 +151,7 @@ impl KeyHolder {
     /// Asks for a cluster token.
     pub async fn mint(&self, namespace: &Value) -> Answer {
         let id = namespace["id"].as_str().unwrap();
-        self.post(&format!("/v1/kubernetes/namespaces/{id}/exec-credential")).await
+        self.post(&format!("/v1/kubernetes/namespaces/{id}/exec-credential"))
+            .await
     }
 }

@@ -15,7 +15,7 @@ use remotegpu_namespaces::ClusterName;
 use remotegpu_test_support::postgres::{TestDatabase, TestPostgres};
 use tempfile::TempDir;
 
-use super::Person;
+use super::{Person, client};
 
 pub const ADMIN_PASSWORD: &str = "test-Operator-Password-1";
 
@@ -64,7 +64,11 @@ pub struct Server {
 }
 
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 impl Server {
@@ -81,7 +85,10 @@ impl Server {
             format!("--data-dir={}", folder.path().join("data").display()),
         ];
         let (mut database, mut dev_cluster) = (None, None);
+        let elsewhere = |flag: &str| ["clusters", "database-url"].contains(&flag);
+        let elsewhere = options.settings.iter().any(|(flag, _)| elsewhere(flag));
         match options.backend {
+            Backend::Sqlite if elsewhere => {}
             Backend::Sqlite => {
                 arguments.push(format!("--dev-cluster-listen=127.0.0.1:{dev_port}"));
             }
@@ -129,7 +136,10 @@ impl Server {
             .collect();
         arguments.push(format!("--listen=127.0.0.1:{port}"));
         arguments.push(format!("--internal-listen=127.0.0.1:{internal}"));
-        arguments.push(format!("--data-dir={}", folder.path().join("data").display()));
+        arguments.push(format!(
+            "--data-dir={}",
+            folder.path().join("data").display()
+        ));
         let mut server = Self {
             url: format!("http://127.0.0.1:{port}"),
             internal_url: format!("http://127.0.0.1:{internal}"),
@@ -162,15 +172,24 @@ impl Server {
         });
         self.child = Some(child);
         let deadline = Instant::now() + Duration::from_secs(30);
+        let http = client();
         loop {
-            if let Ok(answer) = reqwest::get(format!("{}/readyz", self.url)).await
+            if let Ok(answer) = http.get(format!("{}/readyz", self.url)).send().await
                 && answer.status().is_success()
             {
                 return;
             }
             let ended = self.child.as_mut().unwrap().try_wait().unwrap();
-            assert!(ended.is_none(), "the server ended: {ended:?}\n{}", self.log());
-            assert!(Instant::now() < deadline, "the server is not ready\n{}", self.log());
+            assert!(
+                ended.is_none(),
+                "the server ended: {ended:?}\n{}",
+                self.log()
+            );
+            assert!(
+                Instant::now() < deadline,
+                "the server is not ready\n{}",
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -180,6 +199,34 @@ impl Server {
         let mut all: Vec<String> = self.arguments.clone();
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
         command(&all).output().unwrap()
+    }
+
+    /// What an `admin` command prints, beside the running server.
+    #[track_caller]
+    pub fn admin(&self, arguments: &[&str]) -> String {
+        let output = self.command(&[&["admin"], arguments].concat());
+        assert!(output.status.success(), "admin {arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Another user of this person's account, whose password is their own.
+    pub async fn colleague(&self, person: &Person, email: &str, role: &str) -> Person {
+        let account = person.account_id().await;
+        let made = [
+            "user",
+            "create",
+            email,
+            "--account-id",
+            &account,
+            "--role",
+            role,
+        ];
+        let once = self.admin(&made);
+        let password = format!("password of {email}");
+        let new = Person::sign_in(&self.url, email, once.trim()).await;
+        let body = serde_json::json!({"current": once.trim(), "new": password});
+        new.put("/v1/auth/password", body).await.expect(204);
+        Person::sign_in(&self.url, email, &password).await
     }
 
     pub fn pid(&self) -> u32 {
@@ -205,6 +252,11 @@ impl Server {
         child.wait().unwrap()
     }
 
+    /// What the process ends with, after somebody has told it to.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.take().unwrap().wait().unwrap()
+    }
+
     pub async fn restart(&mut self) {
         assert!(self.stop().success(), "{}", self.log());
         self.run().await;
@@ -226,7 +278,11 @@ impl Server {
 }
 
 pub fn terminate(pid: u32) {
-    let status = Command::new("kill").arg("-TERM").arg(pid.to_string()).status().unwrap();
+    let status = Command::new("kill")
+        .arg("-TERM")
+        .arg(pid.to_string())
+        .status()
+        .unwrap();
     assert!(status.success());
 }
 
@@ -238,13 +294,17 @@ pub fn command(arguments: &[String]) -> Command {
 }
 
 /// A cluster that the server knows from a kubeconfig alone.
-async fn foreign_cluster(folder: &Path) -> (DevCluster, PathBuf) {
+pub async fn foreign_cluster(folder: &Path) -> (DevCluster, PathBuf) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config = DevClusterConfig::new("127.0.0.1:0".parse().unwrap(), folder.join("cluster"));
     let cluster = DevCluster::start(config, None).await.unwrap();
     let admin = cluster.admin_kubeconfig();
-    remotegpu_cluster::apply_prerequisites(&admin).await.unwrap();
-    let kubeconfig = remotegpu_cluster::control_plane_kubeconfig(&admin).await.unwrap();
+    remotegpu_cluster::apply_prerequisites(&admin)
+        .await
+        .unwrap();
+    let kubeconfig = remotegpu_cluster::control_plane_kubeconfig(&admin)
+        .await
+        .unwrap();
     let path = folder.join("eu.kubeconfig");
     std::fs::write(&path, kubeconfig).unwrap();
     let _ = ClusterName::parse("eu").unwrap();

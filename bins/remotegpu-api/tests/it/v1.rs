@@ -1,0 +1,5 @@
+//! The routes: a file for each, in folders that mirror the URLs.
+
+mod account;
+mod auth;
+mod kubernetes;

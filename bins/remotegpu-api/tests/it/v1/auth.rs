@@ -1,0 +1,5 @@
+mod key;
+mod password;
+mod session;
+mod sign_in;
+mod sign_up;

@@ -1,0 +1,4 @@
+mod clusters;
+mod exec_credential;
+mod kubeconfig;
+mod namespaces;

@@ -1,0 +1,236 @@
+//! `POST /v1/kubernetes/namespaces/{namespace_id}/exec-credential`
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::support::{
+    Answer, Backend, ClusterProxy, KeyHolder, Server, ServerOptions, Twist, client,
+    foreign_cluster, in_millis, time_of,
+};
+
+fn exec_path(id: &str) -> String {
+    format!("/v1/kubernetes/namespaces/{id}/exec-credential")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credential_is_bare_and_fresh() {
+    let server = Server::start(Backend::Sqlite).await;
+    let person = server.operator().await;
+    let namespace = person.namespace("team-ml").await;
+    let key = person.key(json!({"all": true})).await;
+    // X6 [S], X7
+    let answer = key.mint(&namespace).await;
+    let credential = answer.expect(200);
+    insta::assert_json_snapshot!("credential", credential, {
+        ".status.token" => "[token]",
+        ".status.expirationTimestamp" => "[time]",
+    });
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "C3");
+    let end = credential["status"]["expirationTimestamp"]
+        .as_str()
+        .unwrap();
+    assert_eq!(
+        end.len(),
+        "2026-01-01T00:00:00Z".len(),
+        "X7: whole seconds: {end}"
+    );
+    // X8: 3600 s by default.
+    let left = time_of(&end.into()) - time_of(&in_millis(0).into());
+    assert!(
+        (3600 - 65..=3600 + 5).contains(&left.whole_seconds()),
+        "{left}"
+    );
+    let again = key.mint(&namespace).await.expect(200);
+    assert_ne!(
+        again["status"]["token"], credential["status"]["token"],
+        "X8: a fresh one"
+    );
+
+    // X7: a body is ignored, whatever it is; A3: Bearer too.
+    let url = format!(
+        "{}{}",
+        server.url,
+        exec_path(namespace["id"].as_str().unwrap())
+    );
+    for (content_type, body) in [
+        ("application/json", "{\"spec\":"),
+        ("text/plain", "x"),
+        ("", "\u{FEFF}"),
+        ("a/b", ""),
+    ] {
+        let request = client()
+            .post(&url)
+            .bearer_auth(&key.key)
+            .header("content-type", content_type);
+        Answer::read(request.body(body).send().await.unwrap())
+            .await
+            .expect(200);
+    }
+    let gzip = client()
+        .post(&url)
+        .header("x-api-key", &key.key)
+        .header("content-encoding", "gzip");
+    Answer::read(gzip.body("x").send().await.unwrap())
+        .await
+        .expect(200);
+
+    // A2 [S]
+    let without = client().post(&url).send().await.unwrap();
+    let detail = Answer::read(without).await.problem(401, "missing_api_key");
+    assert_eq!(detail, "Missing API key");
+    let session = client()
+        .post(&url)
+        .bearer_auth(&person.access_token)
+        .send()
+        .await
+        .unwrap();
+    Answer::read(session).await.problem(401, "missing_api_key");
+    // C5
+    let get = client().get(&url).send().await.unwrap();
+    let get = Answer::read(get).await;
+    get.problem(405, "method_not_allowed");
+    assert_eq!(get.header("allow"), Some("POST"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_scopes_that_name_the_namespace_open_it() {
+    // X11 [S], X6, C6
+    let server = Server::start(Backend::Sqlite).await;
+    let (person, bob) = (server.operator().await, server.person("bob").await);
+    let (own, other) = (
+        person.namespace("own").await,
+        person.namespace("other").await,
+    );
+    let his = bob.namespace("own").await;
+    let ids = json!({"kubernetes_exec": {"namespace_ids": [own["id"]]}});
+    for (scopes, opens_own, opens_other) in [
+        (json!({"all": true}), true, true),
+        (
+            json!({"kubernetes_exec": {"all_namespaces": true}}),
+            true,
+            true,
+        ),
+        (ids.clone(), true, false),
+        (json!({"inference": true}), false, false),
+    ] {
+        let key = person.key(scopes.clone()).await;
+        for (namespace, opens) in [(&own, opens_own), (&other, opens_other), (&his, false)] {
+            let answer = key.mint(namespace).await;
+            if opens {
+                answer.expect(200);
+            } else {
+                let detail = answer.problem(403, "exec_not_allowed");
+                assert_eq!(
+                    detail, "This API key does not allow Kubernetes exec for this namespace",
+                    "{scopes}"
+                );
+            }
+        }
+    }
+    let key = person.key(json!({"all": true})).await;
+    let unknown = Uuid::new_v4().to_string();
+    let mut answers = vec![key.mint(&his).await.without_request_id()];
+    for id in [&unknown, "nonsense", "%FF", "%2F"] {
+        let answer = key.post(&exec_path(id)).await;
+        answer.problem(403, "exec_not_allowed");
+        answers.push(answer.without_request_id());
+    }
+    assert!(
+        answers.iter().all(|answer| *answer == answers[0]),
+        "{answers:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_promised_no_longer_than_its_secret_lives() {
+    // X9
+    let options = ServerOptions::new(Backend::Sqlite).with("token-seconds", "1200");
+    let server = Server::start_with(options).await;
+    let person = server.operator().await;
+    let namespace = person.namespace("team-ml").await;
+    let end_of = async |key: &KeyHolder| {
+        let minted = key.mint(&namespace).await.expect(200);
+        time_of(&minted["status"]["expirationTimestamp"])
+    };
+    let now = || time_of(&in_millis(0).into());
+    let forever = person.key(json!({"all": true})).await;
+    let left = end_of(&forever).await - now();
+    assert!(
+        (1200 - 65..=1205).contains(&left.whole_seconds()),
+        "R3, X8: {left}"
+    );
+    for seconds in [60, 900] {
+        let expires_at = in_millis(seconds * 1000);
+        let body = json!({"name": "x", "scopes": {"all": true}, "expires_at": expires_at});
+        let made = person.post("/v1/account/api-keys", body).await.expect(201);
+        let key = KeyHolder::new(&server.url, made.clone());
+        let end = end_of(&key).await;
+        assert!(end <= time_of(&made["expires_at"]), "{end} {made}");
+        assert!(end > now(), "{end}");
+    }
+    let old = person.key(json!({"all": true})).await;
+    let path = format!("/v1/account/api-keys/{}/rotate", old.id());
+    let rotated = person
+        .post(&path, json!({"grace_seconds": 100}))
+        .await
+        .expect(200);
+    let left = end_of(&old).await - now();
+    assert!(left.whole_seconds() <= 100, "{left}");
+    let left = end_of(&KeyHolder::new(&server.url, rotated)).await - now();
+    assert!(left.whole_seconds() > 1000, "{left}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_the_cluster_that_is_not_usable_reaches_nobody() {
+    // X6 [S], X8
+    let folder = tempfile::tempdir().unwrap();
+    let (cluster, kubeconfig) = foreign_cluster(folder.path()).await;
+    let proxy = ClusterProxy::start(&std::fs::read_to_string(kubeconfig).unwrap());
+    let path = folder.path().join("proxy.kubeconfig");
+    std::fs::write(&path, &proxy.kubeconfig).unwrap();
+    let options =
+        ServerOptions::new(Backend::Sqlite).with("clusters", format!("eu={}", path.display()));
+    let server = Server::start_with(options).await;
+    let person = server.operator().await;
+    let namespace = person.namespace("team-ml").await;
+    assert_eq!(namespace["cluster"], "eu");
+    let key = person.key(json!({"all": true})).await;
+    key.mint(&namespace).await.expect(200);
+    for (twist, code, sentence) in [
+        (
+            Twist::NoExpiration,
+            "token_without_expiration",
+            "The backing Kubernetes token response did not include an expiration",
+        ),
+        (
+            Twist::Expired,
+            "cluster_unavailable",
+            "The cluster's token response was not usable",
+        ),
+        (
+            Twist::TooLong,
+            "cluster_unavailable",
+            "The cluster's token response was not usable",
+        ),
+        (
+            Twist::Malformed,
+            "cluster_unavailable",
+            "The cluster's token response was not usable",
+        ),
+    ] {
+        proxy.twist(twist);
+        let answer = key.mint(&namespace).await;
+        assert_eq!(answer.problem(503, code), sentence, "{twist:?}");
+        assert!(answer.header("retry-after").is_some(), "C7");
+        assert!(!answer.text.contains("eyJ"), "{answer:?}");
+    }
+    assert!(
+        !server.log().contains("eyJ"),
+        "a part of a token is in the log:\n{}",
+        server.log()
+    );
+    proxy.twist(Twist::Honest);
+    key.mint(&namespace).await.expect(200);
+    cluster.stop().await;
+}
