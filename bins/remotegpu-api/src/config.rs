@@ -73,7 +73,7 @@ impl Config {
             public_url: optional(settings, "public_url", |text| {
                 PublicUrl::parse(text).map_err(|error| anyhow!(error))
             })?,
-            extra_hosts: list(settings, "extra_hosts", |text| Ok(text.to_owned()))?,
+            extra_hosts: list(settings, "extra_hosts", host)?,
             tls: tls(settings)?,
             trusted_proxies: list(settings, "trusted_proxies", network)?,
             database: database(settings)?,
@@ -244,6 +244,14 @@ fn network(text: &str) -> Result<ipnet::IpNet> {
     text.parse()
         .or(single)
         .map_err(|_| anyhow!("{text:?} is wrong; a network such as 10.0.0.0/8 is expected"))
+}
+
+/// A host as a `Host` header may say it: what is left of a bare URL.
+fn host(text: &str) -> Result<String> {
+    match PublicUrl::parse(&format!("http://{text}")) {
+        Ok(_) if !text.ends_with('/') => Ok(text.to_owned()),
+        _ => bail!("{text:?} is wrong; a host or host:port is expected"),
+    }
 }
 
 fn tls(settings: &Settings) -> Result<Option<TlsFiles>> {

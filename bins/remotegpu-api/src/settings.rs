@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Arg, ArgMatches};
 
 /// One thing that can be configured.
@@ -257,8 +257,13 @@ impl Settings {
 fn read_file(path: &Path) -> Result<toml::Table> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
-    text.parse()
-        .with_context(|| format!("the configuration file {} is no TOML", path.display()))
+    text.parse().map_err(|error: toml::de::Error| {
+        // The error as a whole shows the line, which may hold a password.
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let (path, line) = (path.display(), before.matches('\n').count() + 1);
+        let why = error.message().replace('\n', ", ");
+        anyhow!("the configuration file {path} is no TOML in line {line}: {why}")
+    })
 }
 
 /// `clusters` in the file is either text, as in the variable, or tables.
