@@ -32,6 +32,13 @@ pub enum PasswordChange {
     NeededUntil(OffsetDateTime),
 }
 
+impl PasswordChange {
+    /// Whether the password was handed out once and its time is over.
+    pub fn is_over(self, now: OffsetDateTime) -> bool {
+        matches!(self, Self::NeededUntil(end) if end <= now)
+    }
+}
+
 /// A user that is about to be stored.
 #[derive(Debug, Clone)]
 pub struct NewUser {

@@ -86,13 +86,6 @@ pub(crate) fn gives_the_same(found: &Value, wanted: &Value) -> bool {
             .all(|field| subject(found, field) == subject(wanted, field))
 }
 
-/// Whether one making began after another, in the milliseconds that both
-/// identifiers begin with.
-pub(crate) fn is_newer(one: IdentityId, other: IdentityId) -> bool {
-    let millis = |id: IdentityId| id.as_uuid().as_u128() >> 80;
-    millis(one) > millis(other)
-}
-
 /// The very object that was read.
 pub(crate) fn located(object: &Value) -> LocatedObject {
     LocatedObject {

@@ -16,8 +16,7 @@ use crate::{
     KubeClusters,
     cluster::KubeCluster,
     identity_objects::{
-        gives_the_same, is_newer, located, role_binding, role_bindings, service_account,
-        service_accounts,
+        gives_the_same, located, role_binding, role_bindings, service_account, service_accounts,
     },
     labels::{IDENTITY_ID, Owner, is_going, metadata},
     request::{Ask, Fault, item},
@@ -149,8 +148,8 @@ impl CredentialMint for KubeClusters {
     }
 }
 
-/// Makes the object, or finds it made for this very making. What an older making
-/// has left behind goes; what is not ours stays, and is an error.
+/// Makes the object, or finds it made for this very making. What somebody bent
+/// since goes and is made again; what is not ours stays, and is an error.
 async fn ensure(
     cluster: &KubeCluster,
     collection: &str,
@@ -168,25 +167,19 @@ async fn ensure(
         let found = cluster.find(path.clone(), "reading an identity").await?;
         let Some(found) = found else { continue };
         match Owner::of(&found) {
-            Owner::Foreign => {
+            Owner::Identity(Some(same)) if same == id => {
+                if gives_the_same(&found, wanted) && !is_going(&found) {
+                    return Ok(());
+                }
+                let act = "removing what was bent";
+                let uid = metadata(&found, "uid");
+                cluster.delete(path.clone(), uid, act).await?;
+            }
+            // The name holds the making's id: nobody else of ours bears it.
+            Owner::Foreign | Owner::Identity(_) => {
                 return Err(ClusterError::Refused {
                     reason: format!("{name} stands there already and is not ours"),
                 });
-            }
-            Owner::Identity(Some(other)) if is_newer(other, id) => {
-                return Err(ClusterError::Refused {
-                    reason: "a newer making of the identity has taken its place".to_owned(),
-                });
-            }
-            Owner::Identity(Some(same))
-                if same == id && gives_the_same(&found, wanted) && !is_going(&found) =>
-            {
-                return Ok(());
-            }
-            Owner::Identity(_) => {
-                let act = "removing an older making";
-                let uid = metadata(&found, "uid");
-                cluster.delete(path.clone(), uid, act).await?;
             }
         }
     }

@@ -33,6 +33,9 @@ pub async fn authenticate_session(
         .find_by_hash(&plain.hash())
         .await?
         .filter(|context| context.session.is_live(policy, now))
+        // Contract A10: after its time a one-time password opens nothing, nor
+        // does what it has opened.
+        .filter(|context| !context.user.password_change.is_over(now))
         .ok_or(AuthenticateSessionError::Ended)?;
     if context.session.is_stale(now) {
         sessions.touch(context.session.id, now).await?;

@@ -3,8 +3,8 @@
 use rand::CryptoRng;
 use remotegpu_accounts::{
     Attempt, AttemptOutcome, AttemptRepository, ClientAddress, Email, HashedPassword, Membership,
-    NewSession, PasswordChange, PlainPassword, PlainSession, Session, SessionContext,
-    SessionRepository, UserRepository,
+    NewSession, PlainPassword, PlainSession, Session, SessionContext, SessionRepository,
+    UserRepository,
 };
 use remotegpu_primitives::{SessionId, StoreError};
 use time::{Duration, OffsetDateTime};
@@ -87,7 +87,7 @@ pub async fn sign_in(
     let user = user
         .filter(|_| matches)
         .ok_or(SignInError::WrongCredentials)?;
-    if matches!(user.password_change, PasswordChange::NeededUntil(end) if end <= now) {
+    if user.password_change.is_over(now) {
         return Err(SignInError::WrongCredentials);
     }
     ports.attempts.clear(&attempt).await?;

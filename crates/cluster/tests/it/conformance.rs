@@ -31,7 +31,7 @@ pub async fn run(subject: &Subject) -> Vec<&'static str> {
         identities::binding_away_is_403_and_account_away_is_401,
         identities::making_anew_revives_nothing,
         identities::another_uid_removes_nothing,
-        identities::older_making_is_replaced_and_newer_one_stays,
+        identities::bent_binding_is_made_again,
         identities::identity_of_others_is_neither_used_nor_removed,
         identities::list_finds_every_identity,
         rights::tenant_may_work_and_reach_nothing_that_binds_it,

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use remotegpu_accounts::{AccountRepository, ClientAddress, Email, PlainPassword};
+use remotegpu_accounts::{AccountRepository, ClientAddress, Email, PlainPassword, SessionPolicy};
 use remotegpu_control_plane::{
-    FirstPassword, PasswordWorkers, SignInError, SignInPorts, SignedIn, create_first_admin, sign_in,
+    AuthenticateSessionError, FirstPassword, PasswordWorkers, SignInError, SignInPorts, SignedIn,
+    authenticate_session, create_first_admin, sign_in,
 };
 use remotegpu_test_support::rng;
 use time::Duration;
