@@ -497,10 +497,11 @@ async fn the_public_listener_answers_to_its_own_hosts_alone() {
     let server = Server::start_with(options).await;
     let port = host(&server).rsplit_once(':').unwrap().1;
     let ask = |path: &str, hosts: &[&str]| {
-        let hosts: String = hosts
+        let hosts: Vec<String> = hosts
             .iter()
             .map(|host| format!("host: {host}\r\n"))
             .collect();
+        let hosts = hosts.concat();
         raw(
             &server.url,
             format!("GET {path} HTTP/1.1\r\n{hosts}connection: close\r\n\r\n"),

@@ -180,7 +180,7 @@ impl Journey {
         let (_, key, kubectl) = self.prepare("arguments").await;
         let done = Arc::new(AtomicBool::new(false));
         let (watched, needle) = (Arc::clone(&done), key.key.clone());
-        let watcher = std::thread::spawn(move || {
+        let look_out = std::thread::spawn(move || {
             let (mut looks, mut plugins) = (0_u32, 0_u32);
             while !watched.load(Ordering::Relaxed) {
                 for entry in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -199,7 +199,7 @@ impl Journey {
             kubectl.succeed(&key.key, &["get", "pods"]);
         }
         done.store(true, Ordering::Relaxed);
-        let (looks, plugins) = watcher.join().expect("the watcher saw the key");
+        let (looks, plugins) = look_out.join().expect("the watcher saw the key");
         assert!(looks > 10 && plugins > 0, "it watched nothing: {looks} looks, {plugins} plugins");
     }
 
@@ -335,7 +335,11 @@ print(len(client.CoreV1Api().list_namespaced_pod(sys.argv[2]).items), 'pods')
 }
 
 async fn kube_rs_lists_pods(kubectl: &Kubectl, key: &str) {
-    use kube::{Api, Client, Config, config::Kubeconfig};
+    use kube::{
+        Api, Client, Config,
+        api::ListParams,
+        config::{KubeConfigOptions, Kubeconfig},
+    };
     let mut kubeconfig = Kubeconfig::read_from(kubectl.kubeconfig()).unwrap();
     // The variable is set for the plugin alone: this process holds many tests.
     let user = kubeconfig.auth_infos[0].auth_info.as_mut().unwrap();
@@ -344,8 +348,8 @@ async fn kube_rs_lists_pods(kubectl: &Kubectl, key: &str) {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
     ]);
-    let config = Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     let client = Client::try_from(config).unwrap();
     let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::default_namespaced(client);
-    assert!(pods.list(&Default::default()).await.unwrap().items.is_empty());
+    assert!(pods.list(&ListParams::default()).await.unwrap().items.is_empty());
 }

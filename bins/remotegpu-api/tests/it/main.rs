@@ -1,5 +1,13 @@
 //! The server as its users see it: a real process, real HTTP, real programs.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::too_many_lines,
+    reason = "Everything here is a test: it fails by panicking, and tells a story to its end."
+)]
+
 mod configuration;
 mod conventions;
 mod crash;

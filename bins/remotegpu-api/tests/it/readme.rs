@@ -15,7 +15,7 @@ impl Drop for Running {
     }
 }
 
-/// The ```sh blocks between these two headings.
+/// The `sh` blocks between these two headings.
 fn blocks(from: &str, to: &str) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let readme = std::fs::read_to_string(root.join("README.md")).unwrap();

@@ -1,7 +1,7 @@
 //! Three walks over everything that the OpenAPI document lists.
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::support::{Answer, Backend, Person, Server, ServerOptions, client};

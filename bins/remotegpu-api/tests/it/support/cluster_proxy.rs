@@ -13,7 +13,7 @@ use rustls::{
 };
 use serde_json::Value;
 
-/// What becomes of the answers to TokenRequests. No twist changes a length, so
+/// What becomes of the answers to requests for tokens. No twist changes a length, so
 /// that the rest of the answer stays what it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Twist {

@@ -322,13 +322,13 @@ async fn the_limit_is_exact(backend: Backend) {
     let other = server.person("other").await;
     let tries = (0..5).map(|_| create(&other, "same"));
     let answers = futures_util::future::join_all(tries).await;
-    let taken = answers.iter().filter(|answer| !answer.status.is_success());
-    assert_eq!(
-        taken
-            .map(|answer| answer.problem(409, "name_taken"))
-            .count(),
-        4
-    );
+    let refused = answers.iter().filter(|answer| !answer.status.is_success());
+    let mut taken = 0;
+    for answer in refused {
+        answer.problem(409, "name_taken");
+        taken += 1;
+    }
+    assert_eq!(taken, 4);
     // One that is being deleted counts until it has left.
     person.delete(&path(&made[0].json())).await.expect(202);
     eventually("there is room again", Duration::from_secs(15), async || {
@@ -422,7 +422,7 @@ async fn namespaces_come_and_go_while_their_cluster_is_down() {
     // What was begun goes on when the cluster is back.
     let config = DevClusterConfig::new(address, server.path("cluster"));
     server.dev_cluster = Some(DevCluster::start(config, None).await.unwrap());
-    eventually("the work goes on", Duration::from_secs(60), async || {
+    eventually("the work goes on", Duration::from_mins(1), async || {
         let waits = listed(&person, &waits).await.unwrap();
         waits["status"] == "active"
             && listed(&person, &goes).await.is_none()

@@ -175,8 +175,8 @@ async fn scopes_name_living_namespaces_of_the_own_account() {
     );
 
     // The id of a deleted namespace stays in the item and opens nothing.
-    let path = format!("/v1/kubernetes/namespaces/{own_id}");
-    person.delete(&path).await.expect(202);
+    let namespace = format!("/v1/kubernetes/namespaces/{own_id}");
+    person.delete(&namespace).await.expect(202);
     let scopes = json!({"kubernetes_exec": {"namespace_ids": [own_id]}});
     key.mint(&own).await.problem(403, "exec_not_allowed");
     for answer in both(&person, &patch, &scopes.to_string()).await {
