@@ -16,8 +16,13 @@ use crate::settings::{SETTINGS, Setting};
 #[derive(Debug, Parser)]
 #[command(name = "remotegpu-api", version, max_term_width = 100)]
 pub struct Cli {
-    /// The configuration file, TOML [env: REMOTEGPU_CONFIG]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help = "The configuration file, TOML [env: REMOTEGPU_CONFIG]",
+        help_heading = "Settings"
+    )]
     pub config: Option<PathBuf>,
 
     #[command(subcommand)]

@@ -104,7 +104,7 @@ impl Config {
                 Email::parse(text).map_err(|error| anyhow!(error))
             })?
             .context("initial_admin_email: an e-mail address is expected")?,
-            initial_admin_password_file: optional(settings, "initial_admin_password_file", path)?,
+            initial_admin_password_file: path(settings, "initial_admin_password_file"),
         };
         config.judge()?;
         Ok(config)
@@ -235,8 +235,8 @@ fn choice<const N: usize>(
     found.ok_or_else(|| wrong(key, &text, &words.join(" or ")))
 }
 
-fn path(text: &str) -> Result<PathBuf> {
-    Ok(PathBuf::from(text))
+fn path(settings: &Settings, key: &str) -> Option<PathBuf> {
+    settings.get(key).map(|found| PathBuf::from(&found.text))
 }
 
 fn network(text: &str) -> Result<ipnet::IpNet> {
@@ -255,8 +255,8 @@ fn host(text: &str) -> Result<String> {
 }
 
 fn tls(settings: &Settings) -> Result<Option<TlsFiles>> {
-    let cert = optional(settings, "tls_cert", path)?;
-    let key = optional(settings, "tls_key", path)?;
+    let cert = path(settings, "tls_cert");
+    let key = path(settings, "tls_key");
     match (cert, key) {
         (None, None) => Ok(None),
         (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),

@@ -12,6 +12,7 @@ use remotegpu_cluster::KubeClusters;
 use remotegpu_control_plane::{
     KeyUses, PasswordWorkers, ReconcilerPorts, Signals, run_reconciler,
 };
+use remotegpu_dev_cluster::DevCluster;
 use remotegpu_http_api::{
     Api, ApiConfig, ApiPorts, PublicUrl, Readiness, internal_server, public_server,
 };
@@ -63,7 +64,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let internal_serving = tokio::spawn(internal);
     let reconciler = tokio::spawn(run_reconciler(shared.reconciler(&config), system_rng()));
     let probes = tokio::spawn(probe_clusters(shared.clusters.clone()));
-    announce(&config, &public_url, dev_cluster.as_ref().map(|dev| dev.server_url()));
+    announce(&config, &public_url, dev_cluster.as_ref().map(DevCluster::server_url));
 
     tokio::select! {
         () = ending.next() => {}
