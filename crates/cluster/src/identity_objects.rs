@@ -3,7 +3,6 @@
 use k8s_openapi::api::{core::v1::ServiceAccount, rbac::v1::RoleBinding};
 use kube::Resource;
 use remotegpu_namespaces::{CredentialIdentity, LocatedObject};
-use remotegpu_primitives::IdentityId;
 use serde_json::{Value, json};
 
 use crate::{

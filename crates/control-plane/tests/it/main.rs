@@ -1,5 +1,11 @@
 //! The acts over SQLite in a temporary folder, with a clock that stands still.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what does not hold ends the test"
+)]
+
 mod mint;
 mod reconcile;
 mod sign_in;

@@ -132,12 +132,26 @@ async fn a_one_time_password_works_for_a_day() {
     // A10
     let (door, password) = Door::new(FirstPassword::OneTime).await;
     let password = password.unwrap();
-    assert!(
-        door.try_in("admin@localhost", password.reveal(), "192.0.2.1")
-            .await
-            .is_ok()
-    );
+    let signed_in = door
+        .try_in("admin@localhost", password.reveal(), "192.0.2.1")
+        .await
+        .unwrap();
+    // A policy under which the session itself would live on.
+    let policy = SessionPolicy {
+        idle: Duration::days(7),
+        total: Duration::days(7),
+    };
+    let session = async || {
+        let (sessions, now) = (&door.world.store.database, door.world.now());
+        authenticate_session(sessions, policy, signed_in.secret.reveal(), now).await
+    };
+    assert!(session().await.is_ok());
     door.world.clock.advance(Duration::hours(24));
+    let ended = session().await;
+    assert!(
+        matches!(ended, Err(AuthenticateSessionError::Ended)),
+        "{ended:?}"
+    );
     let late = door
         .try_in("admin@localhost", password.reveal(), "192.0.2.1")
         .await;
