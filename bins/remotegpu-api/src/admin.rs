@@ -53,7 +53,10 @@ async fn account(database: &Database, command: AccountCommand) -> Result<()> {
                 keys: keys.map_or(before.keys, Limit::own),
                 namespaces: namespaces.map_or(before.namespaces, Limit::own),
             };
-            print(&known(accounts.set_limits(account_id, limits).await?, account_id)?);
+            print(&known(
+                accounts.set_limits(account_id, limits).await?,
+                account_id,
+            )?);
         }
     }
     Ok(())
@@ -80,7 +83,11 @@ fn print(account: &Account) {
     println!(
         "{}  {:<9}  keys {:<8} namespaces {:<8} {}",
         account.id,
-        if account.suspended_at.is_some() { "suspended" } else { "active" },
+        if account.suspended_at.is_some() {
+            "suspended"
+        } else {
+            "active"
+        },
         limit(account.limits.keys),
         limit(account.limits.namespaces),
         account.name

@@ -40,23 +40,35 @@ pub async fn check(config: &Config) -> Result<ExitCode> {
             Ok("none is configured, so that no namespaces can be made".to_owned()),
         );
     }
-    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if whole {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn database(config: &Config) -> Result<String> {
     if config.database == DatabaseChoice::Embedded && !config.data_dir.join("remotegpu.db").exists()
     {
         let folder = config.data_dir.display();
-        return Ok(format!("the first start makes a SQLite database in {folder}"));
+        return Ok(format!(
+            "the first start makes a SQLite database in {folder}"
+        ));
     }
     let database = dependencies::connect_database(config).await?;
     database.check().await?;
-    Ok(format!("{} answers, and its schema is this version's", database.kind()))
+    Ok(format!(
+        "{} answers, and its schema is this version's",
+        database.kind()
+    ))
 }
 
 async fn reach(cluster: &ClusterConfig) -> Result<String> {
     let connection = dependencies::cluster_connection(cluster)?;
     let clusters = KubeClusters::connect(vec![connection]).await?;
-    let version = clusters.probe(&cluster.name).await.context("it was asked for its version")?;
+    let version = clusters
+        .probe(&cluster.name)
+        .await
+        .context("it was asked for its version")?;
     Ok(format!("Kubernetes {version} answers"))
 }

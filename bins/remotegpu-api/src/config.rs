@@ -68,7 +68,11 @@ pub struct ClusterConfig {
 impl Config {
     pub fn read(settings: &Settings) -> Result<Self> {
         let config = Self {
-            listen: parse(settings, "listen", "an address and a port, as 127.0.0.1:8080")?,
+            listen: parse(
+                settings,
+                "listen",
+                "an address and a port, as 127.0.0.1:8080",
+            )?,
             internal_listen: parse(settings, "internal_listen", "an address and a port")?,
             public_url: optional(settings, "public_url", |text| {
                 PublicUrl::parse(text).map_err(|error| anyhow!(error))
@@ -182,8 +186,13 @@ fn wrong(key: &str, text: &str, expected: &str) -> anyhow::Error {
 }
 
 fn parse<T: FromStr>(settings: &Settings, key: &str, expected: &str) -> Result<T> {
-    let found = settings.get(key).with_context(|| format!("{key}: it must be set"))?;
-    found.text.parse().map_err(|_| wrong(key, &found.text, expected))
+    let found = settings
+        .get(key)
+        .with_context(|| format!("{key}: it must be set"))?;
+    found
+        .text
+        .parse()
+        .map_err(|_| wrong(key, &found.text, expected))
 }
 
 fn optional<T>(
@@ -299,7 +308,10 @@ fn clusters(settings: &Settings) -> Result<Vec<ClusterConfig>> {
         listed
     };
     for (index, cluster) in clusters.iter().enumerate() {
-        if clusters[..index].iter().any(|other| other.name == cluster.name) {
+        if clusters[..index]
+            .iter()
+            .any(|other| other.name == cluster.name)
+        {
             bail!("clusters: the name {} stands twice", cluster.name);
         }
     }
@@ -307,7 +319,14 @@ fn clusters(settings: &Settings) -> Result<Vec<ClusterConfig>> {
 }
 
 fn cluster_table(table: &toml::Table) -> Result<ClusterConfig> {
-    let known = ["name", "title", "kubeconfig", "context", "server", "certificate_authority"];
+    let known = [
+        "name",
+        "title",
+        "kubeconfig",
+        "context",
+        "server",
+        "certificate_authority",
+    ];
     if let Some(unknown) = table.keys().find(|key| !known.contains(&key.as_str())) {
         bail!("clusters: there is no setting {unknown:?} of a cluster");
     }
@@ -317,8 +336,8 @@ fn cluster_table(table: &toml::Table) -> Result<ClusterConfig> {
         Some(_) => Err(anyhow!("clusters: {key} must be a text")),
     };
     let name = text("name")?.context("clusters: every cluster needs a name")?;
-    let kubeconfig = text("kubeconfig")?
-        .with_context(|| format!("clusters: {name} needs a kubeconfig"))?;
+    let kubeconfig =
+        text("kubeconfig")?.with_context(|| format!("clusters: {name} needs a kubeconfig"))?;
     Ok(ClusterConfig {
         title: text("title")?.unwrap_or_else(|| name.clone()),
         name: ClusterName::parse(&name).map_err(|error| anyhow!("clusters: {name:?}: {error}"))?,

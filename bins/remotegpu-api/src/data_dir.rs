@@ -55,7 +55,12 @@ mod tests {
         let path = folder.path().join("a/b");
         create(&path).unwrap();
         let first = lock(&path).unwrap();
-        assert!(lock(&path).unwrap_err().to_string().contains("another server"));
+        assert!(
+            lock(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("another server")
+        );
         drop(first);
         assert!(lock(&path).is_ok());
     }

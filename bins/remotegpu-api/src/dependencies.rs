@@ -29,7 +29,11 @@ pub async fn connect_database(config: &Config) -> Result<Database> {
 pub fn cluster_connection(cluster: &ClusterConfig) -> Result<ClusterConnection> {
     let read = |path: &Path| {
         std::fs::read_to_string(path).with_context(|| {
-            format!("clusters: {}: {} cannot be read", cluster.name, path.display())
+            format!(
+                "clusters: {}: {} cannot be read",
+                cluster.name,
+                path.display()
+            )
         })
     };
     Ok(ClusterConnection {
@@ -38,7 +42,11 @@ pub fn cluster_connection(cluster: &ClusterConfig) -> Result<ClusterConnection> 
         kubeconfig: read(&cluster.kubeconfig)?,
         context: cluster.context.clone(),
         public_server: cluster.server.clone(),
-        public_ca_pem: cluster.certificate_authority.as_deref().map(read).transpose()?,
+        public_ca_pem: cluster
+            .certificate_authority
+            .as_deref()
+            .map(read)
+            .transpose()?,
     })
 }
 

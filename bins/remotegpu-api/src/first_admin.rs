@@ -23,7 +23,10 @@ pub async fn create(
         None => FirstPassword::OneTime,
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| {
-                format!("initial_admin_password_file: {} cannot be read", path.display())
+                format!(
+                    "initial_admin_password_file: {} cannot be read",
+                    path.display()
+                )
             })?;
             let password = PlainPassword::parse(text.trim_end_matches(['\r', '\n']))
                 .map_err(|error| anyhow!("initial_admin_password_file: the {error}"))?;

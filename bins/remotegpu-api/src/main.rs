@@ -59,9 +59,11 @@ async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
         _ => {}
     }
     let env = |name: &str| std::env::var(name).ok();
-    let file = cli
-        .config
-        .or_else(|| env("REMOTEGPU_CONFIG").filter(|path| !path.is_empty()).map(Into::into));
+    let file = cli.config.or_else(|| {
+        env("REMOTEGPU_CONFIG")
+            .filter(|path| !path.is_empty())
+            .map(Into::into)
+    });
     let settings = Settings::gather(matches, file.as_deref(), env)?;
     let config = Config::read(&settings)?;
     // The process has one provider of cryptography, and nobody chose before.

@@ -9,9 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use remotegpu_cluster::KubeClusters;
-use remotegpu_control_plane::{
-    KeyUses, PasswordWorkers, ReconcilerPorts, Signals, run_reconciler,
-};
+use remotegpu_control_plane::{KeyUses, PasswordWorkers, ReconcilerPorts, Signals, run_reconciler};
 use remotegpu_dev_cluster::DevCluster;
 use remotegpu_http_api::{
     Api, ApiConfig, ApiPorts, PublicUrl, Readiness, internal_server, public_server,
@@ -64,7 +62,11 @@ pub async fn serve(config: Config) -> Result<()> {
     let internal_serving = tokio::spawn(internal);
     let reconciler = tokio::spawn(run_reconciler(shared.reconciler(&config), system_rng()));
     let probes = tokio::spawn(probe_clusters(shared.clusters.clone()));
-    announce(&config, &public_url, dev_cluster.as_ref().map(DevCluster::server_url));
+    announce(
+        &config,
+        &public_url,
+        dev_cluster.as_ref().map(DevCluster::server_url),
+    );
 
     tokio::select! {
         () = ending.next() => {}
@@ -178,7 +180,11 @@ fn public_url(config: &Config, bound: SocketAddr) -> Result<PublicUrl> {
     if let Some(url) = &config.public_url {
         return Ok(url.clone());
     }
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let scheme = if config.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     Ok(PublicUrl::parse(&format!("{scheme}://{bound}"))?)
 }
 
@@ -186,7 +192,11 @@ fn public_url(config: &Config, bound: SocketAddr) -> Result<PublicUrl> {
 /// make namespaces: a cluster that is known to be down is not waited for.
 async fn probe_clusters(clusters: KubeClusters) {
     use remotegpu_namespaces::ClusterDirectory;
-    let names: Vec<_> = clusters.list().into_iter().map(|cluster| cluster.name).collect();
+    let names: Vec<_> = clusters
+        .list()
+        .into_iter()
+        .map(|cluster| cluster.name)
+        .collect();
     loop {
         for name in &names {
             if let Err(error) = clusters.probe(name).await {
@@ -212,8 +222,11 @@ fn announce(config: &Config, public_url: &PublicUrl, dev_cluster: Option<String>
             "none, so that no namespaces can be made; see the setting clusters".to_owned()
         }
         None => {
-            let names: Vec<&str> =
-                config.clusters.iter().map(|cluster| cluster.name.as_str()).collect();
+            let names: Vec<&str> = config
+                .clusters
+                .iter()
+                .map(|cluster| cluster.name.as_str())
+                .collect();
             names.join(", ")
         }
     };

@@ -37,7 +37,12 @@ const fn setting(
 }
 
 pub const SETTINGS: &[Setting] = &[
-    setting("listen", Some("127.0.0.1:8080"), "ADDRESS:PORT", "Where the API listens"),
+    setting(
+        "listen",
+        Some("127.0.0.1:8080"),
+        "ADDRESS:PORT",
+        "Where the API listens",
+    ),
     setting(
         "internal_listen",
         Some("127.0.0.1:8081"),
@@ -56,8 +61,18 @@ pub const SETTINGS: &[Setting] = &[
         "HOST,...",
         "Further values of the Host header that the API answers to",
     ),
-    setting("tls_cert", None, "FILE", "The certificate chain for the API, as PEM"),
-    setting("tls_key", None, "FILE", "The private key for the API, as PEM"),
+    setting(
+        "tls_cert",
+        None,
+        "FILE",
+        "The certificate chain for the API, as PEM",
+    ),
+    setting(
+        "tls_key",
+        None,
+        "FILE",
+        "The private key for the API, as PEM",
+    ),
     setting(
         "trusted_proxies",
         Some(""),
@@ -94,16 +109,36 @@ pub const SETTINGS: &[Setting] = &[
         "NAME=KUBECONFIG,...",
         "The clusters, the default one first; the file may say more about each in [[clusters]]",
     ),
-    setting("sign_up", Some("closed"), "open|closed", "Whether anybody may make an account"),
-    setting("key_limit", Some("20"), "NUMBER", "How many active API keys an account may have"),
-    setting("namespace_limit", Some("10"), "NUMBER", "How many namespaces an account may have"),
+    setting(
+        "sign_up",
+        Some("closed"),
+        "open|closed",
+        "Whether anybody may make an account",
+    ),
+    setting(
+        "key_limit",
+        Some("20"),
+        "NUMBER",
+        "How many active API keys an account may have",
+    ),
+    setting(
+        "namespace_limit",
+        Some("10"),
+        "NUMBER",
+        "How many namespaces an account may have",
+    ),
     setting(
         "session_idle_seconds",
         Some("43200"),
         "SECONDS",
         "When a session ends that is not used",
     ),
-    setting("session_total_seconds", Some("604800"), "SECONDS", "When every session ends"),
+    setting(
+        "session_total_seconds",
+        Some("604800"),
+        "SECONDS",
+        "When every session ends",
+    ),
     setting(
         "token_seconds",
         Some("3600"),
@@ -128,7 +163,12 @@ pub const SETTINGS: &[Setting] = &[
         "error|warn|info|debug|trace",
         "How much is logged; libraries never more than info",
     ),
-    setting("log_format", Some("text"), "text|json", "How a line of the log looks"),
+    setting(
+        "log_format",
+        Some("text"),
+        "text|json",
+        "How a line of the log looks",
+    ),
     setting(
         "initial_admin_email",
         Some("admin@localhost"),
@@ -225,7 +265,9 @@ impl Settings {
             } else if let Some(value) = from_file {
                 Some((text_of(setting.key, value)?, in_file(file)))
             } else {
-                setting.default.map(|text| (text.to_owned(), Source::Default))
+                setting
+                    .default
+                    .map(|text| (text.to_owned(), Source::Default))
             };
             if let Some((text, source)) = value {
                 found.insert(setting.key, Found { text, source });
@@ -250,7 +292,8 @@ impl Settings {
 
     /// Whether somebody said this, rather than a default.
     pub fn is_given(&self, key: &str) -> bool {
-        self.get(key).is_some_and(|found| found.source != Source::Default)
+        self.get(key)
+            .is_some_and(|found| found.source != Source::Default)
     }
 }
 
@@ -259,7 +302,10 @@ fn read_file(path: &Path) -> Result<toml::Table> {
         .with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
     text.parse().map_err(|error: toml::de::Error| {
         // The error as a whole shows the line, which may hold a password.
-        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let before = error
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .unwrap_or_default();
         let (path, line) = (path.display(), before.matches('\n').count() + 1);
         let why = error.message().replace('\n', ", ");
         anyhow!("the configuration file {path} is no TOML in line {line}: {why}")
@@ -288,8 +334,10 @@ fn text_of(key: &str, value: toml::Value) -> Result<String> {
         toml::Value::Integer(number) => number.to_string(),
         toml::Value::Boolean(flag) => flag.to_string(),
         toml::Value::Array(values) => {
-            let texts: Result<Vec<String>> =
-                values.into_iter().map(|value| text_of(key, value)).collect();
+            let texts: Result<Vec<String>> = values
+                .into_iter()
+                .map(|value| text_of(key, value))
+                .collect();
             texts?.join(",")
         }
         _ => bail!("{key}: a text, a number or a list is expected"),
@@ -312,7 +360,9 @@ mod tests {
             std::fs::write(&path, text)?;
         }
         let find = |name: &str| {
-            env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            env.iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
         };
         Settings::gather(&matches, file.map(|_| path.as_path()), find)
     }
@@ -321,13 +371,19 @@ mod tests {
     fn flag_beats_variable_beats_file_beats_default() {
         // R3
         let file = Some("listen = \"127.0.0.1:3\"\nkey_limit = 3");
-        let env = [("REMOTEGPU_LISTEN", "127.0.0.1:2"), ("REMOTEGPU_KEY_LIMIT", "")];
+        let env = [
+            ("REMOTEGPU_LISTEN", "127.0.0.1:2"),
+            ("REMOTEGPU_KEY_LIMIT", ""),
+        ];
         let all = gather(&["--listen", "127.0.0.1:1"], file, &env).unwrap();
         assert_eq!(all.get("listen").unwrap().text, "127.0.0.1:1");
         assert_eq!(all.get("listen").unwrap().source.to_string(), "--listen");
         assert_eq!(all.get("key_limit").unwrap().text, "3");
         let some = gather(&[], file, &env).unwrap();
-        assert_eq!(some.get("listen").unwrap().source.to_string(), "REMOTEGPU_LISTEN");
+        assert_eq!(
+            some.get("listen").unwrap().source.to_string(),
+            "REMOTEGPU_LISTEN"
+        );
         let none = gather(&[], None, &[]).unwrap();
         assert_eq!(none.get("listen").unwrap().text, "127.0.0.1:8080");
         assert!(!none.is_given("listen") && none.get("database_url").is_none());
@@ -337,7 +393,10 @@ mod tests {
     fn an_unknown_setting_in_the_file_is_named() {
         // R3
         let error = gather(&[], Some("lisen = 1"), &[]).unwrap_err();
-        assert!(error.to_string().ends_with("there is no setting \"lisen\""), "{error}");
+        assert!(
+            error.to_string().ends_with("there is no setting \"lisen\""),
+            "{error}"
+        );
     }
 
     #[test]

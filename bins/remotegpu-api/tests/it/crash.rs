@@ -20,15 +20,28 @@ struct Acknowledged {
 
 /// Makes keys, mints with them and revokes every second one, and makes a
 /// namespace now and then, until the server is gone.
-async fn write(person: Person, home: Value, seen: Arc<Mutex<Acknowledged>>, writer: usize, round: usize) {
+async fn write(
+    person: Person,
+    home: Value,
+    seen: Arc<Mutex<Acknowledged>>,
+    writer: usize,
+    round: usize,
+) {
     for step in 0.. {
         let path = "/v1/account/api-keys";
         let body = json!({"name": format!("{writer}-{step}"), "scopes": {"all": true}});
-        let Ok(answer) = person.request(reqwest::Method::POST, path).json(&body).send().await else {
+        let Ok(answer) = person
+            .request(reqwest::Method::POST, path)
+            .json(&body)
+            .send()
+            .await
+        else {
             return;
         };
         assert_eq!(answer.status(), 201);
-        let Ok(item) = answer.json::<Value>().await else { return };
+        let Ok(item) = answer.json::<Value>().await else {
+            return;
+        };
         let key = KeyHolder::new(&person.url, item);
         if step % 2 == 0 {
             seen.lock().unwrap().keys.push(key);
@@ -38,7 +51,12 @@ async fn write(person: Person, home: Value, seen: Arc<Mutex<Acknowledged>>, writ
                 key.url,
                 home["id"].as_str().unwrap()
             );
-            let minted = key.http.post(minting).header("x-api-key", &key.key).send().await;
+            let minted = key
+                .http
+                .post(minting)
+                .header("x-api-key", &key.key)
+                .send()
+                .await;
             let token = match minted {
                 Ok(answer) => match answer.json::<Value>().await {
                     Ok(body) => body["status"]["token"].as_str().map(str::to_owned),
@@ -58,9 +76,13 @@ async fn write(person: Person, home: Value, seen: Arc<Mutex<Acknowledged>>, writ
         if step % 4 == 0 {
             let body = json!({"name": format!("ns-{round}-{writer}-{step}")});
             let request = person.request(reqwest::Method::POST, "/v1/kubernetes/namespaces");
-            let Ok(answer) = request.json(&body).send().await else { return };
+            let Ok(answer) = request.json(&body).send().await else {
+                return;
+            };
             assert_eq!(answer.status(), 201);
-            let Ok(item) = answer.json::<Value>().await else { return };
+            let Ok(item) = answer.json::<Value>().await else {
+                return;
+            };
             seen.lock().unwrap().namespaces.push(item);
         }
     }
@@ -95,12 +117,17 @@ async fn nothing_acknowledged_is_lost(backend: Backend) {
         server.run().await;
     }
     let seen = std::mem::take(&mut *seen.lock().unwrap());
-    assert!(seen.keys.len() > 10 && seen.revoked.len() > 5 && seen.namespaces.len() > 5, "{seen:?}");
+    assert!(
+        seen.keys.len() > 10 && seen.revoked.len() > 5 && seen.namespaces.len() > 5,
+        "{seen:?}"
+    );
     for key in &seen.keys {
         key.get("/v1/auth/key").await.expect(200);
     }
     for (key, _) in &seen.revoked {
-        key.get("/v1/auth/key").await.problem(401, "invalid_api_key");
+        key.get("/v1/auth/key")
+            .await
+            .problem(401, "invalid_api_key");
     }
     let deadline = Instant::now() + Duration::from_secs(30);
     for (key, token) in &seen.revoked {
@@ -110,7 +137,11 @@ async fn nothing_acknowledged_is_lost(backend: Backend) {
             if !answer.status().is_success() {
                 break;
             }
-            assert!(Instant::now() < deadline, "a token of {} still opens", key.id());
+            assert!(
+                Instant::now() < deadline,
+                "a token of {} still opens",
+                key.id()
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -118,7 +149,10 @@ async fn nothing_acknowledged_is_lost(backend: Backend) {
         loop {
             let found = find(&person, namespace).await;
             let found = found.unwrap_or_else(|| panic!("{namespace} is lost"));
-            assert_eq!(found["kubernetes_namespace"], namespace["kubernetes_namespace"]);
+            assert_eq!(
+                found["kubernetes_namespace"],
+                namespace["kubernetes_namespace"]
+            );
             if found["status"] == "active" {
                 break;
             }
@@ -132,7 +166,10 @@ async fn nothing_acknowledged_is_lost(backend: Backend) {
 async fn find(person: &Person, namespace: &Value) -> Option<Value> {
     let mut cursor = String::new();
     loop {
-        let page = person.get(&format!("/v1/kubernetes/namespaces?limit=200{cursor}")).await.expect(200);
+        let page = person
+            .get(&format!("/v1/kubernetes/namespaces?limit=200{cursor}"))
+            .await
+            .expect(200);
         let items = page["items"].as_array().unwrap();
         if let Some(found) = items.iter().find(|item| item["id"] == namespace["id"]) {
             return Some(found.clone());

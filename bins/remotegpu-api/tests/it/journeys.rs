@@ -35,7 +35,10 @@ impl Journey {
         let scopes = json!({"kubernetes_exec": {"namespace_ids": [namespace["id"]]}});
         let key = self.person.key(scopes).await;
         let kubeconfig = self.person.kubeconfig(&namespace, self.plugin).await;
-        assert!(!kubeconfig.contains(&key.key), "X2: the kubeconfig holds the key");
+        assert!(
+            !kubeconfig.contains(&key.key),
+            "X2: the kubeconfig holds the key"
+        );
         (namespace, key, Kubectl::new(&kubeconfig))
     }
 
@@ -44,7 +47,10 @@ impl Journey {
         let name = namespace["kubernetes_namespace"].as_str().unwrap();
         kubectl.succeed(&key.key, &["get", "pods"]);
         let whoami = kubectl.succeed(&key.key, &["auth", "whoami"]);
-        assert!(whoami.contains("system:serviceaccount:remotegpu-credentials:key-"), "{whoami}");
+        assert!(
+            whoami.contains("system:serviceaccount:remotegpu-credentials:key-"),
+            "{whoami}"
+        );
         for manifest in Workload::ALL {
             let file = self.server.path(manifest.name());
             std::fs::write(&file, manifest.text(name)).unwrap();
@@ -55,11 +61,21 @@ impl Journey {
             assert!(again.contains("unchanged"), "{again}");
         }
         let found = kubectl.succeed(&key.key, &["get", "deployments", "-o", "name"]);
-        assert_eq!(found, "deployment.apps/demo-cpu\ndeployment.apps/demo-gpu-full\n");
+        assert_eq!(
+            found,
+            "deployment.apps/demo-cpu\ndeployment.apps/demo-gpu-full\n"
+        );
 
         // N4: a rename keeps the cluster namespace, and yesterday's file works.
-        let path = format!("/v1/kubernetes/namespaces/{}", namespace["id"].as_str().unwrap());
-        let renamed = self.person.patch(&path, json!({"name": "team-nlp"})).await.expect(200);
+        let path = format!(
+            "/v1/kubernetes/namespaces/{}",
+            namespace["id"].as_str().unwrap()
+        );
+        let renamed = self
+            .person
+            .patch(&path, json!({"name": "team-nlp"}))
+            .await
+            .expect(200);
         assert_eq!(renamed["kubernetes_namespace"], name);
         kubectl.succeed(&key.key, &["get", "pods"]);
 
@@ -73,7 +89,13 @@ impl Journey {
             &["get", "nodes"],
             &["create", "token", "default"],
             &["create", "serviceaccount", "mine"],
-            &["create", "rolebinding", "mine", "--clusterrole=cluster-admin", "--user=x"],
+            &[
+                "create",
+                "rolebinding",
+                "mine",
+                "--clusterrole=cluster-admin",
+                "--user=x",
+            ],
             &["delete", "namespace", name],
             &["get", "secrets", "-n", "remotegpu-credentials"],
         ] {
@@ -104,17 +126,26 @@ impl Journey {
             let answer = cluster.get(&pods).bearer_auth(token).send().await.unwrap();
             answer.status().is_success()
         };
-        assert!(open().await, "the token opens the namespace before the key ends");
+        assert!(
+            open().await,
+            "the token opens the namespace before the key ends"
+        );
 
         end(&self.person, &namespace, &key).await;
         let ended = Instant::now();
         while open().await {
-            assert!(ended.elapsed() < Duration::from_secs(1), "{name}: the token still opens");
+            assert!(
+                ended.elapsed() < Duration::from_secs(1),
+                "{name}: the token still opens"
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let said = kubectl.fail(&key.key, &["get", "pods"]);
         if let Some(line) = line {
-            assert!(said.lines().any(|said| said.contains(line)), "{name}: {said}");
+            assert!(
+                said.lines().any(|said| said.contains(line)),
+                "{name}: {said}"
+            );
         }
     }
 
@@ -158,7 +189,10 @@ impl Journey {
                     + Duration::from_millis(1500))
                 .format(&time::format_description::well_known::Rfc3339)
                 .unwrap();
-                person.patch(&key_path(key), json!({"expires_at": end})).await.expect(200);
+                person
+                    .patch(&key_path(key), json!({"expires_at": end}))
+                    .await
+                    .expect(200);
                 tokio::time::sleep(Duration::from_millis(1500)).await;
             },
             INVALID,
@@ -168,7 +202,10 @@ impl Journey {
             "deleted",
             async |person, namespace, _| {
                 let id = namespace["id"].as_str().unwrap();
-                person.delete(&format!("/v1/kubernetes/namespaces/{id}")).await.expect(202);
+                person
+                    .delete(&format!("/v1/kubernetes/namespaces/{id}"))
+                    .await
+                    .expect(202);
             },
             NOT_ALLOWED,
         )
@@ -200,7 +237,10 @@ impl Journey {
         }
         done.store(true, Ordering::Relaxed);
         let (looks, plugins) = look_out.join().expect("the watcher saw the key");
-        assert!(looks > 10 && plugins > 0, "it watched nothing: {looks} looks, {plugins} plugins");
+        assert!(
+            looks > 10 && plugins > 0,
+            "it watched nothing: {looks} looks, {plugins} plugins"
+        );
     }
 
     /// X4: what is wrong with the variable is said in one line, each time.
@@ -222,9 +262,14 @@ impl Journey {
             let output = kubectl.command(value, &["get", "pods"]).output().unwrap();
             assert!(!output.status.success());
             let said = String::from_utf8(output.stderr).unwrap();
-            let own: Vec<&str> =
-                said.lines().filter(|line| line.starts_with("remotegpu: ")).collect();
-            assert!(!own.is_empty() && own.iter().all(|said| said.contains(line)), "{said}");
+            let own: Vec<&str> = said
+                .lines()
+                .filter(|line| line.starts_with("remotegpu: "))
+                .collect();
+            assert!(
+                !own.is_empty() && own.iter().all(|said| said.contains(line)),
+                "{said}"
+            );
         }
     }
 
@@ -263,9 +308,15 @@ async fn journey_of_two_accounts_that_both_own_a_team_ml() {
     // N3, N4, C6
     let server = Server::start(Backend::Sqlite).await;
     let (ada, bob) = (server.person("ada").await, server.person("bob").await);
-    let (hers, his) = (ada.namespace("team-ml").await, bob.namespace("team-ml").await);
+    let (hers, his) = (
+        ada.namespace("team-ml").await,
+        bob.namespace("team-ml").await,
+    );
     assert_ne!(hers["kubernetes_namespace"], his["kubernetes_namespace"]);
-    let (her_key, his_key) = (ada.key(json!({"all": true})).await, bob.key(json!({"all": true})).await);
+    let (her_key, his_key) = (
+        ada.key(json!({"all": true})).await,
+        bob.key(json!({"all": true})).await,
+    );
     her_key.mint(&hers).await.expect(200);
     let foreign = her_key.mint(&his).await;
     foreign.problem(403, "exec_not_allowed");
@@ -292,13 +343,20 @@ async fn journey_goes_on_after_a_restart() {
     server.restart().await;
     let found = kubectl.succeed(&key.key, &["get", "deployments", "-o", "name"]);
     assert_eq!(found, "deployment.apps/demo-cpu\n");
-    assert!(person.get("/v1/auth/session").await.status.is_success(), "the session is gone");
+    assert!(
+        person.get("/v1/auth/session").await.status.is_success(),
+        "the session is gone"
+    );
     let kubeconfig = std::fs::read_to_string(kubectl.kubeconfig()).unwrap();
     let (cluster, url) = cluster_client(&kubeconfig);
     let token = minted["status"]["token"].as_str().unwrap();
     let pods = format!("{url}/api/v1/namespaces/{name}/pods");
     let answer = cluster.get(pods).bearer_auth(token).send().await.unwrap();
-    assert!(answer.status().is_success(), "yesterday's token: {}", answer.status());
+    assert!(
+        answer.status().is_success(),
+        "yesterday's token: {}",
+        answer.status()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -310,7 +368,11 @@ async fn journey_with_other_clients() {
     let key = person.key(json!({"all": true})).await;
     for plugin in ["shell", "remotegpu"] {
         let kubectl = Kubectl::new(&person.kubeconfig(&namespace, plugin).await);
-        python_lists_pods(&kubectl, &key.key, namespace["kubernetes_namespace"].as_str().unwrap());
+        python_lists_pods(
+            &kubectl,
+            &key.key,
+            namespace["kubernetes_namespace"].as_str().unwrap(),
+        );
         if plugin == "shell" {
             kube_rs_lists_pods(&kubectl, &key.key).await;
         }
@@ -328,10 +390,19 @@ print(len(client.CoreV1Api().list_namespaced_pod(sys.argv[2]).items), 'pods')
         .expect("REMOTEGPU_TEST_PYTHON names a Python with the kubernetes client: run ./x test");
     let output = kubectl
         .environment(Some(key), &python)
-        .args(["-c", SCRIPT, kubectl.kubeconfig().to_str().unwrap(), namespace])
+        .args([
+            "-c",
+            SCRIPT,
+            kubectl.kubeconfig().to_str().unwrap(),
+            namespace,
+        ])
         .output()
         .unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "0 pods\n", "{output:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "0 pods\n",
+        "{output:?}"
+    );
 }
 
 async fn kube_rs_lists_pods(kubectl: &Kubectl, key: &str) {
@@ -348,8 +419,16 @@ async fn kube_rs_lists_pods(kubectl: &Kubectl, key: &str) {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
     ]);
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .unwrap();
     let client = Client::try_from(config).unwrap();
     let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::default_namespaced(client);
-    assert!(pods.list(&ListParams::default()).await.unwrap().items.is_empty());
+    assert!(
+        pods.list(&ListParams::default())
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
 }

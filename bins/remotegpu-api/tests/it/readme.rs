@@ -31,7 +31,8 @@ fn blocks(from: &str, to: &str) -> Vec<String> {
 fn journey_of_the_readme_works_as_it_stands() {
     let folder = tempfile::tempdir().unwrap();
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-    std::os::unix::fs::symlink(examples.canonicalize().unwrap(), folder.path().join("docs")).unwrap();
+    std::os::unix::fs::symlink(examples.canonicalize().unwrap(), folder.path().join("docs"))
+        .unwrap();
     let mut blocks = blocks("## Quickstart", "\n## ");
     assert_eq!(blocks.remove(0), "cargo run --release\n");
     assert_eq!(blocks[0], "read -r ONE_TIME_PASSWORD\n");
@@ -73,7 +74,12 @@ fn journey_of_the_readme_works_as_it_stands() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    shell.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes()).unwrap();
+    shell
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(format!("{password}\n").as_bytes())
+        .unwrap();
     let output = shell.wait_with_output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
@@ -88,7 +94,10 @@ fn journey_of_the_readme_works_as_it_stands() {
         "\"status\":\"revoked\"",
         "refused, as it should be",
     ] {
-        assert!(said.contains(expected), "{expected:?} is missing:\n{said}\n{errors}");
+        assert!(
+            said.contains(expected),
+            "{expected:?} is missing:\n{said}\n{errors}"
+        );
     }
     assert!(errors.contains("No resources found"), "{errors}");
     assert!(errors.contains("Invalid API key"), "{errors}");

@@ -31,7 +31,11 @@ impl Answer {
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{self:?}");
-        if self.text.is_empty() { Value::Null } else { self.json() }
+        if self.text.is_empty() {
+            Value::Null
+        } else {
+            self.json()
+        }
     }
 
     /// A problem document with this status and code (contract C2); answers its
@@ -39,7 +43,11 @@ impl Answer {
     #[track_caller]
     pub fn problem(&self, status: u16, code: &str) -> String {
         let body = self.expect(status);
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{self:?}"
+        );
         assert_eq!(body["status"], status, "{self:?}");
         assert_eq!(body["code"], code, "{self:?}");
         assert_eq!(body["type"], format!("urn:remotegpu:error:{code}"));

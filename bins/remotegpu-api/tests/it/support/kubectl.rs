@@ -30,7 +30,10 @@ impl Kubectl {
     /// The command, with this key in the environment and little else.
     pub fn command(&self, key: Option<&str>, arguments: &[&str]) -> Command {
         let mut command = self.environment(key, "kubectl");
-        command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments);
+        command
+            .arg("--kubeconfig")
+            .arg(&self.kubeconfig)
+            .args(arguments);
         command
     }
 
@@ -67,14 +70,19 @@ impl Kubectl {
     #[track_caller]
     pub fn fail(&self, key: &str, arguments: &[&str]) -> String {
         let output = self.run(key, arguments);
-        assert!(!output.status.success(), "kubectl {arguments:?}: {output:?}");
+        assert!(
+            !output.status.success(),
+            "kubectl {arguments:?}: {output:?}"
+        );
         String::from_utf8(output.stderr).unwrap()
     }
 }
 
 /// Where `kubectl-remotegpu` stands: beside the server that was built with it.
 fn plugin_folder() -> PathBuf {
-    let folder = Path::new(env!("CARGO_BIN_EXE_remotegpu-api")).parent().unwrap();
+    let folder = Path::new(env!("CARGO_BIN_EXE_remotegpu-api"))
+        .parent()
+        .unwrap();
     assert!(
         folder.join("kubectl-remotegpu").exists(),
         "kubectl-remotegpu is not built: build the whole workspace"

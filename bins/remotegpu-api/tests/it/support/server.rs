@@ -63,12 +63,16 @@ pub struct Server {
     log: Arc<Mutex<String>>,
 }
 
+/// A port that nobody listens on, below those that the system gives to
+/// connections: one of these could take it before the server does.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    loop {
+        let [high, low, ..] = uuid::Uuid::new_v4().into_bytes();
+        let port = 20_000 + u16::from_be_bytes([high, low]) % 12_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 impl Server {

@@ -187,7 +187,7 @@ pub async fn another_uid_removes_nothing(subject: &Subject) {
 
 pub async fn bent_binding_is_made_again(subject: &Subject) {
     // X9
-    let namespace = subject.namespace("bent").await;
+    let namespace = subject.namespace("bent-binding").await;
     let identity = identity(&namespace, 1);
     working_token(subject, &identity).await;
     let made = subject.clusters.locate(&identity).await.unwrap();
