@@ -36,7 +36,16 @@ pub async fn authenticate_api_key(
         .find_by_hash(&plain.hash())
         .await?
         .ok_or(AuthenticateApiKeyError::Unknown)?;
-    presented.check(now)?;
+    if let Err(refused) = presented.check(now) {
+        // The caller is told nothing of this; who runs the server asks for it.
+        tracing::debug!(
+            key = %presented.key.id,
+            account = %presented.key.account_id,
+            reason = %refused,
+            "an API key was refused"
+        );
+        return Err(refused.into());
+    }
     uses.note(presented.key.id, now);
     Ok(presented)
 }

@@ -109,6 +109,13 @@ pub async fn mint_exec_credential(
 
     let asked = ports.lifetime.to_ask(presented.ends_at(), now);
     let minted = mint(ports, &identity, asked).await?;
+    tracing::debug!(
+        key = %identity.key_id,
+        identity = %identity.id,
+        namespace = %identity.namespace_id,
+        seconds = asked.whole_seconds(),
+        "a cluster token was minted"
+    );
     if !identity.bound {
         wait_until_bound(ports, &identity, &minted.token).await?;
         ports.identities.mark_bound(identity.id).await?;

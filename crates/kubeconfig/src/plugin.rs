@@ -41,7 +41,7 @@ impl Plugin {
                     Argument::plain(exec_credential_url),
                 ],
                 "This kubeconfig runs sh and curl. Install both, or download the kubeconfig \
-                 again with the plugin kubectl-remotegpu.",
+                 again with ?plugin=remotegpu.",
             ),
             Self::Remotegpu => (
                 "kubectl-remotegpu",
@@ -51,7 +51,7 @@ impl Plugin {
                     Argument::plain(exec_credential_url),
                 ],
                 "This kubeconfig runs kubectl-remotegpu. Put it into a directory of PATH, or \
-                 download the kubeconfig again with the plugin shell, which needs sh and curl.",
+                 download the kubeconfig again with ?plugin=shell, which needs sh and curl.",
             ),
         };
         Exec::new(command, args, install_hint)
