@@ -40,10 +40,20 @@ pub enum Command {
     /// Manage accounts and users, beside a running server too
     #[command(subcommand)]
     Admin(Admin),
+    /// Prepare clusters
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Print the OpenAPI document
     Openapi,
     /// Print completions for a shell
     Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Print what an administrator applies to a cluster once: pipe it into
+    /// `kubectl apply -f -`
+    Manifest,
 }
 
 #[derive(Debug, Subcommand)]

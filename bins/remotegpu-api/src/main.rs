@@ -25,9 +25,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::ArgMatches;
+use serde_json::json;
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{Cli, ClusterCommand, Command},
     config::Config,
     settings::Settings,
 };
@@ -49,6 +50,16 @@ async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
     match cli.command {
         Some(Command::Openapi) => {
             println!("{}", remotegpu_http_api::openapi_json());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Command::Cluster(ClusterCommand::Manifest)) => {
+            // JSON is YAML, and a List is what kubectl takes several objects in.
+            let list = json!({
+                "apiVersion": "v1",
+                "kind": "List",
+                "items": remotegpu_cluster::prerequisites(),
+            });
+            println!("{list:#}");
             return Ok(ExitCode::SUCCESS);
         }
         Some(Command::Completions { shell }) => {

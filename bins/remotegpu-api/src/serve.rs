@@ -60,7 +60,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let (handle, internal_handle) = (server.handle(), internal.handle());
     let mut serving = tokio::spawn(server);
     let internal_serving = tokio::spawn(internal);
-    let reconciler = tokio::spawn(run_reconciler(shared.reconciler(&config), system_rng()));
+    let mut reconciler = tokio::spawn(run_reconciler(shared.reconciler(&config), system_rng()));
     let probes = tokio::spawn(probe_clusters(shared.clusters.clone()));
     announce(
         &config,
@@ -72,6 +72,10 @@ pub async fn serve(config: Config) -> Result<()> {
         () = ending.next() => {}
         ended = &mut serving => {
             bail!("the API stopped serving: {ended:?}");
+        }
+        // Without it nothing ends in the clusters any more: better no server.
+        ended = &mut reconciler => {
+            bail!("the reconciler stopped: {ended:?}");
         }
     }
     ending.drain(&api, config.drain).await;
@@ -147,6 +151,8 @@ impl Shared {
         let database = Arc::new(self.database.clone());
         let clusters = Arc::new(self.clusters.clone());
         ReconcilerPorts {
+            accounts: database.clone(),
+            clusters: clusters.clone(),
             keys: database.clone(),
             sessions: database.clone(),
             session_policy: config.session_policy,

@@ -8,7 +8,7 @@ use remotegpu_namespaces::{
     ClusterError, ClusterName, CredentialIdentity, CredentialMint, LocatedIdentity, LocatedObject,
     MintError, MintedToken, PlainClusterToken,
 };
-use remotegpu_primitives::IdentityId;
+use remotegpu_primitives::{AccountId, IdentityId};
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{
     identity_objects::{
         gives_the_same, located, role_binding, role_bindings, service_account, service_accounts,
     },
-    labels::{IDENTITY_ID, Owner, is_going, metadata},
+    labels::{ACCOUNT_ID, IDENTITY_ID, Owner, is_going, label, metadata},
     request::{Ask, Fault, item},
     token_answer::{read_token, token_request},
 };
@@ -111,6 +111,7 @@ impl CredentialMint for KubeClusters {
                 let making = |found: &Option<Found>| found.as_ref().and_then(|found| found.id);
                 Ok(LocatedIdentity {
                     id: making(&account).or_else(|| making(&binding)),
+                    account_id: Some(identity.account_id),
                     cluster: identity.cluster.clone(),
                     binding: binding.map(|found| found.object),
                     service_account: account.map(|found| found.object),
@@ -189,6 +190,7 @@ async fn ensure(
 /// An object of ours, and the making that it names.
 struct Found {
     id: Option<IdentityId>,
+    account_id: Option<AccountId>,
     object: LocatedObject,
 }
 
@@ -198,6 +200,7 @@ impl Found {
             Owner::Foreign => None,
             Owner::Identity(id) => Some(Self {
                 id,
+                account_id: label(object, ACCOUNT_ID).and_then(|id| id.parse().ok()),
                 object: located(object),
             }),
         }
@@ -259,26 +262,30 @@ fn paired(
     accounts: Vec<Found>,
     bindings: Vec<Found>,
 ) -> Vec<LocatedIdentity> {
-    let empty = |id| LocatedIdentity {
+    let empty = |id, account_id| LocatedIdentity {
         id,
+        account_id,
         cluster: cluster.clone(),
         binding: None,
         service_account: None,
     };
     let mut identities = BTreeMap::new();
-    for Found { id, object } in accounts {
+    for found in accounts {
+        let (id, object) = (found.id, found.object);
         let entry = identities.entry((object.name.clone(), id));
-        entry.or_insert_with(|| empty(id)).service_account = Some(object);
+        let entry = entry.or_insert_with(|| empty(id, found.account_id));
+        entry.service_account = Some(object);
     }
     let mut astray = Vec::new();
-    for Found { id, object } in bindings {
+    for found in bindings {
+        let (id, object) = (found.id, found.object);
         let entry = identities.entry((object.name.clone(), id));
-        let entry = entry.or_insert_with(|| empty(id));
+        let entry = entry.or_insert_with(|| empty(id, found.account_id));
         if entry.binding.is_none() {
             entry.binding = Some(object);
         } else {
             // We never make two; whoever did, the sweep is to see both.
-            let mut other = empty(id);
+            let mut other = empty(id, found.account_id);
             other.binding = Some(object);
             astray.push(other);
         }

@@ -72,10 +72,15 @@ pub async fn change_password(
         return Err(ChangePasswordError::Unchanged);
     }
     let hash = ports.passwords.hash(new, salt).await?;
-    let keep = Some(context.session.id);
-    ports
-        .users
-        .set_password(user.id, &hash, PasswordChange::NotNeeded, keep)
-        .await?;
-    Ok(())
+    let (verified, keep) = (Some(&user.password), Some(context.session.id));
+    let change = PasswordChange::NotNeeded;
+    let users = ports.users;
+    if users
+        .set_password(user.id, verified, &hash, change, keep)
+        .await?
+    {
+        Ok(())
+    } else {
+        Err(ChangePasswordError::WrongCredentials)
+    }
 }

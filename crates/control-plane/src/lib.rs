@@ -23,6 +23,7 @@ mod run_reconciler;
 mod sign_in;
 mod sign_up;
 mod signals;
+mod sweep_identities;
 mod update_api_key;
 
 pub use authenticate_api_key::{AuthenticateApiKeyError, authenticate_api_key};
@@ -55,4 +56,5 @@ pub use run_reconciler::{ReconcilerPorts, run_reconciler};
 pub use sign_in::{SignInError, SignInPorts, SignedIn, sign_in};
 pub use sign_up::{SignUp, SignUpError, SignUpPorts, sign_up};
 pub use signals::Signals;
+pub use sweep_identities::{SweepError, SweepPorts, sweep_identities};
 pub use update_api_key::{UpdateApiKeyError, update_api_key};

@@ -1,8 +1,9 @@
 //! A cluster credential is minted for a key (contract X6 to X11).
 //!
 //! The order is what makes a revocation win every race: the identity is written
-//! down before the cluster knows it, the token is minted, and the key is read
-//! once more before the token leaves the house.
+//! down before the cluster knows it, the token is minted, and key and identity
+//! are read once more before the token leaves the house. An identity whose row
+//! is gone by then is removed by whoever made it: nobody else remembers it.
 
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ use tokio::time::Instant;
 
 use crate::Signals;
 
-/// How long a first mint waits for its binding to work, or for an older identity
-/// of the same name to go.
+/// How long a first mint waits for its binding to work, or for an identity of the
+/// same secret and namespace that has ended to go.
 const WAIT: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(20);
 
@@ -105,10 +106,43 @@ pub async fn mint_exec_credential(
         bound: false,
         ends_at: presented.ends_at(),
     };
-    let identity = ensure(ports, &wanted, now).await?;
-
     let asked = ports.lifetime.to_ask(presented.ends_at(), now);
-    let minted = mint(ports, &identity, asked).await?;
+    let identity = ensure(ports, &wanted, now).await?;
+    let minted = obtain(ports, &identity, asked, now).await;
+
+    // From the store, not from what was read before the cluster was asked: who
+    // ended the key meanwhile must not see a token come out after it, whatever
+    // the cluster has answered.
+    let later = now + started.elapsed();
+    let end = match still_allowed(ports, presented, &namespace, later).await {
+        Ok(again) => again.ends_at(),
+        Err(MintExecCredentialError::Store(error)) => return Err(error.into()),
+        Err(refusal) => {
+            ports.identities.end(identity.id, later).await?;
+            ports.signals.wake_identities();
+            forget_if_unknown(ports, &identity).await?;
+            return Err(refusal);
+        }
+    };
+    if !ports.identities.is_living(identity.id, later).await? {
+        // The key was ended and allowed again: this identity stays ended.
+        forget_if_unknown(ports, &identity).await?;
+        return Err(MintExecCredentialError::TooSlow);
+    }
+    minted?
+        .judge(asked, end, now)
+        .map_err(|_| MintExecCredentialError::Unusable)
+}
+
+/// Has the cluster make the identity, if it was not seen to work before, and mint
+/// a token for it.
+async fn obtain(
+    ports: MintExecCredentialPorts<'_>,
+    identity: &CredentialIdentity,
+    asked: time::Duration,
+    now: OffsetDateTime,
+) -> Result<MintedToken, MintExecCredentialError> {
+    let minted = mint(ports, identity, asked, now).await?;
     tracing::debug!(
         key = %identity.key_id,
         identity = %identity.id,
@@ -117,24 +151,40 @@ pub async fn mint_exec_credential(
         "a cluster token was minted"
     );
     if !identity.bound {
-        wait_until_bound(ports, &identity, &minted.token).await?;
+        wait_until_bound(ports, identity, &minted.token).await?;
         ports.identities.mark_bound(identity.id).await?;
     }
+    Ok(minted)
+}
 
-    // From the store, not from what was read before the cluster was asked: who
-    // revoked the key meanwhile must not see a token come out after it.
-    let later = now + started.elapsed();
-    let end = match still_allowed(ports, presented, &namespace, later).await {
-        Ok(again) => again.ends_at(),
-        Err(error) => {
-            ports.identities.end(identity.id, later).await?;
-            ports.signals.wake_identities();
-            return Err(error);
-        }
+/// Removes what this call may have made after the reconciler had removed the
+/// identity and its row. While the row stands the reconciler does it.
+async fn forget_if_unknown(
+    ports: MintExecCredentialPorts<'_>,
+    identity: &CredentialIdentity,
+) -> Result<(), MintExecCredentialError> {
+    if !ports
+        .identities
+        .stored_among(&[identity.id])
+        .await?
+        .is_empty()
+    {
+        return Ok(());
+    }
+    let removed = async {
+        let located = ports.mint.locate(identity).await?;
+        ports.mint.remove(&located).await
     };
-    minted
-        .judge(asked, end, now)
-        .map_err(|_| MintExecCredentialError::Unusable)
+    // Where this fails the sweep does it.
+    if let Err(error) = removed.await {
+        tracing::warn!(
+            identity = %identity.id,
+            cluster = %identity.cluster,
+            error = &error as &dyn std::error::Error,
+            "a cluster identity that has ended is left to the sweep"
+        );
+    }
+    Ok(())
 }
 
 /// Contract N6, X11: what is another account's, or goes, does not exist.
@@ -201,12 +251,18 @@ async fn mint(
     ports: MintExecCredentialPorts<'_>,
     identity: &CredentialIdentity,
     asked: time::Duration,
+    now: OffsetDateTime,
 ) -> Result<MintedToken, MintExecCredentialError> {
     if !identity.bound {
         make(ports, identity).await?;
     }
     match ports.mint.mint(identity, asked).await {
         Err(MintError::IdentityMissing) => {
+            // Somebody removed it behind our back, or it has ended: then it must
+            // not come back under the same name.
+            if !ports.identities.is_living(identity.id, now).await? {
+                return Err(MintExecCredentialError::TooSlow);
+            }
             make(ports, identity).await?;
             Ok(ports.mint.mint(identity, asked).await?)
         }

@@ -66,9 +66,8 @@ async fn end(
     clock: &dyn Clock,
 ) -> Result<(), EndError> {
     let located = ports.mint.locate(identity).await?;
-    // Read once more after the objects were read: should this work be so late
-    // that another instance has done it and a newer identity bears the name,
-    // then the row is gone, and nothing is touched.
+    // Read once more after the objects were read: if another instance has done
+    // this work meanwhile, the row is gone, and nothing is touched.
     if !ports.identities.has_ended(identity.id, clock.now()).await? {
         return Ok(());
     }

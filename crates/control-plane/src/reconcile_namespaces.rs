@@ -78,8 +78,9 @@ async fn step(
     let retry_at = now + backoff(namespace, now) * jitter;
     match done {
         Step::Provisioned => {
-            // Deleted meanwhile: then the work on that is due already.
-            ports.namespaces.mark_active(namespace.id, now).await?;
+            if !ports.namespaces.mark_active(namespace.id, now).await? {
+                undo(ports, namespace).await;
+            }
         }
         Step::Removed => ports.namespaces.remove(namespace.id, now).await?,
         Step::Waits(message) => {
@@ -104,6 +105,19 @@ async fn step(
         }
     }
     Ok(())
+}
+
+/// The namespace was deleted while the cluster made it. The work on that is due,
+/// unless another instance has done it before there was anything to remove.
+async fn undo(ports: NamespacePorts<'_>, namespace: &Namespace) {
+    if let Err(error) = ports.provisioner.remove(namespace).await {
+        tracing::warn!(
+            namespace = %namespace.id,
+            cluster = %namespace.cluster,
+            error = &error as &dyn std::error::Error,
+            "a namespace that was deleted while it was made may be left in the cluster"
+        );
+    }
 }
 
 enum Step {
@@ -151,8 +165,8 @@ fn failed(namespace: &Namespace, error: &ClusterError) -> Step {
     }
 }
 
-/// Half as long again as the work has taken so far: that doubles the pause from
-/// try to try, and needs no counter.
+/// Half of what the work has taken so far, so that each pause is half as long
+/// again as the one before; no counter is needed.
 fn backoff(namespace: &Namespace, now: OffsetDateTime) -> Duration {
     let waited = now - namespace.updated_at;
     let pause: Duration = waited / 2;

@@ -39,6 +39,12 @@ pub async fn reset_password(
         .ok_or(ResetPasswordError::UserNotFound)?;
     let hash = passwords.hash(plain.clone(), salt).await?;
     let change = PasswordChange::NeededUntil(now + ONE_TIME_PASSWORD_LIFE);
-    users.set_password(user.id, &hash, change, None).await?;
-    Ok(plain)
+    if users
+        .set_password(user.id, None, &hash, change, None)
+        .await?
+    {
+        Ok(plain)
+    } else {
+        Err(ResetPasswordError::UserNotFound)
+    }
 }

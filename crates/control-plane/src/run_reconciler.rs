@@ -4,15 +4,16 @@
 use std::{sync::Arc, time::Duration};
 
 use rand::CryptoRng;
-use remotegpu_accounts::{SessionPolicy, SessionRepository};
+use remotegpu_accounts::{AccountRepository, SessionPolicy, SessionRepository};
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
-    CredentialMint, IdentityRepository, NamespaceProvisioner, NamespaceRepository,
+    ClusterDirectory, CredentialMint, IdentityRepository, NamespaceProvisioner, NamespaceRepository,
 };
 use remotegpu_primitives::{Clock, StoreError};
 
 use crate::{
-    IdentityPorts, KeyUses, NamespacePorts, Signals, reconcile_identities, reconcile_namespaces,
+    IdentityPorts, KeyUses, NamespacePorts, Signals, SweepPorts, reconcile_identities,
+    reconcile_namespaces, sweep_identities,
 };
 
 /// How often the store is asked for what other instances, the operator or the
@@ -28,6 +29,10 @@ const SWEEP: Duration = Duration::from_mins(1);
 /// What the reconciler needs.
 #[derive(Clone)]
 pub struct ReconcilerPorts {
+    /// The accounts of this installation.
+    pub accounts: Arc<dyn AccountRepository>,
+    /// The clusters, whose identities are swept.
+    pub clusters: Arc<dyn ClusterDirectory>,
     /// The keys whose use is written down.
     pub keys: Arc<dyn ApiKeyRepository>,
     /// The sessions that end by the clock.
@@ -97,6 +102,7 @@ pub async fn run_reconciler(ports: ReconcilerPorts, mut rng: impl CryptoRng) {
                 ports.signals.wake_identities();
             }
             tell("unjustified identities were not looked for", ended);
+            sweep_clusters(&ports).await;
             let SessionPolicy { idle, total } = ports.session_policy;
             let removed = ports.sessions.delete_ended(now - total, now - idle).await;
             tell("sessions that ended were not removed", removed);
@@ -104,6 +110,29 @@ pub async fn run_reconciler(ports: ReconcilerPorts, mut rng: impl CryptoRng) {
         }
     };
     tokio::join!(identities, namespaces, uses, sweep);
+}
+
+async fn sweep_clusters(ports: &ReconcilerPorts) {
+    let sweep_ports = SweepPorts {
+        identities: &*ports.identities,
+        accounts: &*ports.accounts,
+        mint: &*ports.mint,
+    };
+    for cluster in ports.clusters.list() {
+        match sweep_identities(sweep_ports, &cluster.name).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::warn!(
+                cluster = %cluster.name,
+                removed,
+                "cluster identities that nobody remembered are removed"
+            ),
+            Err(error) => tracing::warn!(
+                cluster = %cluster.name,
+                error = &error as &dyn std::error::Error,
+                "a cluster was not swept"
+            ),
+        }
+    }
 }
 
 /// Whether there was nothing to do. A store that does not answer is asked again

@@ -2,9 +2,9 @@
 
 use rand::CryptoRng;
 use remotegpu_accounts::{
-    Attempt, AttemptOutcome, AttemptRepository, ClientAddress, Email, HashedPassword, Membership,
-    NewSession, PlainPassword, PlainSession, Session, SessionContext, SessionRepository,
-    UserRepository,
+    Attempt, AttemptOutcome, AttemptRepository, ClientAddress, Email, HashedPassword,
+    InsertSession, Membership, NewSession, PlainPassword, PlainSession, Session, SessionContext,
+    SessionRepository, UserRepository,
 };
 use remotegpu_primitives::{SessionId, StoreError};
 use time::{Duration, OffsetDateTime};
@@ -106,10 +106,13 @@ pub async fn sign_in(
     };
     let new = NewSession {
         hash: secret.hash(),
+        verified: user.password.clone(),
         session: session.clone(),
     };
-    if !ports.sessions.insert(&new).await? {
-        return Err(SignInError::AccountSuspended);
+    match ports.sessions.insert(&new).await? {
+        InsertSession::Inserted => {}
+        InsertSession::AccountSuspended => return Err(SignInError::AccountSuspended),
+        InsertSession::PasswordChanged => return Err(SignInError::WrongCredentials),
     }
     Ok(SignedIn {
         secret,

@@ -11,8 +11,8 @@ use crate::{ClusterError, ClusterName, KubernetesNamespaceName};
 /// What one key secret is to the cluster of one namespace (contract X9).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialIdentity {
-    /// Identifies this making of the identity: an identity that is made again
-    /// under the same name has another one.
+    /// Identifies this making of the identity: an identity that is made anew has
+    /// another one.
     pub id: IdentityId,
     /// The secret it stands for.
     pub secret_id: KeySecretId,
@@ -51,6 +51,8 @@ impl CredentialIdentity {
 pub struct LocatedIdentity {
     /// The making that the objects' labels name, where they name one.
     pub id: Option<IdentityId>,
+    /// The account that the objects' labels name, where they name one.
+    pub account_id: Option<AccountId>,
     /// The cluster they stand in.
     pub cluster: ClusterName,
     /// The binding in the tenant's namespace.

@@ -143,6 +143,9 @@ pub trait IdentityRepository: Send + Sync {
     /// Whether the identity is stored and has ended, read anew (contract X10).
     async fn has_ended(&self, id: IdentityId, now: OffsetDateTime) -> Result<bool, StoreError>;
 
+    /// Whether the identity is stored and has not ended, read anew.
+    async fn is_living(&self, id: IdentityId, now: OffsetDateTime) -> Result<bool, StoreError>;
+
     /// The cluster has forgotten the identity.
     async fn remove(&self, id: IdentityId) -> Result<(), StoreError>;
 
@@ -166,7 +169,8 @@ pub trait IdentityRepository: Send + Sync {
 pub enum EnsureIdentity {
     /// It is stored and living.
     Ready(CredentialIdentity),
-    /// One of the same name has ended and the cluster has not forgotten it yet.
+    /// The secret's identity in this namespace has ended, and the cluster has not
+    /// forgotten it yet.
     Ending,
     /// Key, secret, account or namespace do not allow it (any more).
     Refused,

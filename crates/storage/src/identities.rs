@@ -261,6 +261,22 @@ impl IdentityRepository for Database {
         Ok(ended > 0)
     }
 
+    async fn is_living(&self, id: IdentityId, now: OffsetDateTime) -> Result<bool, StoreError> {
+        let living: i64 = with_conn!(self, read, |c| Ok(credential_identities::table
+            .filter(credential_identities::id.eq(DbUuid::from(id)))
+            .filter(
+                credential_identities::ends_at
+                    .is_null()
+                    .or(credential_identities::ends_at
+                        .gt(DbTime::from(now))
+                        .assume_not_null())
+            )
+            .count()
+            .get_result(c)
+            .await?))?;
+        Ok(living > 0)
+    }
+
     async fn remove(&self, id: IdentityId) -> Result<(), StoreError> {
         with_conn!(self, write, |c| {
             diesel::delete(credential_identities::table)

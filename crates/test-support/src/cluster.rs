@@ -15,7 +15,7 @@ use remotegpu_namespaces::{
     CredentialMint, LocatedIdentity, LocatedObject, MintError, MintedToken, Namespace,
     NamespaceProvisioner, PlainClusterToken,
 };
-use remotegpu_primitives::Clock;
+use remotegpu_primitives::{AccountId, Clock, IdentityId};
 use time::Duration;
 
 /// What a test does at one step of the cluster's.
@@ -36,6 +36,7 @@ pub enum TokenAnswer {
 pub struct TestCluster {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    during_make: Mutex<Option<Hook>>,
     during_mint: Mutex<Option<Hook>>,
 }
 
@@ -46,6 +47,7 @@ struct State {
     namespaces: Vec<String>,
     service_accounts: BTreeMap<String, String>,
     bindings: BTreeMap<String, String>,
+    owners: BTreeMap<String, (IdentityId, AccountId)>,
     made: u64,
 }
 
@@ -61,8 +63,10 @@ impl TestCluster {
                 namespaces: Vec::new(),
                 service_accounts: BTreeMap::new(),
                 bindings: BTreeMap::new(),
+                owners: BTreeMap::new(),
                 made: 0,
             }),
+            during_make: Mutex::new(None),
             during_mint: Mutex::new(None),
         }
     }
@@ -80,6 +84,14 @@ impl TestCluster {
     /// Lets the cluster refuse namespaces for this reason, or no more.
     pub fn set_refusal(&self, reason: Option<&str>) {
         self.state().refuses = reason.map(str::to_owned);
+    }
+
+    /// Runs `hook` whenever an identity is being made, before it stands.
+    pub fn during_make(&self, hook: Hook) {
+        *self
+            .during_make
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(hook);
     }
 
     /// Runs `hook` whenever a token is being minted, before it is answered.
@@ -172,10 +184,13 @@ impl NamespaceProvisioner for TestCluster {
 #[async_trait]
 impl CredentialMint for TestCluster {
     async fn make(&self, identity: &CredentialIdentity) -> Result<(), ClusterError> {
+        run(&self.during_make).await;
         let mut state = self.answering()?;
         state.made += 1;
         let uid = format!("uid-{}", state.made);
         let name = identity.object_name();
+        let owner = (identity.id, identity.account_id);
+        state.owners.insert(name.clone(), owner);
         state
             .service_accounts
             .entry(name.clone())
@@ -197,16 +212,7 @@ impl CredentialMint for TestCluster {
             state.answer
         };
         let expires_at = self.clock.now() + lifetime;
-        let hooked = {
-            let hook = self
-                .during_mint
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            hook.as_ref().map(|hook| hook())
-        };
-        if let Some(hooked) = hooked {
-            hooked.await;
-        }
+        run(&self.during_mint).await;
         let token = PlainClusterToken::new(format!("token-of-{}", identity.object_name()));
         match answer {
             TokenAnswer::AsAsked => Ok(MintedToken { token, expires_at }),
@@ -241,6 +247,7 @@ impl CredentialMint for TestCluster {
         };
         Ok(LocatedIdentity {
             id: Some(identity.id),
+            account_id: Some(identity.account_id),
             cluster: identity.cluster.clone(),
             binding: locate(identity.kubernetes_namespace.as_str(), &state.bindings),
             service_account: locate("remotegpu-credentials", &state.service_accounts),
@@ -259,8 +266,37 @@ impl CredentialMint for TestCluster {
         Ok(())
     }
 
-    async fn list(&self, _: &ClusterName) -> Result<Vec<LocatedIdentity>, ClusterError> {
-        drop(self.answering()?);
-        Ok(Vec::new())
+    async fn list(&self, cluster: &ClusterName) -> Result<Vec<LocatedIdentity>, ClusterError> {
+        let state = self.answering()?;
+        let held = state.owners.iter().filter_map(|(name, (id, account))| {
+            let object = |objects: &BTreeMap<String, String>| {
+                objects.get(name).map(|uid| LocatedObject {
+                    namespace: "any".to_owned(),
+                    name: name.clone(),
+                    uid: uid.clone(),
+                })
+            };
+            let located = LocatedIdentity {
+                id: Some(*id),
+                account_id: Some(*account),
+                cluster: cluster.clone(),
+                binding: object(&state.bindings),
+                service_account: object(&state.service_accounts),
+            };
+            let stands = located.binding.is_some() || located.service_account.is_some();
+            stands.then_some(located)
+        });
+        Ok(held.collect())
+    }
+}
+
+/// Runs what the test does at this step, if it does anything.
+async fn run(hook: &Mutex<Option<Hook>>) {
+    let hooked = {
+        let hook = hook.lock().unwrap_or_else(PoisonError::into_inner);
+        hook.as_ref().map(|hook| hook())
+    };
+    if let Some(hooked) = hooked {
+        hooked.await;
     }
 }

@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result};
 use remotegpu_accounts::{
-    Account, AccountLimits, AccountName, CreateUser, Email, HashedPassword, NewSession, NewUser,
-    PasswordChange, PlainSession, Role, Session, SessionContext, SessionRepository, User,
-    UserRepository,
+    Account, AccountLimits, AccountName, CreateUser, Email, HashedPassword, InsertSession,
+    NewSession, NewUser, PasswordChange, PlainSession, Role, Session, SessionContext,
+    SessionRepository, User, UserRepository,
 };
 use remotegpu_keys::{
     ApiKey, ApiKeyRepository, InsertApiKey, KeyName, NewApiKey, NewKeySecret, PlainApiKey,
@@ -72,9 +72,11 @@ impl TestStore {
         };
         let new = NewSession {
             hash: PlainSession::generate(rng).hash(),
+            verified: user.password.clone(),
             session: session.clone(),
         };
-        anyhow::ensure!(SessionRepository::insert(&self.database, &new).await?);
+        let inserted = SessionRepository::insert(&self.database, &new).await?;
+        anyhow::ensure!(inserted == InsertSession::Inserted, "{inserted:?}");
         Ok(SessionContext {
             session,
             user: User {

@@ -1,13 +1,22 @@
 //! Minting, and the races that a revocation must win.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use remotegpu_accounts::AccountRepository;
-use remotegpu_control_plane::MintExecCredentialError as Error;
-use remotegpu_keys::{ApiKeyChange, ApiKeyRepository, KeyRefused};
-use remotegpu_namespaces::NamespaceRepository;
-use remotegpu_primitives::NamespaceId;
+use remotegpu_control_plane::{MintExecCredentialError as Error, SweepPorts, sweep_identities};
+use remotegpu_keys::{ApiKeyChange, ApiKeyRepository, KeyRefused, PlainApiKey};
+use remotegpu_namespaces::{CredentialIdentity, CredentialMint, NamespaceRepository};
+use remotegpu_primitives::{AccountId, ApiKeyId, IdentityId, KeySecretId, NamespaceId};
 use remotegpu_scopes::{NamespaceAccess, Scopes};
-use remotegpu_test_support::{cluster::TokenAnswer, rng};
+use remotegpu_test_support::{
+    cluster::{Hook, TokenAnswer},
+    rng,
+};
 use time::Duration;
+use tokio::sync::Notify;
 
 use crate::world::World;
 
@@ -86,30 +95,43 @@ async fn what_the_key_does_not_open_and_what_does_not_exist_answer_alike() {
     assert_eq!(world.cluster.identities(), (1, 1));
 }
 
-/// Does something to the key while its token is being minted; the token must
-/// not come out, and nothing of it may stay in the cluster.
-async fn check_race(
-    scopes: Scopes,
-    act: impl AsyncFnOnce(&World, remotegpu_primitives::ApiKeyId, NamespaceId),
+/// At which step of the cluster's something happens.
+#[derive(Clone, Copy)]
+enum During {
+    Make,
+    Mint,
+}
+
+/// Does something to the key at a step of the cluster's; the token must not come
+/// out, and nothing of it may stay in the cluster.
+async fn check_race_during(
+    during: During,
+    act: impl AsyncFnOnce(&World, ApiKeyId, NamespaceId),
     expected: impl Fn(&Error) -> bool,
-) {
+) -> (World, NamespaceId, PlainApiKey) {
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
     let (key, secret) = world
         .store
-        .key(&world.ada, scopes, None, world.now())
+        .key(&world.ada, Scopes::All, None, world.now())
         .await
         .unwrap();
-    let reached = std::sync::Arc::new(tokio::sync::Notify::new());
-    let go_on = std::sync::Arc::new(tokio::sync::Notify::new());
+    let (reached, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let once = Arc::new(AtomicBool::new(true));
     let hook = (reached.clone(), go_on.clone());
-    world.cluster.during_mint(Box::new(move || {
-        let (reached, go_on) = hook.clone();
+    let hook: Hook = Box::new(move || {
+        let ((reached, go_on), once) = (hook.clone(), once.clone());
         Box::pin(async move {
-            reached.notify_one();
-            go_on.notified().await;
+            if once.swap(false, Ordering::Relaxed) {
+                reached.notify_one();
+                go_on.notified().await;
+            }
         })
-    }));
+    });
+    match during {
+        During::Make => world.cluster.during_make(hook),
+        During::Mint => world.cluster.during_mint(hook),
+    }
     let minting = world.mint(&secret, namespace.id);
     let acting = async {
         reached.notified().await;
@@ -119,15 +141,111 @@ async fn check_race(
     let (minted, ()) = tokio::join!(minting, acting);
     let error = minted.expect_err("a token came out after the key had ended");
     assert!(expected(&error), "{error:?}");
-    assert_eq!(world.reconcile().await.0, 1);
+    world.reconcile().await;
     assert_eq!(world.cluster.identities(), (0, 0));
+    (world, namespace.id, secret)
+}
+
+async fn check_race(
+    act: impl AsyncFnOnce(&World, ApiKeyId, NamespaceId),
+    expected: impl Fn(&Error) -> bool,
+) {
+    check_race_during(During::Mint, act, expected).await;
+}
+
+async fn set_scopes(world: &World, key: ApiKeyId, scopes: Scopes) {
+    let change = ApiKeyChange {
+        scopes: Some(scopes),
+        ..ApiKeyChange::default()
+    };
+    let (database, account) = (&world.store.database, world.ada.account.id);
+    database
+        .update(account, key, &change, world.now())
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_that_is_made_after_its_row_went_goes_too() {
+    // X10
+    for during in [During::Make, During::Mint] {
+        check_race_during(
+            during,
+            async |world, key, _| {
+                let (database, account) = (&world.store.database, world.ada.account.id);
+                database.revoke(account, key, world.now()).await.unwrap();
+                assert_eq!(world.reconcile().await.0, 1);
+            },
+            |error| matches!(error, Error::KeyRefused(KeyRefused::Revoked)),
+        )
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_ended_and_allowed_again_gets_no_token_of_the_ended_identity() {
+    // X10
+    for during in [During::Make, During::Mint] {
+        let (world, namespace, secret) = check_race_during(
+            during,
+            async |world, key, _| {
+                set_scopes(world, key, Scopes::Inference).await;
+                assert_eq!(world.reconcile().await.0, 1);
+                set_scopes(world, key, Scopes::All).await;
+            },
+            |error| matches!(error, Error::TooSlow),
+        )
+        .await;
+        assert!(world.mint(&secret, namespace).await.is_ok());
+        assert_eq!(world.cluster.identities(), (1, 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_removes_what_nobody_remembers_and_nothing_else() {
+    // X10
+    let world = World::new().await;
+    let namespace = world.namespace("team-ml").await;
+    let (key, secret) = world
+        .store
+        .key(&world.ada, Scopes::All, None, world.now())
+        .await
+        .unwrap();
+    world.mint(&secret, namespace.id).await.unwrap();
+    let orphan = |account_id| CredentialIdentity {
+        id: IdentityId::generate(world.now(), &mut rng()),
+        secret_id: KeySecretId::generate(world.now(), &mut rng()),
+        key_id: key.id,
+        account_id,
+        namespace_id: namespace.id,
+        kubernetes_namespace: namespace.kubernetes_namespace.clone(),
+        cluster: namespace.cluster.clone(),
+        bound: false,
+        ends_at: None,
+    };
+    let elsewhere = AccountId::generate(world.now(), &mut rng());
+    for account in [world.ada.account.id, elsewhere] {
+        world.cluster.make(&orphan(account)).await.unwrap();
+    }
+    assert_eq!(world.cluster.identities(), (3, 3));
+    let database = &world.store.database;
+    let ports = SweepPorts {
+        identities: database,
+        accounts: database,
+        mint: &*world.cluster,
+    };
+    for removed in [1, 0] {
+        let swept = sweep_identities(ports, &namespace.cluster).await.unwrap();
+        assert_eq!(swept, removed);
+    }
+    assert_eq!(world.cluster.identities(), (2, 2));
+    assert!(world.mint(&secret, namespace.id).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mint_that_races_a_revoke_loses() {
     // X10
     check_race(
-        Scopes::All,
         async |world, key, _| {
             let (database, account) = (&world.store.database, world.ada.account.id);
             database.revoke(account, key, world.now()).await.unwrap();
@@ -141,7 +259,6 @@ async fn a_mint_that_races_a_revoke_loses() {
 async fn a_mint_that_races_a_lost_scope_loses() {
     // X10
     check_race(
-        Scopes::All,
         async |world, key, _| {
             let change = ApiKeyChange {
                 scopes: Some(Scopes::Inference),
@@ -162,7 +279,6 @@ async fn a_mint_that_races_a_lost_scope_loses() {
 async fn a_mint_that_races_the_deletion_of_its_namespace_loses() {
     // X10, N6
     check_race(
-        Scopes::All,
         async |world, _, namespace| {
             let (database, account) = (&world.store.database, world.ada.account.id);
             database
@@ -179,7 +295,6 @@ async fn a_mint_that_races_the_deletion_of_its_namespace_loses() {
 async fn a_mint_that_races_a_suspension_loses() {
     // X10, A13
     check_race(
-        Scopes::All,
         async |world, _, _| {
             let (database, account) = (&world.store.database, world.ada.account.id);
             database.suspend(account, world.now()).await.unwrap();

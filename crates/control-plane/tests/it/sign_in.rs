@@ -2,13 +2,19 @@
 
 use std::net::IpAddr;
 
-use remotegpu_accounts::{AccountRepository, ClientAddress, Email, PlainPassword, SessionPolicy};
-use remotegpu_control_plane::{
-    AuthenticateSessionError, FirstPassword, PasswordWorkers, SignInError, SignInPorts, SignedIn,
-    authenticate_session, create_first_admin, sign_in,
+use async_trait::async_trait;
+use remotegpu_accounts::{
+    AccountRepository, Attempt, AttemptOutcome, AttemptRepository, ClientAddress, Email,
+    HashedPassword, PasswordChange, PlainPassword, SessionPolicy, UserRepository,
 };
-use remotegpu_test_support::rng;
-use time::Duration;
+use remotegpu_control_plane::{
+    AuthenticateSessionError, ChangePasswordError, ChangePasswordPorts, FirstPassword,
+    PasswordWorkers, SignInError, SignInPorts, SignedIn, authenticate_session, change_password,
+    create_first_admin, sign_in,
+};
+use remotegpu_primitives::StoreError;
+use remotegpu_test_support::{rng, store::TestStore};
+use time::{Duration, OffsetDateTime};
 
 use crate::world::World;
 
@@ -48,11 +54,22 @@ impl Door {
         password: &str,
         address: &str,
     ) -> Result<SignedIn, SignInError> {
+        self.try_in_with(&self.world.store.database, email, password, address)
+            .await
+    }
+
+    async fn try_in_with(
+        &self,
+        attempts: &dyn AttemptRepository,
+        email: &str,
+        password: &str,
+        address: &str,
+    ) -> Result<SignedIn, SignInError> {
         let database = &self.world.store.database;
         let ports = SignInPorts {
             users: database,
             sessions: database,
-            attempts: database,
+            attempts,
             passwords: &self.passwords,
         };
         let address: ClientAddress = address.parse::<IpAddr>().unwrap().into();
@@ -65,6 +82,35 @@ impl Door {
             self.world.now(),
         )
         .await
+    }
+}
+
+/// Attempts of which each right password is another's as soon as it was compared.
+struct ResetMeanwhile<'a> {
+    store: &'a TestStore,
+    reset: HashedPassword,
+}
+
+#[async_trait]
+impl AttemptRepository for ResetMeanwhile<'_> {
+    async fn begin(
+        &self,
+        attempt: &Attempt,
+        now: OffsetDateTime,
+    ) -> Result<AttemptOutcome, StoreError> {
+        self.store.database.begin(attempt, now).await
+    }
+
+    async fn clear(&self, attempt: &Attempt) -> Result<(), StoreError> {
+        let email = Email::parse("admin@localhost").unwrap();
+        let user = self.store.database.find_by_email(&email).await?.unwrap();
+        let change = PasswordChange::NotNeeded;
+        let set = self
+            .store
+            .database
+            .set_password(user.id, None, &self.reset, change, None);
+        assert!(set.await?);
+        self.store.database.clear(attempt).await
     }
 }
 
@@ -187,4 +233,39 @@ async fn nobody_signs_in_to_a_suspended_account() {
             .await
             .is_ok()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_was_reset_meanwhile_opens_and_changes_nothing() {
+    // A10, A13
+    let (door, _) = Door::new(given()).await;
+    let (email, here) = ("admin@localhost", "192.0.2.1");
+    let signed_in = door.try_in(email, PASSWORD, here).await.unwrap();
+    let reset_password = "another password";
+    let reset = PlainPassword::parse(reset_password).unwrap();
+    let attempts = ResetMeanwhile {
+        store: &door.world.store,
+        reset: reset.hash(&mut rng()).unwrap(),
+    };
+    let refused = door.try_in_with(&attempts, email, PASSWORD, here).await;
+    assert!(
+        matches!(refused, Err(SignInError::WrongCredentials)),
+        "{refused:?}"
+    );
+
+    // The request was let in before the reset ended its session.
+    let ports = ChangePasswordPorts {
+        users: &attempts.store.database,
+        attempts: &attempts,
+        passwords: &door.passwords,
+    };
+    let new = PlainPassword::parse("a third password").unwrap();
+    let address = here.parse::<IpAddr>().unwrap().into();
+    let (context, now) = (&signed_in.context, door.world.now());
+    let refused = change_password(ports, context, PASSWORD, new, address, &mut rng(), now).await;
+    assert!(
+        matches!(refused, Err(ChangePasswordError::WrongCredentials)),
+        "{refused:?}"
+    );
+    assert!(door.try_in(email, reset_password, here).await.is_ok());
 }

@@ -179,7 +179,7 @@ async fn a_one_time_password_opens_the_route_that_changes_it() {
     let end = time::macros::datetime!(2026-01-02 00:00 UTC);
     let needed = PasswordChange::NeededUntil(end);
     database
-        .set_password(ada.id, &hash, needed, None)
+        .set_password(ada.id, None, &hash, needed, None)
         .await
         .unwrap();
 

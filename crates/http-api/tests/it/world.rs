@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use remotegpu_accounts::{PlainSession, SessionPolicy, SessionRepository};
+use remotegpu_accounts::{InsertSession, PlainSession, SessionPolicy, SessionRepository};
 use remotegpu_control_plane::{KeyUses, PasswordWorkers, ReconcilerPorts, Signals, run_reconciler};
 use remotegpu_http_api::{
     Api, ApiConfig, ApiPorts, PublicUrl, Readiness, internal_server, public_server,
@@ -61,6 +61,8 @@ impl World {
         let database = Arc::new(store.database.clone());
         let (signals, uses) = (Arc::new(Signals::default()), Arc::new(KeyUses::default()));
         let reconciler = ReconcilerPorts {
+            accounts: database.clone(),
+            clusters: cluster.clone(),
             keys: database.clone(),
             sessions: database.clone(),
             session_policy: config.session_policy,
@@ -126,10 +128,11 @@ impl World {
         session.id = remotegpu_primitives::SessionId::generate(self.clock.now(), &mut rng());
         let new = remotegpu_accounts::NewSession {
             hash: secret.hash(),
+            verified: context.user.password,
             session,
         };
         let inserted = SessionRepository::insert(&self.store.database, &new).await;
-        assert!(inserted.unwrap());
+        assert_eq!(inserted.unwrap(), InsertSession::Inserted);
         secret.reveal().to_owned()
     }
 
