@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use remotegpu_cli::client::{Client, ServerOptions, TrustOptions, parse_server};
-use remotegpu_cli::commands::{keys::scopes_cell, print_completions};
+use remotegpu_cli::commands::{
+    keys::{expires_cell, scopes_cell},
+    print_completions,
+};
 use remotegpu_cli::output::{self, Column, Format, print_item, text};
 use remotegpu_cli::{exec_credential, problem::Problem};
 use url::Url;
@@ -53,7 +56,7 @@ const COLUMNS: &[Column] = &[
     ("NAME", |key| text(key, "name")),
     ("PREFIX", |key| text(key, "prefix")),
     ("SCOPES", scopes_cell),
-    ("EXPIRES", |key| text(key, "expires_at")),
+    ("EXPIRES", expires_cell),
     ("ID", |key| text(key, "id")),
 ];
 

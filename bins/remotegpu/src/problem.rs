@@ -49,6 +49,19 @@ impl Problem {
             _ => format!("the server answered with HTTP status {}", self.status),
         }
     }
+
+    /// The fields that are wrong, unless the sentence has named the only one already.
+    fn fields_to_list(&self) -> &[FieldProblem] {
+        let detail = self.document.detail.as_deref();
+        match self.document.errors.as_slice() {
+            [FieldProblem { field, message }]
+                if detail == Some(format!("{field} {message}").as_str()) =>
+            {
+                &[]
+            }
+            all => all,
+        }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -58,7 +71,7 @@ impl fmt::Display for Problem {
         if let (500.., Some(id)) = (self.status, &self.document.request_id) {
             write!(f, " (request {})", printable(id))?;
         }
-        for FieldProblem { field, message } in &self.document.errors {
+        for FieldProblem { field, message } in self.fields_to_list() {
             write!(f, "\n  {}: {}", printable(field), printable(message))?;
         }
         match self.code() {
@@ -94,6 +107,16 @@ mod tests {
             400,
             r#"{"detail":"Two fields are wrong","errors":[{"field":"name","message":"too long"},{"field":"expires_at","message":"past"}]}"#,
             "Two fields are wrong\n  name: too long\n  expires_at: past",
+        );
+        check(
+            400,
+            r#"{"detail":"name is too long","errors":[{"field":"name","message":"is too long"}]}"#,
+            "name is too long",
+        );
+        check(
+            400,
+            r#"{"detail":"A field is wrong","errors":[{"field":"name","message":"is too long"}]}"#,
+            "A field is wrong\n  name: is too long",
         );
         check(
             503,

@@ -115,13 +115,18 @@ const COLUMNS: &[Column] = &[
     ("PREFIX", |item| text(item, "prefix")),
     ("STATUS", |item| text(item, "status")),
     ("SCOPES", scopes_cell),
-    ("EXPIRES", |item| match &item["expires_at"] {
-        Value::Null => "never".to_owned(),
-        _ => text(item, "expires_at"),
-    }),
+    ("EXPIRES", expires_cell),
     ("LAST USED", |item| text(item, "last_used_at")),
     ("ID", |item| text(item, "id")),
 ];
+
+/// When a key ends.
+pub fn expires_cell(key: &Value) -> String {
+    match &key["expires_at"] {
+        Value::Null => "never".to_owned(),
+        _ => text(key, "expires_at"),
+    }
+}
 
 /// A key's scopes in a few words.
 pub fn scopes_cell(item: &Value) -> String {

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 
 use super::signed_in;
@@ -168,7 +168,8 @@ fn ask_email() -> Result<String> {
 fn ask_secret(prompt: &str) -> Result<Secret> {
     rpassword::prompt_password(prompt)
         .map(Secret::new)
-        .context("cannot ask for a password here; use --password-stdin")
+        // What the system says about terminals helps nobody here.
+        .map_err(|_| anyhow!("cannot ask for a password here; use --password-stdin"))
 }
 
 fn read_secret_line(input: &mut impl BufRead) -> Result<Secret> {

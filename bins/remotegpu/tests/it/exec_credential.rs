@@ -236,7 +236,9 @@ fn whoami_tells_what_a_key_may_do() {
     };
     let table = whoami("table");
     assert!(
-        table.stdout.contains("laptop  rgpu_aaaaaaaa  all"),
+        table
+            .stdout
+            .contains("laptop  rgpu_aaaaaaaa  all     never "),
         "{table:?}"
     );
     let json: Value = serde_json::from_str(&whoami("json").stdout).unwrap();
