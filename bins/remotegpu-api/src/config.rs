@@ -1,7 +1,7 @@
 //! The configuration with its types. A wrong value is one sentence that names it
 //! (contract R3).
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use anyhow::{Context, Result, anyhow, bail};
 use remotegpu_accounts::{Email, SessionPolicy};
@@ -46,12 +46,21 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseChoice {
     /// SQLite in the data directory.
     Embedded,
     /// PostgreSQL; the URL may hold a password.
     Url(String),
+}
+
+impl fmt::Debug for DatabaseChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded => f.write_str("Embedded"),
+            Self::Url(url) => f.debug_tuple("Url").field(&hide_password(url)).finish(),
+        }
+    }
 }
 
 /// One cluster as the operator describes it.
@@ -369,5 +378,23 @@ pub fn hide_password(url: &str) -> String {
             url.to_string()
         }
         Err(_) => "hidden".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_prints_no_password() {
+        for url in [
+            "postgres://ada:canary@db/x",
+            "postgres://ada@db/x?password=canary",
+            "postgres://ada:canary@[db/x",
+        ] {
+            let printed = format!("{:?}", DatabaseChoice::Url(url.to_owned()));
+            assert!(!printed.contains("canary"), "{printed}");
+        }
+        assert_eq!(format!("{:?}", DatabaseChoice::Embedded), "Embedded");
     }
 }

@@ -8,6 +8,13 @@ use crate::{
 /// Prints every setting, with the secrets in it hidden.
 pub fn print(settings: &Settings) {
     for setting in SETTINGS {
+        // As in `config.rs`: the tables count where the setting says nothing.
+        let listed = settings.get("clusters").map(|found| found.text.as_str());
+        let tables = &settings.cluster_tables;
+        if setting.key == "clusters" && listed.is_none_or(names_none) && !tables.is_empty() {
+            print_tables(settings);
+            continue;
+        }
         let (value, source) = match settings.get(setting.key) {
             Some(found) if setting.key == "database_url" => (
                 quoted(&hide_password(&found.text)),
@@ -18,17 +25,23 @@ pub fn print(settings: &Settings) {
         };
         println!("{:<28} {value:<36} {source}", setting.key);
     }
+}
+
+/// Whether a list has no entry.
+fn names_none(list: &str) -> bool {
+    list.split(',').all(|part| part.trim().is_empty())
+}
+
+/// A line for each `[[clusters]]` table of the file.
+fn print_tables(settings: &Settings) {
+    let file = settings
+        .file
+        .as_deref()
+        .map(|path| path.display().to_string())
+        .unwrap_or_default();
     for table in &settings.cluster_tables {
-        let file = settings
-            .file
-            .as_deref()
-            .map(|path| path.display().to_string());
         let value = toml::Value::Table(table.clone()).to_string();
-        println!(
-            "{:<28} {value:<36} {}",
-            "clusters",
-            file.unwrap_or_default()
-        );
+        println!("{:<28} {value:<36} {file}", "clusters");
     }
 }
 

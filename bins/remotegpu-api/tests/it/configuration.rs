@@ -384,6 +384,23 @@ fn config_prints_what_holds_and_where_it_came_from() {
         "{stdout}"
     );
     assert!(stdout.contains("/etc/eu"), "{stdout}");
+    let clusters = |stdout: &str| {
+        let lines = stdout.lines().filter(|line| line.starts_with("clusters "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(clusters(&stdout).len(), 1, "{stdout}");
+    // A list of clusters takes the place of the file's tables.
+    let mut command = ground.command(&["config", "--clusters=us=/etc/us"]);
+    let output = run({
+        command.env("REMOTEGPU_CONFIG", &file);
+        command
+    });
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let lines = clusters(&stdout);
+    assert!(
+        lines.len() == 1 && lines[0].contains("us=/etc/us"),
+        "{stdout}"
+    );
     // Nothing was made by looking.
     assert!(!Path::new(&ground.path("data")).exists());
 }
