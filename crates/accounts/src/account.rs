@@ -29,13 +29,16 @@ pub struct AccountLimits {
     pub namespaces: Option<u32>,
 }
 
-/// An account's name: 1 to 64 characters, trimmed, no control characters.
+/// An account's name: 1 to 64 characters, trimmed, with nothing in it that would
+/// break a line or turn the reading direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountName(String);
 
 /// Why an account's name was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("account_name must have 1 to 64 characters and no control characters")]
+#[error(
+    "account_name must have 1 to 64 characters and no control characters, line separators or bidirectional controls"
+)]
 pub struct InvalidAccountName;
 
 impl AccountName {
@@ -43,7 +46,7 @@ impl AccountName {
     pub fn parse(text: &str) -> Result<Self, InvalidAccountName> {
         let name = text.trim();
         let fits = (1..=64).contains(&name.chars().count());
-        if !fits || name.chars().any(char::is_control) {
+        if !fits || name.chars().any(is_unfit) {
             return Err(InvalidAccountName);
         }
         Ok(Self(name.to_owned()))
@@ -64,6 +67,13 @@ impl fmt::Display for AccountName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+fn is_unfit(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}')
+        || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}')
+        || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 /// What a user may do in an account; each role may do what those before it may.
@@ -112,6 +122,33 @@ impl FromStr for Role {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_breaks_no_line_and_turns_no_text() {
+        let trimmed = AccountName::parse("  Ünïon \u{3000}").unwrap();
+        assert_eq!(trimmed.as_str(), "Ünïon");
+        assert!(AccountName::parse(&"🦀".repeat(64)).is_ok());
+        let long = "x".repeat(65);
+        for bad in [
+            "",
+            " \u{a0}",
+            &long,
+            "a\nb",
+            "a\u{85}b",
+            "\u{1b}[31m",
+            "a\u{2028}b",
+            "a\u{2029}b",
+            "a\u{061C}b",
+            "a\u{200E}b",
+            "a\u{200F}b",
+            "a\u{202A}b",
+            "a\u{202E}b",
+            "a\u{2066}b",
+            "a\u{2069}b",
+        ] {
+            assert_eq!(AccountName::parse(bad), Err(InvalidAccountName), "{bad:?}");
+        }
+    }
 
     #[test]
     fn each_role_may_do_what_the_smaller_may() {
