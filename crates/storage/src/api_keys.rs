@@ -12,6 +12,7 @@ use remotegpu_keys::{
     ApiKey, ApiKeyChange, ApiKeyRepository, HashedApiKey, InsertApiKey, KeyStatus, NewApiKey,
     NewKeySecret, PresentedKey, RevokeApiKey, RotateApiKey, UpdateApiKey,
 };
+use remotegpu_namespaces::NamespaceStatus;
 use remotegpu_primitives::{
     AccountId, ApiKeyId, KeySecretId, NamespaceId, Page, PageRequest, StoreError,
 };
@@ -71,7 +72,7 @@ macro_rules! foreign_namespaces {
                 .filter(namespaces::id.eq_any(named.iter().map(|id| DbUuid::from(*id))))
                 .filter(namespaces::account_id.eq(DbUuid::from($account)))
                 .filter(namespaces::removed_at.is_null())
-                .filter(namespaces::status.ne("deleting"))
+                .filter(namespaces::status.ne(NamespaceStatus::Deleting.as_str()))
                 .select(namespaces::id)
                 .load($connection)
                 .await?

@@ -50,9 +50,7 @@ pub enum OpenError {
         migration: String,
     },
     /// The schema lacks what this binary needs.
-    #[error(
-        "the database lacks migration {migration}; start the server once, or run its migrations"
-    )]
+    #[error("the database lacks migration {migration}; start the server once")]
     Older {
         /// The first migration that is missing.
         migration: String,
