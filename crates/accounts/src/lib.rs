@@ -14,7 +14,8 @@ pub use password::{
     HashedPassword, InvalidPassword, PlainPassword, UnreadablePasswordHash, one_time_password,
 };
 pub use repository::{
-    AccountRepository, AttemptRepository, CreateUser, SessionRepository, UserRepository,
+    AccountRepository, AttemptRepository, CreateUser, InsertSession, SessionRepository,
+    UserRepository,
 };
 pub use session::{
     HashedSession, MalformedSession, NewSession, PlainSession, Session, SessionContext,

@@ -37,14 +37,18 @@ pub trait UserRepository: Send + Sync {
         role: Role,
     ) -> Result<CreateUser, StoreError>;
 
-    /// Sets a password and ends the user's sessions, but for `keep`.
+    /// Sets a password and ends the user's sessions, but for `keep`. Whoever had
+    /// to know the current password names in `verified` the hash they compared
+    /// with. `false` when the user's password is another by now, or there is no
+    /// such user: then nothing changed, and no session ended.
     async fn set_password(
         &self,
         user: UserId,
+        verified: Option<&HashedPassword>,
         password: &HashedPassword,
         change: PasswordChange,
         keep: Option<SessionId>,
-    ) -> Result<(), StoreError>;
+    ) -> Result<bool, StoreError>;
 }
 
 /// What came of making a user.
@@ -90,12 +94,23 @@ pub trait AccountRepository: Send + Sync {
     ) -> Result<Option<Account>, StoreError>;
 }
 
+/// What came of storing a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InsertSession {
+    /// The session is stored.
+    Inserted,
+    /// The account is suspended, or the user is no member of it.
+    AccountSuspended,
+    /// The user's password is another by now than the one that was verified.
+    PasswordChanged,
+}
+
 /// A store of sessions.
 #[async_trait]
 pub trait SessionRepository: Send + Sync {
-    /// Stores a session, unless the account is suspended or the user is no
-    /// member of it: then `false`.
-    async fn insert(&self, session: &NewSession) -> Result<bool, StoreError>;
+    /// Stores a session, unless it may not act for its account or the user's
+    /// password is another than the one that was verified.
+    async fn insert(&self, session: &NewSession) -> Result<InsertSession, StoreError>;
 
     /// The session with this secret, and who it stands for today. A session
     /// whose user is no member any more, or whose account is suspended, is not

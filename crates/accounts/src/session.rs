@@ -8,7 +8,7 @@ use remotegpu_primitives::{AccountId, SessionId, UserId};
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
-use crate::{Account, Role, User};
+use crate::{Account, HashedPassword, Role, User};
 
 const PREFIX: &str = "rgse_";
 const SECRET_LEN: usize = PREFIX.len() + 43;
@@ -127,6 +127,9 @@ impl Session {
 pub struct NewSession {
     /// What is stored of its secret.
     pub hash: HashedSession,
+    /// The password hash that was verified: the session is stored only while it
+    /// is still the user's.
+    pub verified: HashedPassword,
     /// The rest.
     pub session: Session,
 }

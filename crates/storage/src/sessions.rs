@@ -6,7 +6,9 @@ use diesel::{
     Queryable, Selectable, SelectableHelper,
 };
 use diesel_async::RunQueryDsl;
-use remotegpu_accounts::{HashedSession, NewSession, Session, SessionContext, SessionRepository};
+use remotegpu_accounts::{
+    HashedSession, InsertSession, NewSession, Session, SessionContext, SessionRepository,
+};
 use remotegpu_primitives::{AccountId, SessionId, StoreError};
 use time::OffsetDateTime;
 
@@ -16,7 +18,7 @@ use crate::{
     connection::{with_conn, with_tx},
     schema::{accounts, memberships, sessions, users},
     types::{DbTime, DbUuid},
-    users::{UserRow, role},
+    users::{UserRow, hold_password, role},
 };
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -74,11 +76,14 @@ macro_rules! may_act {
 
 #[async_trait]
 impl SessionRepository for Database {
-    async fn insert(&self, new: &NewSession) -> Result<bool, StoreError> {
+    async fn insert(&self, new: &NewSession) -> Result<InsertSession, StoreError> {
         let session = &new.session;
         let inserted = with_tx!(self, |c| {
             if !may_act!(c, DbUuid::from(session.user_id), session.account_id) {
-                return Ok(false);
+                return Ok(InsertSession::AccountSuspended);
+            }
+            if !hold_password!(c, session.user_id, new.verified) {
+                return Ok(InsertSession::PasswordChanged);
             }
             diesel::insert_into(sessions::table)
                 .values((
@@ -87,7 +92,7 @@ impl SessionRepository for Database {
                 ))
                 .execute(c)
                 .await?;
-            Ok(true)
+            Ok(InsertSession::Inserted)
         })?;
         Ok(inserted)
     }

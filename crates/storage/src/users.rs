@@ -89,6 +89,27 @@ pub fn role(word: &str) -> Result<Role, Failure> {
         .map_err(|_| Failure::Corrupt(format!("{word} is no role")))
 }
 
+/// Holds the user's row until the transaction ends, if this is still their
+/// password. Whoever stores what the password opened does this first: then a
+/// change of the password finds it, or it the change. An account's row is held
+/// before, never after. Answers whether it is.
+macro_rules! hold_password {
+    ($connection:expr, $user:expr, $password:expr) => {
+        diesel::update(
+            $crate::schema::users::table
+                .filter($crate::schema::users::id.eq($crate::types::DbUuid::from($user)))
+                .filter($crate::schema::users::password_hash.eq($password.as_str())),
+        )
+        // No key column: rows that refer to the user can still be added.
+        .set($crate::schema::users::password_hash.eq($crate::schema::users::password_hash))
+        .execute($connection)
+        .await?
+            == 1
+    };
+}
+
+pub(crate) use hold_password;
+
 #[async_trait]
 impl UserRepository for Database {
     async fn find_by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
@@ -214,18 +235,27 @@ impl UserRepository for Database {
     async fn set_password(
         &self,
         user: UserId,
+        verified: Option<&HashedPassword>,
         password: &HashedPassword,
         change: PasswordChange,
         keep: Option<SessionId>,
-    ) -> Result<(), StoreError> {
-        with_tx!(self, |c| {
-            diesel::update(users::table.filter(users::id.eq(DbUuid::from(user))))
+    ) -> Result<bool, StoreError> {
+        let set = with_tx!(self, |c| {
+            if let Some(verified) = verified
+                && !hold_password!(c, user, verified)
+            {
+                return Ok(false);
+            }
+            let changed = diesel::update(users::table.filter(users::id.eq(DbUuid::from(user))))
                 .set((
                     users::password_hash.eq(password.as_str()),
                     users::password_change_until.eq(change_until(change)),
                 ))
                 .execute(c)
                 .await?;
+            if changed == 0 {
+                return Ok(false);
+            }
             let of_user = sessions::user_id.eq(DbUuid::from(user));
             // The nil UUID is no session's.
             let kept = keep.map_or(DbUuid(uuid::Uuid::nil()), DbUuid::from);
@@ -236,8 +266,8 @@ impl UserRepository for Database {
             )
             .execute(c)
             .await?;
-            Ok(())
+            Ok(true)
         })?;
-        Ok(())
+        Ok(set)
     }
 }

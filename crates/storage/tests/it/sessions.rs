@@ -1,4 +1,8 @@
-use remotegpu_accounts::{AccountRepository, NewSession, Role, SessionContext, SessionRepository};
+use futures::future::join_all;
+use remotegpu_accounts::{
+    AccountRepository, HashedPassword, InsertSession, NewSession, PasswordChange, Role,
+    SessionContext, SessionRepository, UserRepository,
+};
 use remotegpu_primitives::SessionId;
 
 use crate::{
@@ -9,6 +13,8 @@ use crate::{
 on_both_databases!(
     session_says_who_is_signed_in,
     strangers_and_suspended_accounts_have_no_sessions,
+    a_password_of_before_opens_no_session,
+    no_session_outlives_a_new_password,
     use_is_noted_and_never_set_back,
     sessions_switch_between_the_users_own_accounts,
     sessions_end_by_hand_and_by_the_clock,
@@ -37,18 +43,71 @@ async fn strangers_and_suspended_accounts_have_no_sessions(world: World) {
     let (ada, eve) = (world.person("ada").await, world.person("eve").await);
     let store: &dyn SessionRepository = &world.database;
     let stranger = new_session(eve.user, ada.account);
-    assert!(!store.insert(&stranger).await.unwrap());
+    let refused = store.insert(&stranger).await.unwrap();
+    assert_eq!(refused, InsertSession::AccountSuspended);
     assert_eq!(find(&world, &stranger).await, None);
 
     let before = world.session(ada).await;
     world.database.suspend(ada.account, NOW).await.unwrap();
     assert_eq!(find(&world, &before).await, None);
     let during = new_session(ada.user, ada.account);
-    assert!(!store.insert(&during).await.unwrap());
+    let refused = store.insert(&during).await.unwrap();
+    assert_eq!(refused, InsertSession::AccountSuspended);
     world.database.resume(ada.account).await.unwrap();
     // What was ended stays ended.
     assert_eq!(find(&world, &before).await, None);
-    assert!(store.insert(&during).await.unwrap());
+    let inserted = store.insert(&during).await.unwrap();
+    assert_eq!(inserted, InsertSession::Inserted);
+}
+
+async fn a_password_of_before_opens_no_session(world: World) {
+    // A10
+    let person = world.person("ada").await;
+    let store: &dyn SessionRepository = &world.database;
+    let password = HashedPassword::from_stored("$new".to_owned());
+    let set = world.database.set_password(
+        person.user,
+        None,
+        &password,
+        PasswordChange::NotNeeded,
+        None,
+    );
+    assert!(set.await.unwrap());
+    let mut session = new_session(person.user, person.account);
+    let refused = store.insert(&session).await.unwrap();
+    assert_eq!(refused, InsertSession::PasswordChanged);
+    assert_eq!(find(&world, &session).await, None);
+    session.verified = password;
+    let inserted = store.insert(&session).await.unwrap();
+    assert_eq!(inserted, InsertSession::Inserted);
+}
+
+async fn no_session_outlives_a_new_password(world: World) {
+    // A10
+    let person = world.person("ada").await;
+    let insert = |_| {
+        let (store, new) = (
+            world.database.clone(),
+            new_session(person.user, person.account),
+        );
+        tokio::spawn(async move {
+            SessionRepository::insert(&store, &new).await.unwrap();
+            new
+        })
+    };
+    let sessions: Vec<_> = (0..32).map(insert).collect();
+    let password = HashedPassword::from_stored("$new".to_owned());
+    let set = world.database.set_password(
+        person.user,
+        None,
+        &password,
+        PasswordChange::NotNeeded,
+        None,
+    );
+    assert!(set.await.unwrap());
+    for session in join_all(sessions).await {
+        assert_eq!(find(&world, &session.unwrap()).await, None);
+    }
 }
 
 async fn use_is_noted_and_never_set_back(world: World) {

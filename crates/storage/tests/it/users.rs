@@ -1,11 +1,12 @@
 use remotegpu_accounts::{
-    CreateUser, HashedPassword, PasswordChange, Role, SessionRepository, UserRepository,
+    CreateUser, HashedPassword, InsertSession, PasswordChange, Role, SessionRepository,
+    UserRepository,
 };
-use remotegpu_primitives::{AccountId, StoreError};
+use remotegpu_primitives::{AccountId, StoreError, UserId};
 
 use crate::{
     on_both_databases,
-    world::{NOW, Person, World, new_account, new_user, rng, seconds},
+    world::{NOW, Person, World, new_account, new_session, new_user, rng, seconds},
 };
 
 on_both_databases!(
@@ -15,6 +16,7 @@ on_both_databases!(
     a_member_needs_an_account,
     memberships_are_told_oldest_first,
     a_new_password_ends_the_other_sessions,
+    a_password_that_changed_meanwhile_stays,
 );
 
 async fn first_admin_is_made_once(world: World) {
@@ -105,16 +107,18 @@ async fn a_new_password_ends_the_other_sessions(world: World) {
     let (kept, ended) = (world.session(person).await, world.session(person).await);
     let others = world.session(other).await;
     let password = HashedPassword::from_stored("$new".to_owned());
-    world
+    let set = world
         .database
         .set_password(
             person.user,
+            Some(&HashedPassword::of_nobody()),
             &password,
             PasswordChange::NotNeeded,
             Some(kept.session.id),
         )
         .await
         .unwrap();
+    assert!(set);
     let find = async |session: &remotegpu_accounts::NewSession| {
         let found = SessionRepository::find_by_hash(&world.database, &session.hash).await;
         found.unwrap()
@@ -123,10 +127,40 @@ async fn a_new_password_ends_the_other_sessions(world: World) {
     assert!(context.user.password == password);
     assert_eq!(find(&ended).await, None);
     assert!(find(&others).await.is_some());
-    world
-        .database
-        .set_password(person.user, &password, PasswordChange::NotNeeded, None)
-        .await
-        .unwrap();
+    let set = world.database.set_password(
+        person.user,
+        None,
+        &password,
+        PasswordChange::NotNeeded,
+        None,
+    );
+    assert!(set.await.unwrap());
     assert_eq!(find(&kept).await, None);
+}
+
+async fn a_password_that_changed_meanwhile_stays(world: World) {
+    // A10
+    let person = world.person("ada").await;
+    let store: &dyn UserRepository = &world.database;
+    let [reset, own] = ["$reset", "$own"].map(|hash| HashedPassword::from_stored(hash.to_owned()));
+    let needed = PasswordChange::NeededUntil(seconds(60));
+    let set = store.set_password(person.user, None, &reset, needed, None);
+    assert!(set.await.unwrap());
+    let mut session = new_session(person.user, person.account);
+    session.verified = reset.clone();
+    let inserted = SessionRepository::insert(&world.database, &session).await;
+    assert_eq!(inserted.unwrap(), InsertSession::Inserted);
+
+    let before = HashedPassword::of_nobody();
+    let change = PasswordChange::NotNeeded;
+    let late = store.set_password(person.user, Some(&before), &own, change, None);
+    assert!(!late.await.unwrap());
+    let found = SessionRepository::find_by_hash(&world.database, &session.hash).await;
+    let user = found.unwrap().unwrap().user;
+    assert!(user.password == reset);
+    assert_eq!(user.password_change, needed);
+
+    let nobody = UserId::generate(NOW, &mut rng());
+    let set = store.set_password(nobody, None, &own, change, None);
+    assert!(!set.await.unwrap());
 }

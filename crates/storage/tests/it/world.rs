@@ -2,8 +2,9 @@
 
 use rand::{SeedableRng, rngs::StdRng};
 use remotegpu_accounts::{
-    Account, AccountLimits, AccountName, CreateUser, Email, HashedPassword, NewSession, NewUser,
-    PasswordChange, PlainSession, Role, Session, SessionRepository, UserRepository,
+    Account, AccountLimits, AccountName, CreateUser, Email, HashedPassword, InsertSession,
+    NewSession, NewUser, PasswordChange, PlainSession, Role, Session, SessionRepository,
+    UserRepository,
 };
 use remotegpu_keys::{
     ApiKey, ApiKeyRepository, InsertApiKey, KeyName, NewApiKey, NewKeySecret, PlainApiKey,
@@ -97,11 +98,8 @@ impl World {
 
     pub async fn session(&self, person: Person) -> NewSession {
         let session = new_session(person.user, person.account);
-        assert!(
-            SessionRepository::insert(&self.database, &session)
-                .await
-                .unwrap()
-        );
+        let inserted = SessionRepository::insert(&self.database, &session).await;
+        assert_eq!(inserted.unwrap(), InsertSession::Inserted);
         session
     }
 
@@ -198,6 +196,7 @@ pub fn new_account(name: &str) -> Account {
 pub fn new_session(user: UserId, account: AccountId) -> NewSession {
     NewSession {
         hash: PlainSession::generate(&mut rng()).hash(),
+        verified: HashedPassword::of_nobody(),
         session: Session {
             id: SessionId::generate(NOW, &mut rng()),
             user_id: user,
