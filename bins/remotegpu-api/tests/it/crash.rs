@@ -18,6 +18,12 @@ struct Acknowledged {
     namespaces: Vec<Value>,
 }
 
+impl Acknowledged {
+    fn count(&self) -> usize {
+        self.keys.len() + self.revoked.len() + self.namespaces.len()
+    }
+}
+
 /// Makes keys, mints with them and revokes every second one, and makes a
 /// namespace now and then, until the server is gone.
 async fn write(
@@ -108,8 +114,15 @@ async fn nothing_acknowledged_is_lost(backend: Backend) {
                 tokio::spawn(write(person, home, Arc::clone(&seen), writer, round))
             })
             .collect();
-        // Spread over what a write takes; the seed of the order is the round.
-        tokio::time::sleep(Duration::from_millis(150 + 97 * round as u64)).await;
+        // However slow the machine: the kill comes when writes have been
+        // acknowledged and more are under way, a little later each round.
+        let enough = seen.lock().unwrap().count() + 16;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while seen.lock().unwrap().count() < enough {
+            assert!(Instant::now() < deadline, "the writers write nothing");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(7 * round as u64)).await;
         server.kill();
         for writer in writers {
             writer.await.unwrap();
@@ -119,7 +132,10 @@ async fn nothing_acknowledged_is_lost(backend: Backend) {
     let seen = std::mem::take(&mut *seen.lock().unwrap());
     assert!(
         seen.keys.len() > 10 && seen.revoked.len() > 5 && seen.namespaces.len() > 5,
-        "{seen:?}"
+        "{} keys, {} revoked, {} namespaces",
+        seen.keys.len(),
+        seen.revoked.len(),
+        seen.namespaces.len()
     );
     for key in &seen.keys {
         key.get("/v1/auth/key").await.expect(200);
