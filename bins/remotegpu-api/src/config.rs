@@ -30,6 +30,8 @@ pub struct Config {
     pub sign_up_open: bool,
     pub key_limit: u32,
     pub namespace_limit: u32,
+    pub key_cache_size: usize,
+    pub record_last_use: bool,
     pub session_policy: SessionPolicy,
     pub token_lifetime: TokenLifetime,
     pub password_workers: usize,
@@ -98,6 +100,8 @@ impl Config {
             sign_up_open: choice(settings, "sign_up", ["closed", "open"])? == "open",
             key_limit: number(settings, "key_limit", 0..=1_000_000)?,
             namespace_limit: number(settings, "namespace_limit", 0..=1_000_000)?,
+            key_cache_size: number(settings, "key_cache_size", 0..=100_000_000)? as usize,
+            record_last_use: choice(settings, "record_last_use", ["true", "false"])? == "true",
             session_policy: SessionPolicy {
                 idle: seconds(settings, "session_idle_seconds", 1..=31_536_000)?,
                 total: seconds(settings, "session_total_seconds", 1..=31_536_000)?,

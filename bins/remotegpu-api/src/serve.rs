@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use remotegpu_cluster::KubeClusters;
-use remotegpu_control_plane::{KeyUses, PasswordWorkers, ReconcilerPorts, Signals, run_reconciler};
+use remotegpu_control_plane::{
+    CachedApiKeys, KeyCache, KeyUses, PasswordWorkers, ReconcilerPorts, Signals,
+    follow_key_changes, run_reconciler,
+};
 use remotegpu_dev_cluster::DevCluster;
 use remotegpu_http_api::{
     Api, ApiConfig, ApiPorts, PublicUrl, Readiness, internal_server, public_server,
@@ -52,7 +55,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let passwords = PasswordWorkers::new(config.password_workers);
     first_admin::create(&config, &database, &passwords, public_url.as_str()).await?;
 
-    let shared = Shared::new(database, clusters);
+    let shared = Shared::new(&config, database, clusters);
     let api = shared.api(&config, public_url.clone(), passwords);
     let mut ending = Ending::listen()?;
     let server = public_server(Arc::clone(&api), listener, tls)?;
@@ -61,6 +64,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let mut serving = tokio::spawn(server);
     let internal_serving = tokio::spawn(internal);
     let mut reconciler = tokio::spawn(run_reconciler(shared.reconciler(&config), system_rng()));
+    let mut changes = tokio::spawn(shared.clone().follow_changes());
     let probes = tokio::spawn(probe_clusters(shared.clusters.clone()));
     announce(
         &config,
@@ -77,10 +81,15 @@ pub async fn serve(config: Config) -> Result<()> {
         ended = &mut reconciler => {
             bail!("the reconciler stopped: {ended:?}");
         }
+        // Without it every request would ask the database.
+        ended = &mut changes => {
+            bail!("changes of keys are no longer followed: {ended:?}");
+        }
     }
     ending.drain(&api, config.drain).await;
     handle.stop(true).await;
     reconciler.abort();
+    changes.abort();
     probes.abort();
     let flushed = shared.uses.flush(&shared.database, SystemClock.now()).await;
     if let Err(error) = flushed {
@@ -99,21 +108,28 @@ pub async fn serve(config: Config) -> Result<()> {
 }
 
 /// What the API and the reconciler share.
+#[derive(Clone)]
 struct Shared {
     database: Database,
     clusters: KubeClusters,
     signals: Arc<Signals>,
     uses: Arc<KeyUses>,
+    key_cache: Arc<KeyCache>,
 }
 
 impl Shared {
-    fn new(database: Database, clusters: KubeClusters) -> Self {
+    fn new(config: &Config, database: Database, clusters: KubeClusters) -> Self {
         Self {
             database,
             clusters,
             signals: Arc::default(),
-            uses: Arc::default(),
+            uses: Arc::new(KeyUses::new(config.record_last_use)),
+            key_cache: Arc::new(KeyCache::new(config.key_cache_size)),
         }
+    }
+
+    async fn follow_changes(self) {
+        follow_key_changes(&self.database, &self.key_cache).await;
     }
 
     fn api(&self, config: &Config, public_url: PublicUrl, passwords: PasswordWorkers) -> Arc<Api> {
@@ -133,7 +149,11 @@ impl Shared {
             users: database.clone(),
             sessions: database.clone(),
             attempts: database.clone(),
-            keys: database.clone(),
+            keys: Arc::new(CachedApiKeys::new(
+                database.clone(),
+                Arc::clone(&self.key_cache),
+            )),
+            key_cache: Arc::clone(&self.key_cache),
             namespaces: database.clone(),
             identities: database.clone(),
             clusters: clusters.clone(),

@@ -128,6 +128,18 @@ pub const SETTINGS: &[Setting] = &[
         "How many namespaces an account may have",
     ),
     setting(
+        "key_cache_size",
+        Some("100000"),
+        "NUMBER",
+        "How many API keys this instance remembers, about 300 bytes each; 0 asks the database every time",
+    ),
+    setting(
+        "record_last_use",
+        Some("true"),
+        "true|false",
+        "Whether the last use of API keys is written down",
+    ),
+    setting(
         "session_idle_seconds",
         Some("43200"),
         "SECONDS",

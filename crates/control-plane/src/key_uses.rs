@@ -4,76 +4,142 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_primitives::{ApiKeyId, StoreError};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
+use tokio::sync::Notify;
 
-const INTERVAL: Duration = Duration::MINUTE;
+/// How many keys are remembered at the most. Uses of further ones are not noted
+/// until the next flush has made room.
+const CAPACITY: usize = 100_000;
+const INTERVAL: time::Duration = time::Duration::MINUTE;
 
 /// The uses of keys that this instance has seen and not written yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct KeyUses {
-    seen: Mutex<HashMap<ApiKeyId, Use>>,
+    seen: Option<Mutex<HashMap<ApiKeyId, Use>>>,
+    crowded: Notify,
 }
 
+/// In microseconds since 1970; a time that was never is the least number.
 #[derive(Debug, Clone, Copy)]
 struct Use {
-    last: OffsetDateTime,
-    written: Option<OffsetDateTime>,
+    last: i64,
+    written: i64,
 }
 
+const NEVER: i64 = i64::MIN;
+
 impl Use {
+    fn is_pending(&self) -> bool {
+        self.written < self.last
+    }
+
     /// A key's time is written at most once a minute.
-    fn is_due(&self) -> bool {
-        self.written
-            .is_none_or(|written| self.last - written >= INTERVAL)
+    fn is_due(&self, now: i64) -> bool {
+        self.is_pending() && now.saturating_sub(self.written) >= micros_of(INTERVAL)
+    }
+}
+
+impl Default for KeyUses {
+    fn default() -> Self {
+        Self::new(true)
     }
 }
 
 impl KeyUses {
-    /// Notes that a key opened something.
-    pub fn note(&self, key: ApiKeyId, now: OffsetDateTime) {
-        let mut seen = self.lock();
-        let entry = seen.entry(key).or_insert(Use {
-            last: now,
-            written: None,
-        });
-        entry.last = entry.last.max(now);
+    /// Notes uses, or, where the operator does not want that, none.
+    pub fn new(enabled: bool) -> Self {
+        Self {
+            seen: enabled.then(Mutex::default),
+            crowded: Notify::new(),
+        }
     }
 
-    /// Writes what is due, in one batch, and forgets keys that have been quiet
+    /// Notes that a key opened something.
+    pub fn note(&self, key: ApiKeyId, now: OffsetDateTime) {
+        let Some(mut seen) = self.lock() else { return };
+        let now = micros(now);
+        if let Some(entry) = seen.get_mut(&key) {
+            entry.last = entry.last.max(now);
+            return;
+        }
+        if seen.len() < CAPACITY {
+            let entry = Use {
+                last: now,
+                written: NEVER,
+            };
+            seen.insert(key, entry);
+        }
+        if seen.len() == CAPACITY / 2 {
+            self.crowded.notify_one();
+        }
+    }
+
+    /// Waits for the time to flush: `interval`, or less when many keys wait.
+    pub async fn flush_within(&self, interval: Duration) {
+        // Either way it is time.
+        let _ = tokio::time::timeout(interval, self.crowded.notified()).await;
+    }
+
+    /// Writes what is due, in batches, and forgets keys that have been quiet
     /// since their last write a minute ago.
     pub async fn flush(
         &self,
         keys: &dyn ApiKeyRepository,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        let due: Vec<(ApiKeyId, OffsetDateTime)> = self
-            .lock()
-            .iter()
-            .filter(|(_, entry)| entry.is_due())
-            .map(|(key, entry)| (*key, entry.last))
-            .collect();
+        let now = micros(now);
+        let due: Vec<(ApiKeyId, i64)> = match self.lock() {
+            None => return Ok(()),
+            Some(seen) => seen
+                .iter()
+                .filter(|(_, entry)| entry.is_due(now))
+                .map(|(key, entry)| (*key, entry.last))
+                .collect(),
+        };
         if !due.is_empty() {
-            keys.record_use(&due).await?;
+            let uses: Vec<(ApiKeyId, OffsetDateTime)> = due
+                .iter()
+                .map(|(key, last)| (*key, time_of(*last)))
+                .collect();
+            keys.record_use(&uses).await?;
         }
-        let mut seen = self.lock();
+        let Some(mut seen) = self.lock() else {
+            return Ok(());
+        };
         for (key, last) in due {
             if let Some(entry) = seen.get_mut(&key) {
-                entry.written = Some(last);
+                entry.written = last;
             }
         }
-        seen.retain(|_, entry| {
-            let pending = entry.written.is_none_or(|written| written < entry.last);
-            pending || now - entry.last < INTERVAL
-        });
+        // With very many keys in use, the store's own rule keeps their writes a
+        // minute apart.
+        let crowded = seen.len() >= CAPACITY / 2;
+        let quiet = |entry: &Use| now.saturating_sub(entry.written) >= micros_of(INTERVAL);
+        seen.retain(|_, entry| entry.is_pending() || !(crowded || quiet(entry)));
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ApiKeyId, Use>> {
+    fn lock(&self) -> Option<MutexGuard<'_, HashMap<ApiKeyId, Use>>> {
         // The map is whole after any panic: every step on it is one call.
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        let seen = self.seen.as_ref()?;
+        Some(seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn micros(time: OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos().div_euclid(1000)).unwrap_or(i64::MAX)
+}
+
+fn micros_of(duration: time::Duration) -> i64 {
+    i64::try_from(duration.whole_microseconds()).unwrap_or(i64::MAX)
+}
+
+fn time_of(micros: i64) -> OffsetDateTime {
+    let nanos = i128::from(micros) * 1000;
+    OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

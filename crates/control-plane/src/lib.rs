@@ -3,13 +3,16 @@
 
 mod authenticate_api_key;
 mod authenticate_session;
+mod cached_api_keys;
 mod change_password;
 mod create_account;
 mod create_first_admin;
 mod create_namespace;
 mod create_user;
 mod delete_namespace;
+mod follow_key_changes;
 mod issue_api_key;
+mod key_cache;
 mod key_uses;
 mod mint_exec_credential;
 mod password_workers;
@@ -28,6 +31,7 @@ mod update_api_key;
 
 pub use authenticate_api_key::{AuthenticateApiKeyError, authenticate_api_key};
 pub use authenticate_session::{AuthenticateSessionError, authenticate_session};
+pub use cached_api_keys::CachedApiKeys;
 pub use change_password::{ChangePasswordError, ChangePasswordPorts, change_password};
 pub use create_account::create_account;
 pub use create_first_admin::{
@@ -38,7 +42,9 @@ pub use create_namespace::{
 };
 pub use create_user::{CreateUserError, create_user};
 pub use delete_namespace::delete_namespace;
+pub use follow_key_changes::follow_key_changes;
 pub use issue_api_key::{IssueApiKey, IssueApiKeyError, IssuedApiKey, issue_api_key};
+pub use key_cache::{KeyCache, KeyCacheCounts};
 pub use key_uses::KeyUses;
 pub use mint_exec_credential::{
     MintExecCredentialError, MintExecCredentialPorts, mint_exec_credential,

@@ -22,6 +22,7 @@ const IDENTITY_POLL: Duration = Duration::from_millis(250);
 /// How often the store is asked for work on namespaces.
 const NAMESPACE_POLL: Duration = Duration::from_millis(500);
 /// How often uses of keys are written down.
+/// They wait less when many keys are in use.
 const USES_FLUSH: Duration = Duration::from_secs(2);
 /// How often what nothing living justifies is looked for.
 const SWEEP: Duration = Duration::from_mins(1);
@@ -89,7 +90,7 @@ pub async fn run_reconciler(ports: ReconcilerPorts, mut rng: impl CryptoRng) {
     };
     let uses = async {
         loop {
-            tokio::time::sleep(USES_FLUSH).await;
+            ports.uses.flush_within(USES_FLUSH).await;
             let flushed = ports.uses.flush(&*ports.keys, ports.clock.now()).await;
             tell("uses of keys were not written down", flushed);
         }

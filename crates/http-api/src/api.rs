@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use ipnet::IpNet;
 use rand::CryptoRng;
 use remotegpu_accounts::{AttemptRepository, SessionPolicy, SessionRepository, UserRepository};
-use remotegpu_control_plane::{KeyUses, PasswordWorkers, Signals};
+use remotegpu_control_plane::{KeyCache, KeyUses, PasswordWorkers, Signals};
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
     ClusterDirectory, CredentialMint, IdentityRepository, NamespaceRepository, TokenLifetime,
@@ -57,6 +57,8 @@ pub struct ApiPorts {
     pub attempts: Arc<dyn AttemptRepository>,
     /// API keys.
     pub keys: Arc<dyn ApiKeyRepository>,
+    /// The keys that are remembered, for the metrics.
+    pub key_cache: Arc<KeyCache>,
     /// Namespaces.
     pub namespaces: Arc<dyn NamespaceRepository>,
     /// Cluster identities of keys.

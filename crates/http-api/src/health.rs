@@ -53,5 +53,5 @@ pub(crate) async fn metrics(api: web::Data<Api>) -> HttpResponse {
             header::CONTENT_TYPE,
             "text/plain; version=0.0.4; charset=utf-8",
         ))
-        .body(api.metrics.render())
+        .body(api.metrics.render(&api.ports.key_cache))
 }

@@ -7,8 +7,9 @@ use std::{
     time::Duration,
 };
 
-use metrics::{counter, histogram, with_local_recorder};
+use metrics::{counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use remotegpu_control_plane::{KeyCache, KeyCacheCounts};
 
 const SECONDS: [f64; 12] = [
     0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
@@ -38,6 +39,18 @@ impl RequestMetrics {
                 "http_request_duration_seconds",
                 "Time from a request's head to the head of its answer."
             );
+            metrics::describe_counter!(
+                "api_key_cache_hits_total",
+                "API keys that were known without a query."
+            );
+            metrics::describe_counter!(
+                "api_key_cache_misses_total",
+                "API keys that the database was asked for."
+            );
+            metrics::describe_gauge!(
+                "api_key_cache_trusted",
+                "Whether changes of keys are heard of; 0 asks the database every time."
+            );
         });
         Self {
             recorder,
@@ -61,7 +74,14 @@ impl RequestMetrics {
     }
 
     /// All of them in Prometheus' text format.
-    pub(crate) fn render(&self) -> String {
+    pub(crate) fn render(&self, key_cache: &KeyCache) -> String {
+        with_local_recorder(&self.recorder, || {
+            let KeyCacheCounts { hits, misses } = key_cache.counts();
+            counter!("api_key_cache_hits_total").absolute(hits);
+            counter!("api_key_cache_misses_total").absolute(misses);
+            let trusted = if key_cache.is_trusted() { 1.0 } else { 0.0 };
+            gauge!("api_key_cache_trusted").set(trusted);
+        });
         self.handle.render()
     }
 }
@@ -81,13 +101,13 @@ mod tests {
         // R4
         let (one, other) = (RequestMetrics::new(), RequestMetrics::new());
         one.record("GET", "/v1/auth/key", 200, Duration::from_millis(3));
-        let text = one.render();
+        let text = one.render(&KeyCache::new(0));
         assert!(
             text.contains(
                 r#"http_requests_total{method="GET",route="/v1/auth/key",status="200"} 1"#
             )
         );
         assert!(text.contains("http_request_duration_seconds_bucket"));
-        assert!(!other.render().contains("/v1/auth/key"));
+        assert!(!other.render(&KeyCache::new(0)).contains("/v1/auth/key"));
     }
 }

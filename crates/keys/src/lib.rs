@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 mod api_key;
+mod key_changes;
 mod key_name;
 mod repository;
 mod secret;
@@ -9,6 +10,7 @@ mod secret;
 pub use api_key::{
     ApiKey, ApiKeyChange, KeyRefused, KeySecret, KeyStatus, NewApiKey, NewKeySecret, PresentedKey,
 };
+pub use key_changes::{KeyChange, KeyChangeFeed, KeyChangeSubscription, KeyNews};
 pub use key_name::{InvalidKeyName, KeyName};
 pub use repository::{ApiKeyRepository, InsertApiKey, RevokeApiKey, RotateApiKey, UpdateApiKey};
 pub use secret::{HashedApiKey, KeyPrefix, MalformedKey, PlainApiKey, checksum};

@@ -62,7 +62,8 @@ pub trait ApiKeyRepository: Send + Sync {
         now: OffsetDateTime,
     ) -> Result<RotateApiKey, StoreError>;
 
-    /// Notes when keys were last used; never sets a time back (contract K14).
+    /// Notes when keys were last used, unless less than a minute has passed since
+    /// the time that is stored; so no time is ever set back (contract K14).
     async fn record_use(&self, uses: &[(ApiKeyId, OffsetDateTime)]) -> Result<(), StoreError>;
 }
 

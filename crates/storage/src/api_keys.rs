@@ -1,13 +1,14 @@
 //! API keys and their secrets.
 
 mod rows;
+mod uses;
 
 use async_trait::async_trait;
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, JoinOnDsl, NullableExpressionMethods,
     OptionalExtension, QueryDsl, SelectableHelper,
 };
-use diesel_async::RunQueryDsl;
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use remotegpu_keys::{
     ApiKey, ApiKeyChange, ApiKeyRepository, HashedApiKey, InsertApiKey, KeyStatus, NewApiKey,
     NewKeySecret, PresentedKey, RevokeApiKey, RotateApiKey, UpdateApiKey,
@@ -21,7 +22,8 @@ use time::OffsetDateTime;
 use crate::{
     Database,
     accounts::hold_account,
-    connection::{with_conn, with_tx},
+    connection::{begin_on_sqlite, with_conn, with_tx, within},
+    database::Pools,
     error::Failure,
     identities::{end_identities, living},
     schema::{accounts, api_keys, credential_identities, key_secrets, memberships, namespaces},
@@ -31,9 +33,10 @@ use crate::{
 pub(crate) use rows::presented_keys;
 pub use rows::{ApiKeyRow, PresentedRow, presented};
 use rows::{scopes_text, secret_row};
+use uses::{KeyUse, key_use};
 
 /// How many uses of keys are written in one transaction.
-const USES_AT_ONCE: usize = 100;
+const USES_AT_ONCE: usize = 1000;
 
 /// The account's key, or what to answer when it cannot be changed (contract K6,
 /// K7). Holds the account's row.
@@ -322,25 +325,33 @@ impl ApiKeyRepository for Database {
     }
 
     async fn record_use(&self, uses: &[(ApiKeyId, OffsetDateTime)]) -> Result<(), StoreError> {
-        // In one order everywhere: two instances that write the same keys wait
-        // for each other, and never in a circle.
-        let mut uses: Vec<(DbUuid, DbTime)> = uses
+        let uses: Vec<KeyUse> = uses
             .iter()
-            .map(|(id, time)| (DbUuid::from(*id), DbTime::from(*time)))
+            .map(|(id, time)| key_use((*id).into(), *time))
             .collect();
-        uses.sort_unstable();
         for uses in uses.chunks(USES_AT_ONCE) {
-            with_tx!(self, |c| {
-                for (id, time) in uses {
-                    let never = api_keys::last_used_at.is_null();
-                    diesel::update(api_keys::table.filter(api_keys::id.eq(*id)))
-                        .filter(never.or(api_keys::last_used_at.lt(*time)))
-                        .set(api_keys::last_used_at.eq(*time))
-                        .execute(c)
-                        .await?;
+            within(self.deadline(), async {
+                match self.pools() {
+                    Pools::Postgres(pool) => {
+                        let mut lease = pool.get().await?;
+                        let done = uses::on_postgres(lease.begin(), uses).await;
+                        lease.finish(&done);
+                        done
+                    }
+                    Pools::Sqlite { write, .. } => {
+                        let mut lease = begin_on_sqlite(write).await?;
+                        let uses = uses.to_owned();
+                        let connection = lease.begin();
+                        connection
+                            .spawn_blocking(move |connection| uses::on_sqlite(connection, &uses))
+                            .await?;
+                        connection.batch_execute("COMMIT").await?;
+                        lease.finish(&Ok(()));
+                        Ok(())
+                    }
                 }
-                Ok(())
-            })?;
+            })
+            .await?;
         }
         Ok(())
     }

@@ -64,7 +64,7 @@ pub enum Pools {
 
 /// What makes connections that belong to no pool.
 #[derive(Clone)]
-enum Source {
+pub enum Source {
     Postgres(Arc<PgManager>),
     Sqlite(LiteManager),
 }
@@ -180,6 +180,10 @@ impl Database {
 
     pub(crate) fn pools(&self) -> &Pools {
         &self.pools
+    }
+
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
     }
 
     /// How long a caller's whole work with the database may take.

@@ -16,6 +16,7 @@ mod connection;
 mod database;
 mod error;
 mod identities;
+mod key_changes;
 mod migrations;
 mod namespaces;
 mod postgres;

@@ -90,6 +90,16 @@ impl PgManager {
         shown.join(",")
     }
 
+    /// Where and as whom connections are made.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How connections are encrypted, if they are.
+    pub fn tls(&self) -> Option<&MakeRustlsConnect> {
+        self.tls.as_ref()
+    }
+
     /// Makes a connection whose statements end after `statement_timeout`.
     pub async fn open(
         &self,

@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use remotegpu_accounts::{InsertSession, PlainSession, SessionPolicy, SessionRepository};
-use remotegpu_control_plane::{KeyUses, PasswordWorkers, ReconcilerPorts, Signals, run_reconciler};
+use remotegpu_control_plane::{
+    KeyCache, KeyUses, PasswordWorkers, ReconcilerPorts, Signals, run_reconciler,
+};
 use remotegpu_http_api::{
     Api, ApiConfig, ApiPorts, PublicUrl, Readiness, internal_server, public_server,
 };
@@ -78,6 +80,7 @@ impl World {
             users: database.clone(),
             sessions: database.clone(),
             attempts: database.clone(),
+            key_cache: Arc::new(KeyCache::new(0)),
             keys: database.clone(),
             namespaces: database.clone(),
             identities: database,

@@ -364,14 +364,23 @@ async fn use_is_noted_and_never_set_back(world: World) {
     let store: &dyn ApiKeyRepository = &world.database;
     store.record_use(&[]).await.unwrap();
     store
-        .record_use(&[(two.id, seconds(2)), (one.id, seconds(9)), (unknown(), NOW)])
+        .record_use(&[
+            (two.id, seconds(2)),
+            (one.id, seconds(90)),
+            (unknown(), NOW),
+        ])
         .await
         .unwrap();
     store
-        .record_use(&[(one.id, seconds(5)), (two.id, seconds(5))])
+        .record_use(&[(one.id, seconds(5)), (two.id, seconds(62))])
         .await
         .unwrap();
     let used = async |key: &ApiKey| find(&world, key).await.unwrap().last_used_at;
-    assert_eq!(used(&one).await, Some(seconds(9)));
-    assert_eq!(used(&two).await, Some(seconds(5)));
+    assert_eq!(used(&one).await, Some(seconds(90)));
+    assert_eq!(used(&two).await, Some(seconds(62)));
+    // K14: at most once a minute, whoever writes.
+    let early = [(one.id, seconds(149)), (two.id, seconds(121))];
+    store.record_use(&early).await.unwrap();
+    assert_eq!(used(&one).await, Some(seconds(90)));
+    assert_eq!(used(&two).await, Some(seconds(62)));
 }

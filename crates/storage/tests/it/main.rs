@@ -10,6 +10,7 @@ mod api_keys;
 mod attempts;
 mod concurrency;
 mod identities;
+mod key_changes;
 mod namespaces;
 mod opening;
 mod sessions;

@@ -1,0 +1,144 @@
+//! A key as the cache keeps it: a million of them have to fit.
+
+use remotegpu_keys::{ApiKey, KeyName, KeyPrefix, KeySecret, PresentedKey};
+use remotegpu_primitives::{AccountId, ApiKeyId, KeySecretId, UserId};
+use remotegpu_scopes::{NamespaceAccess, Scopes};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::Begun;
+
+pub struct Entry {
+    begun: Begun,
+    key: Uuid,
+    account: Uuid,
+    maker: Uuid,
+    secret: Uuid,
+    /// Name and prefix in one piece.
+    texts: Box<str>,
+    prefix_len: u8,
+    account_suspended: bool,
+    maker_may_write: bool,
+    scopes: CompactScopes,
+    created_at: Micros,
+    expires_at: Micros,
+    revoked_at: Micros,
+    last_used_at: Micros,
+    secret_ends_at: Micros,
+}
+
+enum CompactScopes {
+    All,
+    Inference,
+    AllNamespaces,
+    Only(Box<[Uuid]>),
+}
+
+/// Microseconds since 1970, as precise as the store; the least one is no time.
+#[derive(Clone, Copy)]
+struct Micros(i64);
+
+impl Entry {
+    pub fn new(begun: Begun, presented: &PresentedKey) -> Self {
+        let PresentedKey { key, secret, .. } = presented;
+        let prefix = key.prefix.as_str();
+        Self {
+            begun,
+            key: key.id.as_uuid(),
+            account: key.account_id.as_uuid(),
+            maker: key.created_by.as_uuid(),
+            secret: secret.id.as_uuid(),
+            texts: format!("{prefix}{}", key.name.as_str()).into_boxed_str(),
+            prefix_len: u8::try_from(prefix.len()).unwrap_or_default(),
+            account_suspended: presented.account_suspended,
+            maker_may_write: presented.maker_may_write,
+            scopes: CompactScopes::from(&key.scopes),
+            created_at: Some(key.created_at).into(),
+            expires_at: key.expires_at.into(),
+            revoked_at: key.revoked_at.into(),
+            last_used_at: key.last_used_at.into(),
+            secret_ends_at: secret.ends_at.into(),
+        }
+    }
+
+    pub fn begun(&self) -> Begun {
+        self.begun
+    }
+
+    /// What a change may be of that makes the key stale.
+    pub fn subjects(&self) -> [Uuid; 3] {
+        [self.key, self.account, self.maker]
+    }
+
+    pub fn presented(&self) -> PresentedKey {
+        let (prefix, name) = self.texts.split_at(usize::from(self.prefix_len));
+        PresentedKey {
+            key: ApiKey {
+                id: ApiKeyId::from_uuid(self.key),
+                account_id: AccountId::from_uuid(self.account),
+                name: KeyName::from_stored(name.to_owned()),
+                prefix: KeyPrefix::from_stored(prefix.to_owned()),
+                scopes: Scopes::from(&self.scopes),
+                created_at: self.created_at.time().unwrap_or(OffsetDateTime::UNIX_EPOCH),
+                created_by: UserId::from_uuid(self.maker),
+                expires_at: self.expires_at.time(),
+                revoked_at: self.revoked_at.time(),
+                last_used_at: self.last_used_at.time(),
+            },
+            secret: KeySecret {
+                id: KeySecretId::from_uuid(self.secret),
+                ends_at: self.secret_ends_at.time(),
+            },
+            account_suspended: self.account_suspended,
+            maker_may_write: self.maker_may_write,
+        }
+    }
+}
+
+impl From<&Scopes> for CompactScopes {
+    fn from(scopes: &Scopes) -> Self {
+        match scopes {
+            Scopes::All => Self::All,
+            Scopes::Inference => Self::Inference,
+            Scopes::KubernetesExec(NamespaceAccess::All) => Self::AllNamespaces,
+            Scopes::KubernetesExec(NamespaceAccess::Only(_)) => {
+                Self::Only(scopes.namespace_ids().map(|id| id.as_uuid()).collect())
+            }
+        }
+    }
+}
+
+impl From<&CompactScopes> for Scopes {
+    fn from(scopes: &CompactScopes) -> Self {
+        match scopes {
+            CompactScopes::All => Self::All,
+            CompactScopes::Inference => Self::Inference,
+            CompactScopes::AllNamespaces => Self::KubernetesExec(NamespaceAccess::All),
+            CompactScopes::Only(ids) => {
+                let ids = ids.iter().copied();
+                let ids = ids.map(remotegpu_primitives::NamespaceId::from_uuid);
+                Self::KubernetesExec(NamespaceAccess::Only(ids.collect()))
+            }
+        }
+    }
+}
+
+impl Micros {
+    const NONE: i64 = i64::MIN;
+
+    fn time(self) -> Option<OffsetDateTime> {
+        let nanos = i128::from(self.0) * 1000;
+        (self.0 != Self::NONE)
+            .then(|| OffsetDateTime::from_unix_timestamp_nanos(nanos).ok())
+            .flatten()
+    }
+}
+
+impl From<Option<OffsetDateTime>> for Micros {
+    fn from(time: Option<OffsetDateTime>) -> Self {
+        let micros = time.map(|time| time.unix_timestamp_nanos().div_euclid(1000));
+        Self(micros.map_or(Self::NONE, |micros| {
+            i64::try_from(micros).unwrap_or(i64::MAX)
+        }))
+    }
+}
