@@ -190,10 +190,16 @@ impl Shared {
 /// An instance is ready when its store is (contract R4).
 struct DatabaseReadiness(Database);
 
+/// Whoever asks for readiness gives up sooner than somebody who wants an answer.
+const READINESS_TIMEOUT: Duration = Duration::from_secs(2);
+
 #[async_trait]
 impl Readiness for DatabaseReadiness {
     async fn check(&self) -> Result<(), StoreError> {
-        self.0.ping().await
+        match tokio::time::timeout(READINESS_TIMEOUT, self.0.ping()).await {
+            Ok(answer) => answer,
+            Err(late) => Err(StoreError::Unavailable(Some(Box::new(late)))),
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 mod configuration;
 mod conventions;
 mod crash;
+mod instances;
 mod journeys;
 mod operator;
 mod readme;
