@@ -3,8 +3,6 @@
 use actix_web::http::header::{HeaderMap, HeaderName};
 use rand::Rng;
 
-use crate::api::rng;
-
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The client's own name for the request if it fits, else a new one.
@@ -21,7 +19,9 @@ pub(crate) fn request_id(headers: &HeaderMap) -> String {
 
 fn new() -> String {
     let mut bytes = [0; 16];
-    rng().fill_bytes(&mut bytes);
+    // A name is no secret: the thread's own generator asks the system now and
+    // then, not for each request.
+    rand::rng().fill_bytes(&mut bytes);
     uuid::Builder::from_random_bytes(bytes)
         .into_uuid()
         .to_string()
