@@ -20,6 +20,8 @@ pub struct Config {
     pub extra_hosts: Vec<String>,
     pub tls: Option<TlsFiles>,
     pub trusted_proxies: Vec<ipnet::IpNet>,
+    pub max_connections: MaxConnections,
+    pub keep_alive: std::time::Duration,
     pub database: DatabaseChoice,
     pub database_connections: u32,
     pub data_dir: PathBuf,
@@ -40,6 +42,13 @@ pub struct Config {
     pub log_json: bool,
     pub initial_admin_email: Email,
     pub initial_admin_password_file: Option<PathBuf>,
+}
+
+/// How many connections of clients there may be, and whether somebody has said so.
+#[derive(Debug, Clone, Copy)]
+pub struct MaxConnections {
+    pub number: usize,
+    pub given: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -91,6 +100,13 @@ impl Config {
             extra_hosts: list(settings, "extra_hosts", host)?,
             tls: tls(settings)?,
             trusted_proxies: list(settings, "trusted_proxies", network)?,
+            max_connections: MaxConnections {
+                number: number(settings, "max_connections", 1..=1_000_000)? as usize,
+                given: settings.is_given("max_connections"),
+            },
+            keep_alive: std::time::Duration::from_secs(
+                number(settings, "keep_alive_seconds", 1..=3600)?.into(),
+            ),
             database: database(settings)?,
             database_connections: number(settings, "database_connections", 1..=1000)?,
             data_dir: parse(settings, "data_dir", "a folder")?,

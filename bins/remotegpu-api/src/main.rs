@@ -16,6 +16,7 @@ mod data_dir;
 mod dependencies;
 mod first_admin;
 mod logging;
+mod open_files;
 mod serve;
 mod settings;
 mod shutdown;

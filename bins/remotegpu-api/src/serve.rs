@@ -15,7 +15,7 @@ use remotegpu_control_plane::{
 };
 use remotegpu_dev_cluster::DevCluster;
 use remotegpu_http_api::{
-    Api, ApiConfig, ApiPorts, PublicUrl, Readiness, internal_server, public_server,
+    Api, ApiConfig, ApiPorts, PublicUrl, Readiness, ServerLimits, internal_server, public_server,
 };
 use remotegpu_primitives::{Clock, StoreError};
 use remotegpu_storage::Database;
@@ -23,7 +23,7 @@ use remotegpu_storage::Database;
 use crate::{
     clock::{SystemClock, system_rng},
     config::{Config, DatabaseChoice},
-    data_dir, dependencies, first_admin, logging,
+    data_dir, dependencies, first_admin, logging, open_files,
     shutdown::Ending,
     tls,
 };
@@ -32,6 +32,10 @@ use crate::{
 pub async fn serve(config: Config) -> Result<()> {
     logging::start(config.log, config.log_json);
     let tls = config.tls.as_ref().map(tls::server_config).transpose()?;
+    let limits = ServerLimits {
+        max_connections: open_files::make_room(config.max_connections)?,
+        keep_alive: config.keep_alive,
+    };
     let _lock = match config.database {
         DatabaseChoice::Embedded => {
             data_dir::create(&config.data_dir)?;
@@ -58,9 +62,8 @@ pub async fn serve(config: Config) -> Result<()> {
     let shared = Shared::new(&config, database, clusters);
     let api = shared.api(&config, public_url.clone(), passwords);
     let mut ending = Ending::listen()?;
-    let server = public_server(Arc::clone(&api), listener, tls)?;
-    let internal = internal_server(Arc::clone(&api), internal_listener, None)?;
-    let (handle, internal_handle) = (server.handle(), internal.handle());
+    let (server, stopper) = public_server(Arc::clone(&api), listener, tls, limits)?;
+    let (internal, internal_stopper) = internal_server(Arc::clone(&api), internal_listener, None)?;
     let mut serving = tokio::spawn(server);
     let internal_serving = tokio::spawn(internal);
     let mut reconciler = tokio::spawn(run_reconciler(shared.reconciler(&config), system_rng()));
@@ -87,7 +90,7 @@ pub async fn serve(config: Config) -> Result<()> {
         }
     }
     ending.drain(&api, config.drain).await;
-    handle.stop(true).await;
+    stopper.stop().await;
     reconciler.abort();
     changes.abort();
     probes.abort();
@@ -98,7 +101,7 @@ pub async fn serve(config: Config) -> Result<()> {
             "the last uses of keys were not written down"
         );
     }
-    internal_handle.stop(false).await;
+    internal_stopper.stop_now().await;
     let _ = tokio::join!(serving, internal_serving);
     if let Some(dev_cluster) = dev_cluster {
         dev_cluster.stop().await;

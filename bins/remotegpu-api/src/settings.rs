@@ -80,6 +80,18 @@ pub const SETTINGS: &[Setting] = &[
         "Networks whose X-Forwarded-For header counts",
     ),
     setting(
+        "max_connections",
+        Some("10000"),
+        "NUMBER",
+        "How many connections of clients the API holds at the same time",
+    ),
+    setting(
+        "keep_alive_seconds",
+        Some("75"),
+        "SECONDS",
+        "How long a connection may be idle; more than a proxy in front keeps its own",
+    ),
+    setting(
         "database_url",
         None,
         "URL",

@@ -26,4 +26,4 @@ mod wire;
 pub use api::{Api, ApiConfig, ApiPorts, Readiness};
 pub use openapi::openapi_json;
 pub use public_url::{InvalidPublicUrl, PublicUrl};
-pub use server::{internal_server, public_server};
+pub use server::{ServerLimits, ServerStopper, internal_server, public_server};

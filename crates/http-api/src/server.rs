@@ -1,11 +1,21 @@
 //! The two listeners (contract R4).
 
-use std::{io, net::TcpListener, sync::Arc, time::Duration};
+mod bounded_stream;
+mod bounds;
+mod connection;
+mod goaway;
+mod stopping;
 
+use std::{fmt::Debug, io, net::TcpListener, sync::Arc, time::Duration};
+
+use actix_http::{HttpService, KeepAlive, Request};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
 use actix_web::{
-    App, HttpServer,
+    App,
     body::BoxBody,
-    dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse},
+    dev::{
+        AppConfig, Server, Service, ServiceFactory, ServiceRequest, ServiceResponse, fn_service,
+    },
     middleware::from_fn,
     web,
 };
@@ -20,47 +30,51 @@ use crate::{
     routes,
 };
 
-/// A client that takes longer to send a request's head is cut off.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// A client that takes longer to close is not waited for.
-const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const KEEP_ALIVE: Duration = Duration::from_mins(1);
+pub(crate) use connection::Exchange;
+pub use stopping::ServerStopper;
+
+use bounded_stream::BoundedStream;
+use bounds::{Bounds, ClientIo};
+use connection::HEAD;
+
+/// For so long the rest of a body is read that nobody wants, after its answer.
+const UNREAD_BODY: Duration = Duration::from_secs(2);
 /// Requests that are being answered have this long when the server stops; the
 /// longest, making a namespace, takes ten seconds.
 const SHUTDOWN_SECONDS: u64 = 30;
 
-/// A macro, because the type of a server's application cannot be written down
-/// without naming crates that actix-web keeps to itself.
-macro_rules! run {
-    ($app:expr, $listener:expr, $tls:expr, $workers:expr) => {{
-        let server = HttpServer::new($app)
-            .workers($workers)
-            .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(REQUEST_TIMEOUT)
-            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-            .shutdown_timeout(SHUTDOWN_SECONDS)
-            .disable_signals();
-        let server = match $tls {
-            Some(tls) => server.listen_rustls_0_23($listener, tls)?,
-            None => server.listen($listener)?,
-        };
-        Ok(server.run())
-    }};
+/// What clients may take of a listener.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerLimits {
+    /// How many connections are held at the same time; more wait in the system's
+    /// queue until one ends.
+    pub max_connections: usize,
+    /// How long a connection may stay idle between two requests.
+    pub keep_alive: Duration,
 }
+
+/// Few connections, from machines around.
+const INTERNAL_LIMITS: ServerLimits = ServerLimits {
+    max_connections: 100,
+    keep_alive: Duration::from_secs(75),
+};
+
 /// Serves the API to its users. The server is at work once it is polled, and
-/// stops by its handle: no signal is listened to.
+/// stops by its stopper: no signal is listened to.
 pub fn public_server(
     api: Arc<Api>,
     listener: TcpListener,
     tls: Option<rustls::ServerConfig>,
-) -> io::Result<Server> {
-    let api = web::Data::from(api);
+    limits: ServerLimits,
+) -> io::Result<(Server, ServerStopper)> {
+    let data = web::Data::from(Arc::clone(&api));
     let listening = web::Data::new(Listener {
         routes: public_routes(api.config.sign_up_open),
         checks_host: true,
     });
-    let app = move || public_app(api.clone(), listening.clone());
-    run!(app, listener, tls, all_cores())
+    let app = move || public_app(data.clone(), listening.clone());
+    let bounds = Bounds::new(api, tls, limits, all_cores());
+    run(app, listener, bounds)
 }
 
 /// Serves metrics and probes to the machines around. It answers to every host.
@@ -68,8 +82,8 @@ pub fn internal_server(
     api: Arc<Api>,
     listener: TcpListener,
     tls: Option<rustls::ServerConfig>,
-) -> io::Result<Server> {
-    let api = web::Data::from(api);
+) -> io::Result<(Server, ServerStopper)> {
+    let data = web::Data::from(Arc::clone(&api));
     let routes = routes::INTERNAL.into_iter();
     let listening = web::Data::new(Listener {
         routes: routes.fold(RouteTable::new(), RouteTable::with_get),
@@ -77,13 +91,65 @@ pub fn internal_server(
     });
     let app = move || {
         App::new()
-            .app_data(api.clone())
+            .app_data(data.clone())
             .app_data(listening.clone())
             .configure(routes::internal)
             .default_service(web::to(nothing_here))
             .wrap(from_fn(edge))
     };
-    run!(app, listener, tls, 1)
+    let bounds = Bounds::new(api, tls, INTERNAL_LIMITS, 1);
+    run(app, listener, bounds)
+}
+
+/// Puts actix's server together by hand, because its own `HttpServer` leaves no
+/// room for a stream with deadlines.
+fn run<F, I, A>(
+    app: F,
+    listener: TcpListener,
+    bounds: Bounds,
+) -> io::Result<(Server, ServerStopper)>
+where
+    F: Fn() -> I + Send + Clone + 'static,
+    I: IntoServiceFactory<A, Request>,
+    A: ServiceFactory<
+            Request,
+            Config = AppConfig,
+            Response = ServiceResponse<BoxBody>,
+            Error = actix_web::Error,
+        > + 'static,
+    A::InitError: Debug,
+    A::Service: 'static,
+    <A::Service as Service<Request>>::Future: 'static,
+{
+    let kept = listener.try_clone()?;
+    let stopping = Arc::clone(&bounds.stopping);
+    let (workers, connections) = (bounds.workers, bounds.connections_per_worker());
+    let server = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(connections)
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .disable_signals()
+        .listen("api", listener, move || {
+            let app = app().into_factory().map_err(|error| error.error_response());
+            let http = HttpService::build()
+                // The stream knows better when a connection is idle.
+                .keep_alive(KeepAlive::Os)
+                .client_request_timeout(HEAD)
+                .client_disconnect_timeout(UNREAD_BODY)
+                .on_connect_ext(|stream: &BoundedStream<ClientIo>, data| {
+                    data.insert(stream.connection());
+                })
+                .finish(map_config(app, |()| AppConfig::default()));
+            let bounds = bounds.clone();
+            fn_service(move |client| bounds.clone().open(client)).and_then(http)
+        })?
+        .run();
+    let stopper = ServerStopper {
+        handle: server.handle(),
+        listener: kept,
+        stopping,
+    };
+    Ok((server, stopper))
 }
 
 fn public_routes(sign_up_open: bool) -> RouteTable {

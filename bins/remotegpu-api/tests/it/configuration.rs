@@ -148,6 +148,8 @@ fn a_wrong_value_stops_the_start_with_a_sentence_that_names_it() {
         ("token_seconds", "3607"),
         ("password_workers", "0"),
         ("drain_seconds", "601"),
+        ("max_connections", "0"),
+        ("keep_alive_seconds", "3601"),
         ("log", "loud"),
         ("log_format", "xml"),
         ("initial_admin_email", "nobody"),

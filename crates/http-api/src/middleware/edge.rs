@@ -24,6 +24,7 @@ use crate::{
     extract::{Client, MAX_BYTES, UnreadBody, client_ip},
     problem,
     route_table::RouteTable,
+    server::Exchange,
 };
 
 /// What a listener answers, and whether it minds for whom a request is meant.
@@ -46,6 +47,7 @@ pub(crate) async fn edge(
     ) else {
         return Err(ApiError::from(ErrorCode::Internal).into());
     };
+    let exchange = Exchange::begin(&request);
     let id = request_id(request.headers());
     let trusted = &api.config.trusted_proxies;
     let client = client_ip(request.peer_addr(), request.headers(), trusted);
@@ -73,7 +75,7 @@ pub(crate) async fn edge(
         client,
     };
     seen.note(&api, &response, started);
-    Ok(response)
+    Ok(exchange.accompany(response, api.is_draining()))
 }
 
 /// The order of contract C5, up to where the route itself is asked.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use remotegpu_http_api::public_server;
+use remotegpu_http_api::{ServerLimits, public_server};
 use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
 use serde_json::json;
 use tokio::process::Command;
@@ -28,8 +28,12 @@ async fn http_2_names_its_host_in_the_target() {
     let key = text(&world.key(&ada, json!({"all": true})).await, "key");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let server = public_server(world.api.clone(), listener, Some(server_config())).unwrap();
-    let handle = server.handle();
+    let limits = ServerLimits {
+        max_connections: 10,
+        keep_alive: std::time::Duration::from_secs(75),
+    };
+    let tls = Some(server_config());
+    let (server, stopper) = public_server(world.api.clone(), listener, tls, limits).unwrap();
     let serving = tokio::spawn(server);
     let curl = async |version: &str, host: &str, method: &str| {
         let run = Command::new("curl")
@@ -65,6 +69,6 @@ async fn http_2_names_its_host_in_the_target() {
     assert_eq!(curl("--http1.1", "localhost", "GET").await, "1.1 200");
     assert_eq!(curl("--http2", "evil.org", "GET").await, "2 421");
     assert_eq!(curl("--http2", "localhost", "POST").await, "2 405");
-    handle.stop(false).await;
+    stopper.stop().await;
     serving.await.unwrap().unwrap();
 }

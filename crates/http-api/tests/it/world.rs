@@ -7,7 +7,7 @@ use remotegpu_control_plane::{
     KeyCache, KeyUses, PasswordWorkers, ReconcilerPorts, Signals, run_reconciler,
 };
 use remotegpu_http_api::{
-    Api, ApiConfig, ApiPorts, PublicUrl, Readiness, internal_server, public_server,
+    Api, ApiConfig, ApiPorts, PublicUrl, Readiness, ServerLimits, internal_server, public_server,
 };
 use remotegpu_namespaces::TokenLifetime;
 use remotegpu_primitives::{Clock, StoreError};
@@ -93,8 +93,12 @@ impl World {
             clock: clock.clone(),
         };
         let api = Api::new(config, ports);
-        let server = public_server(api.clone(), public, None).unwrap();
-        let internal_server = internal_server(api.clone(), inside, None).unwrap();
+        let limits = ServerLimits {
+            max_connections: 1000,
+            keep_alive: std::time::Duration::from_secs(75),
+        };
+        let (server, _) = public_server(api.clone(), public, None, limits).unwrap();
+        let (internal_server, _) = internal_server(api.clone(), inside, None).unwrap();
         let tasks = vec![
             tokio::spawn(async move { server.await.unwrap() }),
             tokio::spawn(async move { internal_server.await.unwrap() }),

@@ -1,0 +1,107 @@
+//! From an accepted connection to a stream with deadlines.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use actix_http::{Protocol, error::DispatchError};
+use actix_web::rt::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::either::Either;
+
+use super::{
+    ServerLimits,
+    bounded_stream::BoundedStream,
+    connection::{CLOSING_QUIET, Connection, FIRST_REQUEST},
+    stopping::Stopping,
+};
+use crate::Api;
+
+/// A connection, encrypted or not.
+pub(super) type ClientIo = Either<TcpStream, TlsStream<TcpStream>>;
+
+/// What holds for the connections of one listener.
+#[derive(Clone)]
+pub(super) struct Bounds {
+    pub(super) stopping: Arc<Stopping>,
+    pub(super) workers: usize,
+    max_connections: usize,
+    keep_alive: Duration,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Bounds {
+    pub(super) fn new(
+        api: Arc<Api>,
+        tls: Option<rustls::ServerConfig>,
+        limits: ServerLimits,
+        workers: usize,
+    ) -> Self {
+        let tls = tls.map(|mut config| {
+            config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            TlsAcceptor::from(Arc::new(config))
+        });
+        Self {
+            stopping: Stopping::new(api),
+            workers,
+            max_connections: limits.max_connections,
+            keep_alive: limits.keep_alive,
+            tls,
+        }
+    }
+
+    /// actix counts for each worker by itself.
+    pub(super) fn connections_per_worker(&self) -> usize {
+        self.max_connections.div_ceil(self.workers).max(1)
+    }
+
+    /// Waits for the client's first byte and the handshake. Nothing is made for a
+    /// client that says nothing: thousands of them cost a socket each and little
+    /// memory.
+    pub(super) async fn open(
+        self,
+        client: TcpStream,
+    ) -> Result<(BoundedStream<ClientIo>, Protocol, Option<SocketAddr>), DispatchError> {
+        let opened = Instant::now();
+        let deadline = opened + FIRST_REQUEST;
+        let address = client.peer_addr().ok();
+        // An answer is written at once, and waits for no acknowledgement.
+        client.set_nodelay(true)?;
+        self.first_byte(&client, deadline).await?;
+        let (io, protocol) = match &self.tls {
+            None => (Either::Left(client), Protocol::Http1),
+            Some(tls) => {
+                let encrypted = timeout_at(deadline, tls.accept(client)).await;
+                let encrypted = encrypted.map_err(|_| timed_out())??;
+                let protocol = match encrypted.get_ref().1.alpn_protocol() {
+                    Some(b"h2") => Protocol::Http2,
+                    _ => Protocol::Http1,
+                };
+                (Either::Right(encrypted), protocol)
+            }
+        };
+        let connection = Connection::new(protocol, self.keep_alive, opened);
+        let stream = BoundedStream::new(io, protocol, connection, self.stopping);
+        Ok((stream, protocol, address))
+    }
+
+    async fn first_byte(&self, client: &TcpStream, deadline: Instant) -> io::Result<()> {
+        let first_byte = client.readable();
+        let ended = async {
+            self.stopping.closing().await;
+            // What the client has sent may still be on its way.
+            sleep(CLOSING_QUIET).await;
+        };
+        let read = async {
+            tokio::select! {
+                biased;
+                readable = first_byte => readable,
+                () = ended => Err(timed_out()),
+            }
+        };
+        timeout_at(deadline, read).await.map_err(|_| timed_out())?
+    }
+}
+
+fn timed_out() -> io::Error {
+    io::ErrorKind::TimedOut.into()
+}

@@ -1,0 +1,286 @@
+//! How long a connection may stay as it is. The stream asks before it waits, and
+//! the edge of every request says when one begins and when its answer is gone.
+//! Nothing here reads or writes.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use actix_http::Protocol;
+use actix_web::{
+    body::{BodySize, BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::ConnectionType,
+    web::Bytes,
+};
+use tokio::time::Instant;
+
+/// From the accepted connection to its first whole head: first byte, TLS
+/// handshake and all. Two seconds under the ten that the outside is promised.
+pub(super) const FIRST_REQUEST: Duration = Duration::from_secs(8);
+/// From a head's first byte to its end.
+pub(super) const HEAD: Duration = Duration::from_secs(7);
+/// From a head to the last byte of its answer, whatever happens between.
+const EXCHANGE: Duration = Duration::from_mins(1);
+/// A client that has so many requests without an answer reads none of them.
+const EXCHANGES: usize = 1000;
+/// When the server ends: a connection on which nothing happens for so long has
+/// no request on its way.
+pub(super) const CLOSING_QUIET: Duration = Duration::from_millis(500);
+
+/// One connection, shared by its stream and the requests on it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    protocol: Protocol,
+    keep_alive: Duration,
+    opened: Instant,
+    times: RefCell<Times>,
+    /// Whom to wake when what it waits for has changed.
+    waiting: RefCell<Option<Waker>>,
+    exchanges: Cell<u64>,
+}
+
+#[derive(Debug)]
+struct Times {
+    /// When each request began whose answer is not gone yet.
+    under_way: BTreeMap<u64, Instant>,
+    quiet_since: Instant,
+    /// When the first byte after the last answer came.
+    head_since: Option<Instant>,
+    closing_since: Option<Instant>,
+}
+
+impl Connection {
+    pub(super) fn new(protocol: Protocol, keep_alive: Duration, opened: Instant) -> Rc<Self> {
+        Rc::new(Self {
+            protocol,
+            keep_alive,
+            opened,
+            times: RefCell::new(Times {
+                under_way: BTreeMap::new(),
+                quiet_since: opened,
+                head_since: None,
+                closing_since: None,
+            }),
+            waiting: RefCell::new(None),
+            exchanges: Cell::new(0),
+        })
+    }
+
+    /// When the client has to have sent something else than it has so far.
+    pub(super) fn deadline(&self) -> Instant {
+        let times = self.times.borrow();
+        if let Some((_, oldest)) = times.under_way.first_key_value() {
+            let few = times.under_way.len() <= EXCHANGES;
+            return if few { *oldest + EXCHANGE } else { *oldest };
+        }
+        let fresh = self.exchanges.get() == 0;
+        // HTTP/2 talks between requests too: bytes mean no request there.
+        let head = times
+            .head_since
+            .filter(|_| self.protocol != Protocol::Http2);
+        match (head, times.closing_since) {
+            (Some(_), _) | (None, None) if fresh => self.opened + FIRST_REQUEST,
+            (Some(since), _) => since + HEAD,
+            (None, Some(closing)) => closing.max(times.quiet_since) + CLOSING_QUIET,
+            (None, None) => times.quiet_since + self.keep_alive,
+        }
+    }
+
+    /// Some bytes came.
+    pub(super) fn received(&self, now: Instant) {
+        let mut times = self.times.borrow_mut();
+        if times.under_way.is_empty() {
+            times.head_since.get_or_insert(now);
+        }
+    }
+
+    /// The server ends: an idle connection is not waited for any more.
+    pub(super) fn close(&self, now: Instant) {
+        self.times.borrow_mut().closing_since.get_or_insert(now);
+    }
+
+    /// Whom to wake.
+    pub(super) fn wait(&self, waker: &Waker) {
+        let mut waiting = self.waiting.borrow_mut();
+        if !waiting.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *waiting = Some(waker.clone());
+        }
+    }
+
+    fn begin(&self, now: Instant) -> u64 {
+        let number = self.exchanges.get() + 1;
+        self.exchanges.set(number);
+        let mut times = self.times.borrow_mut();
+        times.under_way.insert(number, now);
+        times.head_since = None;
+        number
+    }
+
+    fn end(&self, number: u64, now: Instant) {
+        let mut times = self.times.borrow_mut();
+        times.under_way.remove(&number);
+        if times.under_way.is_empty() {
+            times.quiet_since = now;
+            // The stream waits for the end of the exchange, which is later than that
+            // of the quiet which begins here.
+            if let Some(waker) = self.waiting.borrow_mut().take() {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// One request and its answer: from the head that came to the last byte of the
+/// body that was handed on, or given up.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    of: Option<(Rc<Connection>, u64)>,
+}
+
+impl Exchange {
+    /// Begins with a request. In a test without connections it means nothing.
+    pub(crate) fn begin(request: &ServiceRequest) -> Self {
+        let connection = request.conn_data::<Rc<Connection>>().cloned();
+        let of = connection.map(|connection| {
+            let number = connection.begin(Instant::now());
+            (connection, number)
+        });
+        Self { of }
+    }
+
+    /// Goes with the answer until it is gone; the `last` one on its connection
+    /// says so.
+    pub(crate) fn accompany(
+        self,
+        response: ServiceResponse<BoxBody>,
+        last: bool,
+    ) -> ServiceResponse<BoxBody> {
+        let mut response = response.map_body(|_, body| {
+            let exchange = self;
+            BoxBody::new(AccompaniedBody {
+                body,
+                _exchange: exchange,
+            })
+        });
+        if last {
+            let head = response.response_mut().head_mut();
+            head.set_connection_type(ConnectionType::Close);
+        }
+        response
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Some((connection, number)) = self.of.take() {
+            connection.end(number, Instant::now());
+        }
+    }
+}
+
+struct AccompaniedBody {
+    body: BoxBody,
+    _exchange: Exchange,
+}
+
+impl MessageBody for AccompaniedBody {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_next(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn a_fresh_connection_has_one_deadline_for_its_first_head() {
+        let opened = Instant::now();
+        let connection = Connection::new(Protocol::Http1, KEEP_ALIVE, opened);
+        assert_eq!(connection.deadline(), opened + FIRST_REQUEST);
+        connection.received(opened + seconds(5));
+        connection.received(opened + seconds(6));
+        assert_eq!(connection.deadline(), opened + FIRST_REQUEST);
+    }
+
+    #[test]
+    fn a_later_head_is_timed_from_its_first_byte() {
+        let opened = Instant::now();
+        let connection = Connection::new(Protocol::Http1, KEEP_ALIVE, opened);
+        let number = connection.begin(opened);
+        // These bytes are the request's own body.
+        connection.received(opened + seconds(1));
+        assert_eq!(connection.deadline(), opened + EXCHANGE);
+        connection.end(number, opened + seconds(2));
+        assert_eq!(connection.deadline(), opened + seconds(2) + KEEP_ALIVE);
+        connection.received(opened + seconds(60));
+        connection.received(opened + seconds(66));
+        assert_eq!(connection.deadline(), opened + seconds(60) + HEAD);
+        connection.begin(opened + seconds(66));
+        assert_eq!(connection.deadline(), opened + seconds(66) + EXCHANGE);
+    }
+
+    #[test]
+    fn between_requests_of_http_2_bytes_promise_nothing() {
+        let opened = Instant::now();
+        let connection = Connection::new(Protocol::Http2, KEEP_ALIVE, opened);
+        let number = connection.begin(opened);
+        connection.end(number, opened);
+        connection.received(opened + seconds(70));
+        assert_eq!(connection.deadline(), opened + KEEP_ALIVE);
+    }
+
+    #[test]
+    fn the_oldest_unfinished_exchange_counts() {
+        let opened = Instant::now();
+        let connection = Connection::new(Protocol::Http2, KEEP_ALIVE, opened);
+        let first = connection.begin(opened);
+        let second = connection.begin(opened + seconds(9));
+        assert_eq!(connection.deadline(), opened + EXCHANGE);
+        connection.end(first, opened + seconds(10));
+        assert_eq!(connection.deadline(), opened + seconds(9) + EXCHANGE);
+        connection.end(second, opened + seconds(11));
+        assert_eq!(connection.deadline(), opened + seconds(11) + KEEP_ALIVE);
+        for _ in 0..=EXCHANGES {
+            connection.begin(opened + seconds(12));
+        }
+        assert_eq!(connection.deadline(), opened + seconds(12));
+    }
+
+    #[test]
+    fn at_the_end_what_is_idle_goes_and_what_is_under_way_stays() {
+        let opened = Instant::now();
+        let connection = Connection::new(Protocol::Http1, KEEP_ALIVE, opened);
+        let closing = opened + seconds(3);
+        connection.close(closing);
+        assert_eq!(connection.deadline(), closing + CLOSING_QUIET);
+        let number = connection.begin(closing);
+        assert_eq!(connection.deadline(), closing + EXCHANGE);
+        connection.end(number, closing + seconds(4));
+        assert_eq!(connection.deadline(), closing + seconds(4) + CLOSING_QUIET);
+        // Half a request is under way too.
+        connection.received(closing + seconds(4));
+        assert_eq!(connection.deadline(), closing + seconds(4) + HEAD);
+    }
+}
