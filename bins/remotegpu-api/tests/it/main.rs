@@ -11,10 +11,12 @@
 mod configuration;
 mod conventions;
 mod crash;
+mod draining;
 mod instances;
 mod journeys;
 mod operator;
 mod readme;
+mod slow_clients;
 mod support;
 mod v1;
 mod walks;

@@ -5,8 +5,10 @@ mod cluster;
 mod cluster_proxy;
 mod kubectl;
 mod person;
+mod plain_proxy;
 mod raw;
 mod server;
+mod slow_clients;
 mod time;
 
 pub use answer::Answer;
@@ -14,8 +16,10 @@ pub use cluster::{Workload, cluster_client};
 pub use cluster_proxy::{ClusterProxy, Twist};
 pub use kubectl::Kubectl;
 pub use person::{KeyHolder, Person, client};
+pub use plain_proxy::PlainProxy;
 pub use raw::Raw;
 pub use server::{
     ADMIN_PASSWORD, Backend, Server, ServerOptions, command, foreign_cluster, free_port, terminate,
 };
+pub use slow_clients::{Slow, Target, connector, keep_waiting};
 pub use time::{eventually, in_millis, time_of};

@@ -11,6 +11,8 @@ pub fn client() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .no_proxy()
+        // Certificates here are made for one test.
+        .tls_danger_accept_invalid_certs(true)
         .redirect(Policy::none())
         .build()
         .unwrap()

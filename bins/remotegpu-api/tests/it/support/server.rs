@@ -34,6 +34,7 @@ pub struct ServerOptions {
     pub settings: Vec<(&'static str, String)>,
     /// Whether the operator's password is given, or printed once.
     pub given_password: bool,
+    pub encrypted: bool,
 }
 
 impl ServerOptions {
@@ -42,7 +43,14 @@ impl ServerOptions {
             backend,
             settings: vec![("sign-up", "open".to_owned())],
             given_password: true,
+            encrypted: false,
         }
+    }
+
+    /// With a certificate that nobody has signed.
+    pub fn encrypted(mut self) -> Self {
+        self.encrypted = true;
+        self
     }
 
     pub fn with(mut self, flag: &'static str, value: impl Into<String>) -> Self {
@@ -110,11 +118,15 @@ impl Server {
             std::fs::write(&file, ADMIN_PASSWORD).unwrap();
             arguments.push(format!("--initial-admin-password-file={}", file.display()));
         }
+        if options.encrypted {
+            arguments.extend(certificate(folder.path()));
+        }
         for (flag, value) in &options.settings {
             arguments.push(format!("--{flag}={value}"));
         }
+        let scheme = if options.encrypted { "https" } else { "http" };
         let mut server = Self {
-            url: format!("http://127.0.0.1:{port}"),
+            url: format!("{scheme}://127.0.0.1:{port}"),
             internal_url: format!("http://127.0.0.1:{internal}"),
             folder,
             database,
@@ -144,8 +156,9 @@ impl Server {
             "--data-dir={}",
             folder.path().join("data").display()
         ));
+        let (scheme, _) = self.url.split_once(':').unwrap();
         let mut server = Self {
-            url: format!("http://127.0.0.1:{port}"),
+            url: format!("{scheme}://127.0.0.1:{port}"),
             internal_url: format!("http://127.0.0.1:{internal}"),
             folder,
             database: None,
@@ -279,6 +292,18 @@ impl Server {
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+}
+
+/// A certificate for this machine, as the flags that name it.
+fn certificate(folder: &Path) -> [String; 2] {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (cert, key) = (folder.join("tls.crt"), folder.join("tls.key"));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    [
+        format!("--tls-cert={}", cert.display()),
+        format!("--tls-key={}", key.display()),
+    ]
 }
 
 pub fn terminate(pid: u32) {
