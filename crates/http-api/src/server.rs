@@ -35,10 +35,8 @@ pub use stopping::ServerStopper;
 
 use bounded_stream::BoundedStream;
 use bounds::{Bounds, ClientIo};
-use connection::HEAD;
+use connection::{HEAD, UNREAD_BODY};
 
-/// For so long the rest of a body is read that nobody wants, after its answer.
-const UNREAD_BODY: Duration = Duration::from_secs(2);
 /// Requests that are being answered have this long when the server stops; the
 /// longest, making a namespace, takes ten seconds.
 const SHUTDOWN_SECONDS: u64 = 30;

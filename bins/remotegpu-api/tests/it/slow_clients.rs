@@ -154,19 +154,26 @@ async fn a_later_request_has_no_more_time_than_the_first() {
     let chunked =
         format!("POST /nowhere HTTP/1.1\r\nhost: {address}\r\ntransfer-encoding: chunked\r\n\r\n");
     let sized = format!("POST /nowhere HTTP/1.1\r\nhost: {address}\r\ncontent-length: 900\r\n\r\n");
+    let waited_for = format!(
+        "POST /v1/auth/sign-in HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         transfer-encoding: chunked\r\n\r\n1\r\n{{\r\n"
+    );
     let padding = "x-padding: ".repeat(20);
     let many_chunks = "1\r\nx\r\n".repeat(40);
-    let (idle, second_head, chunks, unread, pipelined) = tokio::join!(
+    let (idle, second_head, chunks, unread, awaited, pipelined) = tokio::join!(
         trickled(address, &get, ""),
         trickled(address, &get, &padding),
         // What is refused before its body is read.
         trickled(address, &chunked, &many_chunks),
         trickled(address, &sized, &padding),
+        trickled(address, &waited_for, ""),
         never_reads(address, &get),
     );
     assert!((Duration::from_secs(2)..SOON).contains(&idle), "{idle:?}");
     assert!(second_head < SOON, "{second_head:?}");
-    assert!(chunks < BODIES && unread < BODIES, "{chunks:?} {unread:?}");
+    for body in [chunks, unread, awaited] {
+        assert!(body < BODIES, "{chunks:?} {unread:?} {awaited:?}");
+    }
     assert!(pipelined < BODIES, "{pipelined:?}");
 }
 

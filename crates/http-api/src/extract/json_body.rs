@@ -1,6 +1,7 @@
 //! A JSON body, read when the handler asks for it (contract C1, C5).
 
 use std::{
+    cell::Cell,
     future::{Ready, ready},
     time::Duration,
 };
@@ -60,10 +61,12 @@ impl JsonBody {
 
     async fn bytes(self) -> Result<BytesMut, ApiError> {
         let mut payload = self.unread.borrow();
+        let broken = Cell::new(false);
         let read = async {
             let mut bytes = BytesMut::new();
             while let Some(chunk) = payload.next().await {
                 let chunk = chunk.map_err(|error| {
+                    broken.set(true);
                     ApiError::new(ErrorCode::InvalidBody, "The body ended early").because(error)
                 })?;
                 if bytes.len() + chunk.len() > MAX_BYTES {
@@ -74,7 +77,11 @@ impl JsonBody {
             Ok(bytes)
         };
         let read = tokio::time::timeout(TIME, read).await;
-        self.unread.give_back(payload);
+        // A broken body is answered at once: HTTP/1.1 leaves no moment to wait for
+        // the rest of it.
+        if !broken.get() {
+            self.unread.give_back(payload);
+        }
         read.unwrap_or_else(|_| {
             let detail = "The body did not arrive in time";
             Err(ApiError::new(ErrorCode::InvalidBody, detail))

@@ -32,7 +32,8 @@ impl UnreadBody {
         kept.unwrap_or_else(|| Self(Rc::new(RefCell::new(payload.take()))))
     }
 
-    /// Lends the body. It is given back by [`UnreadBody::give_back`].
+    /// Lends the body. It is given back by [`UnreadBody::give_back`], unless it
+    /// turned out to be broken: of such a body nothing more would ever come.
     pub(crate) fn borrow(&self) -> Payload {
         Payload::take(&mut self.0.borrow_mut())
     }
@@ -42,20 +43,23 @@ impl UnreadBody {
         *self.0.borrow_mut() = payload;
     }
 
-    /// Reads what nobody has read, within bounds.
-    pub(crate) async fn drain(&self) {
+    /// Reads what nobody has read, within bounds; whether that was all of it.
+    pub(crate) async fn drain(&self) -> bool {
         let mut payload = self.borrow();
         let mut left = DRAINED_BYTES;
         let read = async {
-            while let Some(Ok(chunk)) = payload.next().await {
+            while let Some(chunk) = payload.next().await {
+                let Ok(chunk) = chunk else { return false };
                 left = left.saturating_sub(chunk.len());
                 if left == 0 {
-                    break;
+                    return false;
                 }
             }
+            true
         };
         // Whether it ended or the time did, the answer goes out now.
-        let _ = tokio::time::timeout(DRAINED_FOR, read).await;
+        let whole = tokio::time::timeout(DRAINED_FOR, read).await;
         self.give_back(payload);
+        whole.unwrap_or(false)
     }
 }

@@ -65,7 +65,7 @@ pub(crate) async fn edge(
         }
         next.call(request).await?.map_into_boxed_body()
     };
-    unread.drain().await;
+    let body_ended = unread.drain().await;
     let mut response = with_problem(response, &id);
     add_headers(response.headers_mut(), &path, &id);
     let seen = Seen {
@@ -75,7 +75,8 @@ pub(crate) async fn edge(
         client,
     };
     seen.note(&api, &response, started);
-    Ok(exchange.accompany(response, api.is_draining()))
+    let last = api.is_draining() || !body_ended;
+    Ok(exchange.accompany(response, last))
 }
 
 /// The order of contract C5, up to where the route itself is asked.

@@ -25,6 +25,8 @@ use tokio::time::Instant;
 pub(super) const FIRST_REQUEST: Duration = Duration::from_secs(8);
 /// From a head's first byte to its end.
 pub(super) const HEAD: Duration = Duration::from_secs(7);
+/// For so long the rest of a body is read that nobody wants, after its answer.
+pub(super) const UNREAD_BODY: Duration = Duration::from_secs(2);
 /// From a head to the last byte of its answer, whatever happens between.
 const EXCHANGE: Duration = Duration::from_mins(1);
 /// A client that has so many requests without an answer reads none of them.
@@ -43,6 +45,8 @@ pub(crate) struct Connection {
     /// Whom to wake when what it waits for has changed.
     waiting: RefCell<Option<Waker>>,
     exchanges: Cell<u64>,
+    /// Whether the client has been told that there is no further request.
+    is_over: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -69,6 +73,7 @@ impl Connection {
             }),
             waiting: RefCell::new(None),
             exchanges: Cell::new(0),
+            is_over: Cell::new(false),
         })
     }
 
@@ -78,6 +83,9 @@ impl Connection {
         if let Some((_, oldest)) = times.under_way.first_key_value() {
             let few = times.under_way.len() <= EXCHANGES;
             return if few { *oldest + EXCHANGE } else { *oldest };
+        }
+        if self.is_over.get() {
+            return times.quiet_since + UNREAD_BODY;
         }
         let fresh = self.exchanges.get() == 0;
         // HTTP/2 talks between requests too: bytes mean no request there.
@@ -154,13 +162,19 @@ impl Exchange {
         Self { of }
     }
 
-    /// Goes with the answer until it is gone; the `last` one on its connection
-    /// says so.
+    /// Goes with the answer until it is gone. The `last` one on its connection
+    /// says so, because the server ends or nobody reads the rest of the request.
+    /// HTTP/2 has other ways for both: GOAWAY, and a stream's own end.
     pub(crate) fn accompany(
         self,
         response: ServiceResponse<BoxBody>,
         last: bool,
     ) -> ServiceResponse<BoxBody> {
+        if let (true, Some((connection, _))) = (last, &self.of) {
+            connection
+                .is_over
+                .set(connection.protocol != Protocol::Http2);
+        }
         let mut response = response.map_body(|_, body| {
             let exchange = self;
             BoxBody::new(AccompaniedBody {
@@ -266,6 +280,17 @@ mod tests {
             connection.begin(opened + seconds(12));
         }
         assert_eq!(connection.deadline(), opened + seconds(12));
+    }
+
+    #[test]
+    fn after_its_last_answer_a_connection_is_soon_over() {
+        let opened = Instant::now();
+        let connection = Connection::new(Protocol::Http1, KEEP_ALIVE, opened);
+        let number = connection.begin(opened);
+        connection.is_over.set(true);
+        connection.end(number, opened + seconds(1));
+        connection.received(opened + seconds(2));
+        assert_eq!(connection.deadline(), opened + seconds(1) + UNREAD_BODY);
     }
 
     #[test]

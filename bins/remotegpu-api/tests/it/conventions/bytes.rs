@@ -196,6 +196,38 @@ async fn what_is_no_http_is_400_and_the_end_of_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_off_is_answered_with_400() {
+    // C5
+    let server = Server::start(Backend::Sqlite).await;
+    let own = host(&server);
+    let head = |framing: &str| {
+        format!(
+            "POST /v1/auth/sign-in HTTP/1.1\r\nhost: {own}\r\n\
+             content-type: application/json\r\n{framing}\r\n\r\n"
+        )
+    };
+    for (framing, begun, broken) in [
+        ("transfer-encoding: chunked", "1\r\n{\r\n", "zz\r\n"),
+        ("transfer-encoding: chunked", "1\r\n{\r\n", "-1\r\n"),
+        ("content-length: 9", "{", ""),
+    ] {
+        let mut connection = Raw::connect(&server.url);
+        connection.send(head(framing)).send(begun);
+        std::thread::sleep(Duration::from_millis(100));
+        connection.send(broken);
+        if broken.is_empty() {
+            connection.finish();
+        }
+        let answer = connection.rest();
+        assert!(
+            answer.starts_with("HTTP/1.1 400 "),
+            "{framing} {broken}: {answer:?}"
+        );
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_after_an_unread_body_is_its_own() {
     // C5: what a refused request carried is never read as the next one.
     let server = Server::start(Backend::Sqlite).await;
