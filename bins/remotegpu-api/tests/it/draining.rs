@@ -200,6 +200,9 @@ async fn over_http_2_a_signal_loses_no_request() {
                                 answered += 1;
                             }
                             Err(error) if error.is_connect() => return answered,
+                            // The client chose a connection that was ending and has sent
+                            // nothing on it.
+                            Err(error) if format!("{error:?}").contains("Canceled") => {}
                             Err(error) => panic!("after {answered} answers: {error:?}"),
                         }
                     }
