@@ -95,7 +95,7 @@ fn print(account: &Account) {
 }
 
 async fn user(database: &Database, command: UserCommand) -> Result<()> {
-    let passwords = PasswordWorkers::new(1);
+    let passwords = PasswordWorkers::new(1, 0)?;
     let (now, mut rng) = (SystemClock.now(), system_rng());
     let password: PlainPassword = match command {
         UserCommand::Create {

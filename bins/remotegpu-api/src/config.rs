@@ -3,6 +3,10 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
+mod limits;
+
+pub use limits::Limits;
+
 use anyhow::{Context, Result, anyhow, bail};
 use remotegpu_accounts::{Email, SessionPolicy};
 use remotegpu_http_api::PublicUrl;
@@ -23,7 +27,6 @@ pub struct Config {
     pub max_connections: MaxConnections,
     pub keep_alive: std::time::Duration,
     pub database: DatabaseChoice,
-    pub database_connections: u32,
     pub data_dir: PathBuf,
     pub dev_cluster_listen: SocketAddr,
     /// Whether the development cluster was asked for by name.
@@ -36,7 +39,7 @@ pub struct Config {
     pub record_last_use: bool,
     pub session_policy: SessionPolicy,
     pub token_lifetime: TokenLifetime,
-    pub password_workers: usize,
+    pub limits: Limits,
     pub drain: std::time::Duration,
     pub log: tracing::level_filters::LevelFilter,
     pub log_json: bool,
@@ -108,7 +111,6 @@ impl Config {
                 number(settings, "keep_alive_seconds", 1..=3600)?.into(),
             ),
             database: database(settings)?,
-            database_connections: number(settings, "database_connections", 1..=1000)?,
             data_dir: parse(settings, "data_dir", "a folder")?,
             dev_cluster_listen: parse(settings, "dev_cluster_listen", "an address and a port")?,
             dev_cluster_given: settings.is_given("dev_cluster_listen"),
@@ -127,7 +129,7 @@ impl Config {
                 seconds.context("a number from 600 to 3600 is expected")
             })?
             .unwrap_or_default(),
-            password_workers: number(settings, "password_workers", 1..=64)? as usize,
+            limits: Limits::read(settings)?,
             drain: std::time::Duration::from_secs(
                 number(settings, "drain_seconds", 0..=600)?.into(),
             ),

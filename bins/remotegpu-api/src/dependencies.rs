@@ -17,8 +17,9 @@ pub async fn connect_database(config: &Config) -> Result<Database> {
         crate::data_dir::create(&config.data_dir)?;
     }
     let options = DatabaseOptions {
-        max_connections: config.database_connections,
-        ..DatabaseOptions::default()
+        max_connections: config.limits.database_connections,
+        acquire_timeout: config.limits.database_acquire,
+        statement_timeout: config.limits.database_statement,
     };
     Database::connect(&config.database_url(), options)
         .await

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use remotegpu_cluster::KubeClusters;
 use remotegpu_control_plane::{
-    CachedApiKeys, KeyCache, KeyUses, PasswordWorkers, ReconcilerPorts, Signals,
+    CachedApiKeys, KeyCache, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts, Signals,
     follow_key_changes, run_reconciler,
 };
 use remotegpu_dev_cluster::DevCluster;
@@ -56,7 +56,8 @@ pub async fn serve(config: Config) -> Result<()> {
         (None, None)
     };
     let clusters = dependencies::connect_clusters(&config, connection).await?;
-    let passwords = PasswordWorkers::new(config.password_workers);
+    let (workers, queue) = (config.limits.password_workers, config.limits.password_queue);
+    let passwords = PasswordWorkers::new(workers, queue).context("password_workers")?;
     first_admin::create(&config, &database, &passwords, public_url.as_str()).await?;
 
     let shared = Shared::new(&config, database, clusters);
@@ -147,7 +148,15 @@ impl Shared {
             namespace_limit: config.namespace_limit,
             session_policy: config.session_policy,
             token_lifetime: config.token_lifetime,
+            request_concurrency: config.limits.request_concurrency,
         };
+        let limits = &config.limits;
+        let mint_limits = MintLimits::new(
+            limits.mint_concurrency,
+            limits.mint_queue,
+            limits.mint_rate,
+            limits.mint_burst,
+        );
         let ports = ApiPorts {
             users: database.clone(),
             sessions: database.clone(),
@@ -162,6 +171,7 @@ impl Shared {
             clusters: clusters.clone(),
             mint: clusters,
             passwords,
+            mint_limits: Arc::new(mint_limits),
             signals: Arc::clone(&self.signals),
             uses: Arc::clone(&self.uses),
             readiness: Arc::new(DatabaseReadiness(self.database.clone())),

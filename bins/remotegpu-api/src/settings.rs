@@ -104,6 +104,18 @@ pub const SETTINGS: &[Setting] = &[
         "How many connections to PostgreSQL this instance holds at the most",
     ),
     setting(
+        "database_acquire_ms",
+        Some("3000"),
+        "MILLISECONDS",
+        "How long a request waits for a connection to the database: 100 to 4500",
+    ),
+    setting(
+        "database_statement_ms",
+        Some("4000"),
+        "MILLISECONDS",
+        "How long a statement may take in the database: 100 to 4500",
+    ),
+    setting(
         "data_dir",
         Some("./remotegpu-data"),
         "FOLDER",
@@ -174,6 +186,42 @@ pub const SETTINGS: &[Setting] = &[
         Some("1"),
         "NUMBER",
         "How many passwords are hashed at the same time",
+    ),
+    setting(
+        "password_queue",
+        Some("16"),
+        "NUMBER",
+        "How many sign-ins wait for their turn; more are refused at once",
+    ),
+    setting(
+        "mint_concurrency",
+        Some("32"),
+        "NUMBER",
+        "How many cluster credentials are minted at the same time",
+    ),
+    setting(
+        "mint_queue",
+        Some("32"),
+        "NUMBER",
+        "How many mints wait for their turn; more are refused at once",
+    ),
+    setting(
+        "mint_rate",
+        Some("10"),
+        "NUMBER",
+        "How many credentials a key may mint each second for one namespace",
+    ),
+    setting(
+        "mint_burst",
+        Some("50"),
+        "NUMBER",
+        "How many credentials a key that has rested may mint at once for one namespace",
+    ),
+    setting(
+        "request_concurrency",
+        Some("1024"),
+        "NUMBER",
+        "How many requests are worked on at the same time; more are refused at once",
     ),
     setting(
         "drain_seconds",

@@ -8,7 +8,7 @@ use remotegpu_accounts::{
 use remotegpu_primitives::StoreError;
 use time::{Duration, OffsetDateTime};
 
-use crate::{PasswordError, PasswordWorkers};
+use crate::{Overloaded, PasswordError, PasswordWorkers};
 
 /// What changing a password needs.
 #[derive(Clone, Copy)]
@@ -33,6 +33,9 @@ pub enum ChangePasswordError {
     /// Too many wrong current passwords; the next may come after this long.
     #[error("Too many attempts")]
     Throttled(Duration),
+    /// Too many passwords are being hashed already; nothing was counted.
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
     /// A password could not be compared or hashed.
     #[error(transparent)]
     Password(#[from] PasswordError),
@@ -52,6 +55,7 @@ pub async fn change_password(
     rng: &mut impl CryptoRng,
     now: OffsetDateTime,
 ) -> Result<(), ChangePasswordError> {
+    let turn = ports.passwords.enter().await?;
     let mut salt = [0; 16];
     rng.fill_bytes(&mut salt);
     let user = &context.user;
@@ -60,18 +64,14 @@ pub async fn change_password(
         return Err(ChangePasswordError::Throttled(wait));
     }
     let presented = PlainPassword::presented(current);
-    if !ports
-        .passwords
-        .matches(presented, user.password.clone())
-        .await?
-    {
+    if !turn.matches(presented, user.password.clone()).await? {
         return Err(ChangePasswordError::WrongCredentials);
     }
     ports.attempts.clear(&attempt).await?;
     if new.reveal() == current {
         return Err(ChangePasswordError::Unchanged);
     }
-    let hash = ports.passwords.hash(new, salt).await?;
+    let hash = turn.hash(new, salt).await?;
     let (verified, keep) = (Some(&user.password), Some(context.session.id));
     let change = PasswordChange::NotNeeded;
     let users = ports.users;

@@ -58,6 +58,7 @@ pub async fn create_first_admin(
             PasswordChange::NeededUntil(now + ONE_TIME_PASSWORD_LIFE),
         ),
     };
+    let turn = passwords.enter().await.map_err(PasswordError::from)?;
     let mut salt = [0; 16];
     rng.fill_bytes(&mut salt);
     let name = AccountName::from_stored("Operator".to_owned());
@@ -65,7 +66,7 @@ pub async fn create_first_admin(
     let user = NewUser {
         id: UserId::generate(now, rng),
         email,
-        password: passwords.hash(plain.clone(), salt).await?,
+        password: turn.hash(plain.clone(), salt).await?,
         password_change: change,
         created_at: now,
     };

@@ -37,12 +37,13 @@ pub async fn create_user(
     now: OffsetDateTime,
 ) -> Result<PlainPassword, CreateUserError> {
     let plain = one_time_password(rng);
+    let turn = passwords.enter().await.map_err(PasswordError::from)?;
     let mut salt = [0; 16];
     rng.fill_bytes(&mut salt);
     let user = NewUser {
         id: UserId::generate(now, rng),
         email,
-        password: passwords.hash(plain.clone(), salt).await?,
+        password: turn.hash(plain.clone(), salt).await?,
         password_change: PasswordChange::NeededUntil(now + ONE_TIME_PASSWORD_LIFE),
         created_at: now,
     };

@@ -5,6 +5,7 @@ mod authenticate_api_key;
 mod authenticate_session;
 mod cached_api_keys;
 mod change_password;
+mod concurrency_limit;
 mod create_account;
 mod create_first_admin;
 mod create_namespace;
@@ -15,6 +16,7 @@ mod issue_api_key;
 mod key_cache;
 mod key_uses;
 mod mint_exec_credential;
+mod mint_limits;
 mod password_workers;
 mod reconcile_identities;
 mod reconcile_namespaces;
@@ -33,6 +35,7 @@ pub use authenticate_api_key::{AuthenticateApiKeyError, authenticate_api_key};
 pub use authenticate_session::{AuthenticateSessionError, authenticate_session};
 pub use cached_api_keys::CachedApiKeys;
 pub use change_password::{ChangePasswordError, ChangePasswordPorts, change_password};
+pub use concurrency_limit::{ConcurrencyLimit, Load, Overloaded, Place, QueuedLimit, Turn};
 pub use create_account::create_account;
 pub use create_first_admin::{
     CreateFirstAdminError, FirstAdmin, FirstPassword, create_first_admin,
@@ -49,7 +52,8 @@ pub use key_uses::KeyUses;
 pub use mint_exec_credential::{
     MintExecCredentialError, MintExecCredentialPorts, mint_exec_credential,
 };
-pub use password_workers::{PasswordError, PasswordWorkers};
+pub use mint_limits::MintLimits;
+pub use password_workers::{PasswordError, PasswordTurn, PasswordWorkers};
 pub use reconcile_identities::{IdentityPorts, reconcile_identities};
 pub use reconcile_namespaces::{NamespacePorts, reconcile_namespaces};
 pub use render_kubeconfig::{

@@ -18,7 +18,7 @@ use remotegpu_primitives::{IdentityId, NamespaceId, StoreError};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::Signals;
+use crate::{MintLimits, Overloaded, Signals};
 
 /// How long a first mint waits for its binding to work, or for an identity of the
 /// same secret and namespace that has ended to go.
@@ -38,6 +38,8 @@ pub struct MintExecCredentialPorts<'a> {
     pub mint: &'a dyn CredentialMint,
     /// What wakes the reconciler.
     pub signals: &'a Signals,
+    /// How many mint at the same time, and how often for one key.
+    pub limits: &'a MintLimits,
     /// For how long tokens are asked for.
     pub lifetime: TokenLifetime,
 }
@@ -45,6 +47,13 @@ pub struct MintExecCredentialPorts<'a> {
 /// No credential was minted.
 #[derive(Debug, thiserror::Error)]
 pub enum MintExecCredentialError {
+    /// Too many mint already.
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
+    /// The key has minted too often for this namespace; the next may come after
+    /// this long.
+    #[error("This API key asks for credentials too often")]
+    RateLimited(time::Duration),
     /// The key ended meanwhile.
     #[error("Invalid API key")]
     KeyRefused(#[source] KeyRefused),
@@ -92,9 +101,16 @@ pub async fn mint_exec_credential(
     now: OffsetDateTime,
 ) -> Result<ExecCredential, MintExecCredentialError> {
     let started = Instant::now();
+    // Held to the end: of the store and of the cluster a mint takes several times
+    // what a cheap request does.
+    let _turn = ports.limits.concurrency.enter().await?;
     let account = presented.key.account_id;
     let found = ports.namespaces.find(account, namespace).await?;
     let namespace = allowed(presented, found)?;
+    // Contract X8. After the scopes: who may not mint is told so however often.
+    let rate = &ports.limits.rate;
+    rate.check(presented.key.id, namespace.id)
+        .map_err(MintExecCredentialError::RateLimited)?;
     let wanted = CredentialIdentity {
         id: IdentityId::generate(now, rng),
         secret_id: presented.secret.id,

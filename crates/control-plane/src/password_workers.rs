@@ -1,15 +1,40 @@
-//! Passwords are hashed on threads that may block, few at a time, so that
-//! signing in never takes the processor from everything else (contract A8).
+//! Passwords are hashed on threads of their own, few at a time and behind a short
+//! line, so that signing in never takes the processor from everything else
+//! (contract A8).
 
-use std::sync::Arc;
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use remotegpu_accounts::{HashedPassword, PlainPassword, UnreadablePasswordHash};
-use tokio::sync::Semaphore;
+use tokio::{
+    runtime::{Builder, Handle, Runtime},
+    sync::oneshot,
+};
 
-/// Hashes and compares passwords, at most so many at once.
+use crate::{Overloaded, QueuedLimit, Turn};
+
+/// The length of the line is what bounds the wait; this is for a machine so slow,
+/// or so busy, that the line does not move.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
+/// How many may do the work around a hash for each thread that hashes: one hashes
+/// while another asks the database.
+const AT_WORK_PER_THREAD: usize = 2;
+/// What hashing cedes to all other threads, from 0 to 19. With 10 it has about a
+/// tenth of a processor that others want all of, and all of one that is idle.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
+/// Hashes and compares passwords. Clones share the threads and the line.
 #[derive(Debug, Clone)]
 pub struct PasswordWorkers {
-    places: Arc<Semaphore>,
+    limit: QueuedLimit,
+    threads: Arc<Threads>,
+}
+
+/// The turn of one who works with a password.
+#[derive(Debug)]
+pub struct PasswordTurn {
+    turn: Arc<Turn>,
+    threads: Handle,
 }
 
 /// A password could not be hashed or compared.
@@ -18,19 +43,50 @@ pub enum PasswordError {
     /// The stored hash is unreadable.
     #[error(transparent)]
     Unreadable(#[from] UnreadablePasswordHash),
+    /// Too many passwords are being hashed and compared already.
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
     /// The process is going down.
     #[error("password hashing has stopped")]
     Stopped,
 }
 
 impl PasswordWorkers {
-    /// At most `at_once` hashes at a time, at least one.
-    pub fn new(at_once: usize) -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(at_once.max(1))),
-        }
+    /// Hashes on `threads` threads, at least one, with a line of `waiting` before
+    /// them.
+    ///
+    /// # Errors
+    /// The operating system refuses what the threads need.
+    pub fn new(threads: usize, waiting: usize) -> io::Result<Self> {
+        let threads = threads.max(1);
+        let at_work = threads.saturating_mul(AT_WORK_PER_THREAD);
+        Ok(Self {
+            limit: QueuedLimit::new(at_work, waiting, LONGEST_WAIT),
+            threads: Arc::new(Threads::new(threads)?),
+        })
     }
 
+    /// Waits for a turn. Everything that is done for the sake of a password, the
+    /// database's part included, is done in it: what is refused here has cost
+    /// next to nothing.
+    ///
+    /// # Errors
+    /// [`Overloaded`] when the line is full or does not move.
+    pub async fn enter(&self) -> Result<PasswordTurn, Overloaded> {
+        let turn = self.limit.enter().await?;
+        Ok(PasswordTurn {
+            turn: Arc::new(turn),
+            threads: self.threads.handle(),
+        })
+    }
+
+    /// How many work with passwords at the same time.
+    pub fn limit(&self) -> &QueuedLimit {
+        &self.limit
+    }
+}
+
+impl PasswordTurn {
     /// Hashes a password with a salt that was drawn from a good generator.
     pub async fn hash(
         &self,
@@ -53,16 +109,127 @@ impl PasswordWorkers {
         &self,
         work: impl FnOnce() -> Result<T, UnreadablePasswordHash> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let place = Arc::clone(&self.places)
-            .acquire_owned()
-            .await
-            .map_err(|_| PasswordError::Stopped)?;
-        let done = tokio::task::spawn_blocking(move || {
-            // The place is held by the thread, not by the request: a client that
-            // goes away does not make room for one hash more.
-            let _place = place;
-            work()
+        // The thread has its share in the turn: a client that goes away does not
+        // make room for one hash more.
+        let turn = Arc::clone(&self.turn);
+        let (answer, answered) = oneshot::channel();
+        self.threads.spawn_blocking(move || {
+            if !answer.is_closed() {
+                let _ = answer.send(work());
+            }
+            drop(turn);
         });
-        Ok(done.await.map_err(|_| PasswordError::Stopped)??)
+        Ok(answered.await.map_err(|_| PasswordError::Stopped)??)
+    }
+}
+
+/// A runtime for the sake of its blocking threads alone. Those of the runtime
+/// that serves requests also ask the operating system for names and read files,
+/// and must neither wait behind passwords nor cede the processor.
+struct Threads(Option<Runtime>, Handle);
+
+impl Threads {
+    fn new(threads: usize) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread()
+            .max_blocking_threads(threads)
+            .thread_name("password")
+            .on_thread_start(cede_to_others)
+            .build()?;
+        let handle = runtime.handle().clone();
+        Ok(Self(Some(runtime), handle))
+    }
+
+    fn handle(&self) -> Handle {
+        self.1.clone()
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // A runtime that is dropped waits for its threads, which no asynchronous
+        // task may do.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl fmt::Debug for Threads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Threads")
+    }
+}
+
+/// Linux alone gives each thread a priority of its own; elsewhere this call would
+/// slow the whole process down.
+fn cede_to_others() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "passwords are hashed with the priority of everything else"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password() -> PlainPassword {
+        PlainPassword::presented("correct horse battery")
+    }
+
+    #[tokio::test]
+    async fn a_full_line_refuses_before_anything_is_hashed() {
+        // A8, section 10
+        let workers = PasswordWorkers::new(1, 0).unwrap();
+        let (one, two) = (workers.enter().await, workers.enter().await);
+        let (one, two) = (one.unwrap(), two.unwrap());
+        assert!(workers.enter().await.is_err());
+        let (hash, other) =
+            tokio::join!(one.hash(password(), [1; 16]), two.hash(password(), [2; 16]));
+        assert_ne!(hash.unwrap().as_str(), other.unwrap().as_str());
+        drop(one);
+        assert!(workers.enter().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_keeps_the_turn_until_the_hash_is_done() {
+        // A8
+        let workers = PasswordWorkers::new(1, 0).unwrap();
+        let turn = workers.enter().await.unwrap();
+        let (started, has_started) = oneshot::channel();
+        let (go_on, may_go_on) = oneshot::channel::<()>();
+        let work = async move {
+            let work = move || {
+                let _ = started.send(());
+                let _ = may_go_on.blocking_recv();
+                Ok(())
+            };
+            turn.run(work).await
+        };
+        let task = tokio::spawn(work);
+        has_started.await.unwrap();
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        assert_eq!(workers.limit().load().in_flight, 1);
+        go_on.send(()).unwrap();
+        while workers.limit().load().in_flight > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn hashing_cedes_the_processor_and_nothing_else_does() {
+        // A8
+        let own = || rustix::process::getpriority_process(None);
+        let before = own().unwrap();
+        let workers = PasswordWorkers::new(1, 0).unwrap();
+        let turn = workers.enter().await.unwrap();
+        let niceness = turn.run(move || Ok(own())).await.unwrap().unwrap();
+        assert_eq!(niceness, NICENESS);
+        assert_eq!(own().unwrap(), before);
     }
 }

@@ -31,13 +31,14 @@ pub async fn reset_password(
     now: OffsetDateTime,
 ) -> Result<PlainPassword, ResetPasswordError> {
     let plain = one_time_password(rng);
+    let turn = passwords.enter().await.map_err(PasswordError::from)?;
     let mut salt = [0; 16];
     rng.fill_bytes(&mut salt);
     let user = users
         .find_by_email(email)
         .await?
         .ok_or(ResetPasswordError::UserNotFound)?;
-    let hash = passwords.hash(plain.clone(), salt).await?;
+    let hash = turn.hash(plain.clone(), salt).await?;
     let change = PasswordChange::NeededUntil(now + ONE_TIME_PASSWORD_LIFE);
     if users
         .set_password(user.id, None, &hash, change, None)

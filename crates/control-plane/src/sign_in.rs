@@ -9,7 +9,7 @@ use remotegpu_accounts::{
 use remotegpu_primitives::{SessionId, StoreError};
 use time::{Duration, OffsetDateTime};
 
-use crate::{PasswordError, PasswordWorkers};
+use crate::{Overloaded, PasswordError, PasswordWorkers};
 
 /// What signing in needs.
 #[derive(Clone, Copy)]
@@ -45,6 +45,9 @@ pub enum SignInError {
     /// The user's accounts are all suspended.
     #[error("The account is suspended")]
     AccountSuspended,
+    /// Too many sign in already; nothing was counted.
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
     /// The password could not be compared.
     #[error(transparent)]
     Password(#[from] PasswordError),
@@ -54,7 +57,8 @@ pub enum SignInError {
 }
 
 /// Signs a person in from `address`. An e-mail that is none, an unknown one and
-/// a wrong password cost and answer the same.
+/// a wrong password cost and answer the same. Who finds too many signing in already
+/// is refused before the store is asked, and has not failed.
 pub async fn sign_in(
     ports: SignInPorts<'_>,
     email: &str,
@@ -63,6 +67,7 @@ pub async fn sign_in(
     rng: &mut impl CryptoRng,
     now: OffsetDateTime,
 ) -> Result<SignedIn, SignInError> {
+    let turn = ports.passwords.enter().await?;
     let secret = PlainSession::generate(rng);
     let session_id = SessionId::generate(now, rng);
 
@@ -83,7 +88,7 @@ pub async fn sign_in(
         .as_ref()
         .map_or_else(HashedPassword::of_nobody, |user| user.password.clone());
     let presented = PlainPassword::presented(password);
-    let matches = ports.passwords.matches(presented, stored).await?;
+    let matches = turn.matches(presented, stored).await?;
     let user = user
         .filter(|_| matches)
         .ok_or(SignInError::WrongCredentials)?;

@@ -8,7 +8,7 @@ use remotegpu_accounts::{
 use remotegpu_primitives::{AccountId, StoreError, UserId};
 use time::{Duration, OffsetDateTime};
 
-use crate::{PasswordError, PasswordWorkers};
+use crate::{Overloaded, PasswordError, PasswordWorkers};
 
 /// What signing up needs.
 #[derive(Clone, Copy)]
@@ -41,6 +41,9 @@ pub enum SignUpError {
     /// Too many attempts from this address; the next may come after this long.
     #[error("Too many attempts")]
     Throttled(Duration),
+    /// Too many passwords are being hashed already; nothing was counted.
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
     /// The password could not be hashed.
     #[error(transparent)]
     Password(#[from] PasswordError),
@@ -57,6 +60,7 @@ pub async fn sign_up(
     rng: &mut impl CryptoRng,
     now: OffsetDateTime,
 ) -> Result<(NewUser, Account), SignUpError> {
+    let turn = ports.passwords.enter().await?;
     let mut salt = [0; 16];
     rng.fill_bytes(&mut salt);
     let user_id = UserId::generate(now, rng);
@@ -69,7 +73,7 @@ pub async fn sign_up(
     let user = NewUser {
         id: user_id,
         email: wanted.email,
-        password: ports.passwords.hash(wanted.password, salt).await?,
+        password: turn.hash(wanted.password, salt).await?,
         password_change: PasswordChange::NotNeeded,
         created_at: now,
     };

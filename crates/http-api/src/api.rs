@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use ipnet::IpNet;
 use rand::CryptoRng;
 use remotegpu_accounts::{AttemptRepository, SessionPolicy, SessionRepository, UserRepository};
-use remotegpu_control_plane::{KeyCache, KeyUses, PasswordWorkers, Signals};
+use remotegpu_control_plane::{
+    ConcurrencyLimit, KeyCache, KeyUses, Load, MintLimits, Overloaded, PasswordWorkers, Signals,
+};
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
     ClusterDirectory, CredentialMint, IdentityRepository, NamespaceRepository, TokenLifetime,
@@ -24,6 +26,7 @@ use crate::{
     PublicUrl,
     public_url::{Authority, ExtraHost},
     request_metrics::RequestMetrics,
+    routes::WorkClass,
 };
 
 /// What an operator chooses.
@@ -45,6 +48,8 @@ pub struct ApiConfig {
     pub session_policy: SessionPolicy,
     /// For how long cluster tokens are asked for.
     pub token_lifetime: TokenLifetime,
+    /// How many requests are worked on at the same time.
+    pub request_concurrency: usize,
 }
 
 /// What the API works on.
@@ -69,6 +74,8 @@ pub struct ApiPorts {
     pub mint: Arc<dyn CredentialMint>,
     /// What hashes and compares passwords.
     pub passwords: PasswordWorkers,
+    /// How many credentials are minted at the same time, and how often.
+    pub mint_limits: Arc<MintLimits>,
     /// What wakes the reconciler.
     pub signals: Arc<Signals>,
     /// Uses of keys that are not written down yet.
@@ -92,6 +99,7 @@ pub struct Api {
     pub(crate) config: ApiConfig,
     pub(crate) ports: ApiPorts,
     pub(crate) metrics: RequestMetrics,
+    pub(crate) requests: ConcurrencyLimit,
     extra_hosts: Vec<ExtraHost>,
     draining: AtomicBool,
 }
@@ -111,6 +119,7 @@ impl Api {
             })
             .collect();
         Arc::new(Self {
+            requests: ConcurrencyLimit::new(config.request_concurrency),
             config,
             ports,
             metrics: RequestMetrics::new(),
@@ -127,6 +136,26 @@ impl Api {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request of this class would find room for its dear part. That
+    /// part takes its place itself, later: while a client still sends, or has yet
+    /// to show who it is, it must hold none.
+    pub(crate) fn check_room(&self, class: WorkClass) -> Result<(), Overloaded> {
+        match class {
+            WorkClass::Password => self.ports.passwords.limit().check(),
+            WorkClass::Mint => self.ports.mint_limits.concurrency().check(),
+            WorkClass::Other | WorkClass::Probe => Ok(()),
+        }
+    }
+
+    /// How much is under way, and was refused, by class of work.
+    pub(crate) fn loads(&self) -> [(&'static str, Load); 3] {
+        [
+            ("password", self.ports.passwords.limit().load()),
+            ("mint", self.ports.mint_limits.concurrency().load()),
+            ("request", self.requests.load()),
+        ]
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {

@@ -62,6 +62,7 @@ error_codes! {
     UnsupportedMediaType = 415 "unsupported_media_type" 0 "The body must be application/json in UTF-8, without a content-encoding",
     Misdirected = 421 "misdirected" 0 "This server does not answer for this host",
     TooManyAttempts = 429 "too_many_attempts" 1 "Too many attempts",
+    RateLimited = 429 "rate_limited" 1 "This API key asks for credentials too often",
     Internal = 500 "internal" 0 "Something went wrong on the server",
     ClusterUnavailable = 503 "cluster_unavailable" 5 "The cluster is not available",
     TokenWithoutExpiration = 503 "token_without_expiration" 5 "The backing Kubernetes token response did not include an expiration",
@@ -171,14 +172,19 @@ impl ApiError {
         }
     }
 
-    /// Contract A8: the next attempt may come after this long, in whole seconds.
-    pub(crate) fn throttled(wait: Duration) -> Self {
+    /// Contract A8, X8: the next try may come after this long, which is told in
+    /// whole seconds.
+    pub(crate) fn come_again(code: ErrorCode, wait: Duration) -> Self {
         let part = u64::from(wait.subsec_nanoseconds() > 0);
         let seconds = u64::try_from(wait.whole_seconds()).unwrap_or(0) + part;
         Self {
             retry_after: Some(seconds.max(1)),
-            ..ErrorCode::TooManyAttempts.into()
+            ..code.into()
         }
+    }
+
+    pub(crate) fn throttled(wait: Duration) -> Self {
+        Self::come_again(ErrorCode::TooManyAttempts, wait)
     }
 
     pub(crate) fn with_fields(mut self, errors: Vec<FieldError>) -> Self {
@@ -309,7 +315,7 @@ mod tests {
             (413, "body_too_large"),
             (415, "unsupported_media_type"),
             (421, "misdirected"),
-            (429, "too_many_attempts"),
+            (429, "too_many_attempts rate_limited"),
             (500, "internal"),
             (
                 503,

@@ -53,5 +53,9 @@ pub(crate) async fn metrics(api: web::Data<Api>) -> HttpResponse {
             header::CONTENT_TYPE,
             "text/plain; version=0.0.4; charset=utf-8",
         ))
-        .body(api.metrics.render(&api.ports.key_cache))
+        .body(api.metrics.render(
+            &api.loads(),
+            api.ports.mint_limits.rate_limited(),
+            &api.ports.key_cache,
+        ))
 }

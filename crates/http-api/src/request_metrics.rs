@@ -9,7 +9,7 @@ use std::{
 
 use metrics::{counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use remotegpu_control_plane::{KeyCache, KeyCacheCounts};
+use remotegpu_control_plane::{KeyCache, KeyCacheCounts, Load};
 
 const SECONDS: [f64; 12] = [
     0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
@@ -51,6 +51,18 @@ impl RequestMetrics {
                 "api_key_cache_trusted",
                 "Whether changes of keys are heard of; 0 asks the database every time."
             );
+            metrics::describe_gauge!(
+                "in_flight",
+                "What is at work or waits for its turn, by class of work."
+            );
+            metrics::describe_counter!(
+                "shed_total",
+                "What was refused because too much was under way, by class of work."
+            );
+            metrics::describe_counter!(
+                "mints_rate_limited_total",
+                "Mints that were refused because their key had minted too often."
+            );
         });
         Self {
             recorder,
@@ -73,9 +85,20 @@ impl RequestMetrics {
         }
     }
 
-    /// All of them in Prometheus' text format.
-    pub(crate) fn render(&self, key_cache: &KeyCache) -> String {
+    /// All of them in Prometheus' text format, with what others have counted.
+    pub(crate) fn render(
+        &self,
+        loads: &[(&'static str, Load)],
+        rate_limited: u64,
+        key_cache: &KeyCache,
+    ) -> String {
         with_local_recorder(&self.recorder, || {
+            for (class, load) in loads {
+                let in_flight = u32::try_from(load.in_flight).unwrap_or(u32::MAX);
+                gauge!("in_flight", "class" => *class).set(in_flight);
+                counter!("shed_total", "class" => *class).absolute(load.refused);
+            }
+            counter!("mints_rate_limited_total").absolute(rate_limited);
             let KeyCacheCounts { hits, misses } = key_cache.counts();
             counter!("api_key_cache_hits_total").absolute(hits);
             counter!("api_key_cache_misses_total").absolute(misses);
@@ -101,13 +124,24 @@ mod tests {
         // R4
         let (one, other) = (RequestMetrics::new(), RequestMetrics::new());
         one.record("GET", "/v1/auth/key", 200, Duration::from_millis(3));
-        let text = one.render(&KeyCache::new(0));
+        let load = Load {
+            in_flight: 2,
+            refused: 5,
+        };
+        let text = one.render(&[("mint", load)], 7, &KeyCache::new(0));
         assert!(
             text.contains(
                 r#"http_requests_total{method="GET",route="/v1/auth/key",status="200"} 1"#
             )
         );
         assert!(text.contains("http_request_duration_seconds_bucket"));
-        assert!(!other.render(&KeyCache::new(0)).contains("/v1/auth/key"));
+        assert!(text.contains("in_flight{class=\"mint\"} 2"), "{text}");
+        assert!(text.contains("shed_total{class=\"mint\"} 5"), "{text}");
+        assert!(text.contains("mints_rate_limited_total 7"), "{text}");
+        assert!(
+            !other
+                .render(&[], 0, &KeyCache::new(0))
+                .contains("/v1/auth/key")
+        );
     }
 }

@@ -5,7 +5,10 @@
 use actix_web::http::Method;
 use utoipa::openapi::OpenApi;
 
-use crate::error::{ApiError, ErrorCode};
+use crate::{
+    error::{ApiError, ErrorCode},
+    routes::WorkClass,
+};
 
 #[derive(Debug)]
 pub(crate) struct RouteTable(Vec<Route>);
@@ -15,6 +18,7 @@ struct Route {
     pattern: String,
     methods: Vec<Method>,
     allow: String,
+    class: WorkClass,
 }
 
 impl RouteTable {
@@ -64,6 +68,7 @@ impl RouteTable {
         self.0.push(Route {
             pattern: pattern.to_owned(),
             allow: allow.join(", "),
+            class: WorkClass::of(pattern),
             methods,
         });
     }
@@ -74,11 +79,12 @@ impl RouteTable {
         self.route(path).map(|route| route.pattern.as_str())
     }
 
-    /// Refuses a path that does not exist, and a method that it does not have.
-    pub(crate) fn check(&self, method: &Method, path: &str) -> Result<(), ApiError> {
+    /// The class of work that a request is. Refuses a path that does not exist,
+    /// and a method that it does not have.
+    pub(crate) fn check(&self, method: &Method, path: &str) -> Result<WorkClass, ApiError> {
         let route = self.route(path).ok_or(ErrorCode::NotFound)?;
         if route.methods.contains(method) {
-            Ok(())
+            Ok(route.class)
         } else {
             Err(ApiError::method_not_allowed(&route.allow))
         }

@@ -60,5 +60,49 @@ pub(crate) fn internal(routes: &mut actix_web::web::ServiceConfig) {
 /// The paths of [`internal`].
 pub(crate) const INTERNAL: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
+/// What a request costs, and so by which limit it is refused when there are too
+/// many (contract C5, section 10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WorkClass {
+    /// A password is hashed: tens of milliseconds of a processor.
+    Password,
+    /// A cluster is asked for a token: several queries, and a cluster's patience.
+    Mint,
+    /// All other requests.
+    Other,
+    /// What machines ask about this instance, and must be told whatever its load.
+    Probe,
+}
+
+impl WorkClass {
+    /// The class of a route, by its path.
+    pub(crate) fn of(pattern: &str) -> Self {
+        match pattern {
+            "/v1/auth/sign-in" | SIGN_UP | "/v1/auth/password" => Self::Password,
+            "/v1/kubernetes/namespaces/{namespace_id}/exec-credential" => Self::Mint,
+            path if INTERNAL.contains(&path) => Self::Probe,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// The one route that an operator may close (contract A10).
 pub(crate) const SIGN_UP: &str = "/v1/auth/sign-up";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_with_a_class_of_its_own_exists() {
+        // C5, section 10
+        let document = crate::openapi::document();
+        let of_class = |class| {
+            let paths = document.paths.paths.keys();
+            paths.filter(|path| WorkClass::of(path) == class).count()
+        };
+        assert_eq!(of_class(WorkClass::Password), 3);
+        assert_eq!(of_class(WorkClass::Mint), 1);
+        assert_eq!(of_class(WorkClass::Probe), 2);
+    }
+}

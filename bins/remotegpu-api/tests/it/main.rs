@@ -15,6 +15,7 @@ mod draining;
 mod instances;
 mod journeys;
 mod operator;
+mod overload;
 mod readme;
 mod slow_clients;
 mod support;

@@ -6,6 +6,7 @@
     reason = "what does not hold ends the test"
 )]
 
+mod limits;
 mod mint;
 mod reconcile;
 mod sign_in;

@@ -28,7 +28,7 @@ struct Door {
 impl Door {
     async fn new(password: FirstPassword) -> (Self, Option<PlainPassword>) {
         let world = World::new().await;
-        let passwords = PasswordWorkers::new(2);
+        let passwords = PasswordWorkers::new(2, 16).unwrap();
         let email = Email::parse("admin@localhost").unwrap();
         let database = &world.store.database;
         let rng = &mut rng();
@@ -142,6 +142,38 @@ async fn ten_failures_close_the_door_for_one_address_only() {
     );
     door.world.clock.advance(Duration::MINUTE);
     assert!(door.try_in("Admin@Localhost", PASSWORD, here).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_refused_for_want_of_room_has_not_failed() {
+    // A8, section 10
+    let (mut door, _) = Door::new(given()).await;
+    door.passwords = PasswordWorkers::new(1, 0).unwrap();
+    let turns = [
+        door.passwords.enter().await.unwrap(),
+        door.passwords.enter().await.unwrap(),
+    ];
+    let here = "192.0.2.1";
+    for _ in 0..20 {
+        let refused = door.try_in("admin@localhost", "wrong", here).await;
+        assert!(
+            matches!(refused, Err(SignInError::Overloaded(_))),
+            "{refused:?}"
+        );
+    }
+    drop(turns);
+    for _ in 0..10 {
+        let wrong = door.try_in("admin@localhost", "wrong", here).await;
+        assert!(
+            matches!(wrong, Err(SignInError::WrongCredentials)),
+            "{wrong:?}"
+        );
+    }
+    let closed = door.try_in("admin@localhost", PASSWORD, here).await;
+    assert!(
+        matches!(closed, Err(SignInError::Throttled(_))),
+        "{closed:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

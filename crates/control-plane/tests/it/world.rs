@@ -1,11 +1,11 @@
 //! What an act needs, put together for a test.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use remotegpu_accounts::SessionContext;
 use remotegpu_control_plane::{
-    IdentityPorts, MintExecCredentialError, MintExecCredentialPorts, NamespacePorts, Signals,
-    mint_exec_credential, reconcile_identities, reconcile_namespaces,
+    IdentityPorts, MintExecCredentialError, MintExecCredentialPorts, MintLimits, NamespacePorts,
+    Signals, mint_exec_credential, reconcile_identities, reconcile_namespaces,
 };
 use remotegpu_keys::PlainApiKey;
 use remotegpu_namespaces::{ExecCredential, Namespace, NamespaceRepository, TokenLifetime};
@@ -18,6 +18,7 @@ pub struct World {
     pub clock: Arc<TestClock>,
     pub cluster: Arc<TestCluster>,
     pub signals: Signals,
+    pub mint_limits: MintLimits,
     pub ada: SessionContext,
 }
 
@@ -29,6 +30,7 @@ impl World {
         Self {
             cluster: Arc::new(TestCluster::new(clock.clone())),
             signals: Signals::default(),
+            mint_limits: MintLimits::new(16, 16, NonZeroU32::MAX, NonZeroU32::MAX),
             store,
             clock,
             ada,
@@ -67,6 +69,7 @@ impl World {
             identities: database,
             mint: &*self.cluster,
             signals: &self.signals,
+            limits: &self.mint_limits,
             lifetime: TokenLifetime::default(),
         };
         mint_exec_credential(ports, &presented, namespace, &mut rng(), self.now()).await

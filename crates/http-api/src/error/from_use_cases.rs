@@ -2,7 +2,7 @@
 
 use remotegpu_control_plane::{
     AuthenticateApiKeyError, AuthenticateSessionError, ChangePasswordError, CreateNamespaceError,
-    MintExecCredentialError, PasswordError, RenderKubeconfigError, RevokeApiKeyError,
+    MintExecCredentialError, Overloaded, PasswordError, RenderKubeconfigError, RevokeApiKeyError,
     RotateApiKeyError, SignInError, SignUpError,
 };
 use remotegpu_primitives::NamespaceId;
@@ -59,9 +59,16 @@ impl From<AuthenticateApiKeyError> for ApiError {
     }
 }
 
+impl From<Overloaded> for ApiError {
+    fn from(error: Overloaded) -> Self {
+        Self::come_again(ErrorCode::Overloaded, error.retry_after)
+    }
+}
+
 impl From<PasswordError> for ApiError {
     fn from(error: PasswordError) -> Self {
         let code = match error {
+            PasswordError::Overloaded(error) => return error.into(),
             PasswordError::Stopped => ErrorCode::Overloaded,
             PasswordError::Unreadable(_) => ErrorCode::Internal,
         };
@@ -75,6 +82,7 @@ impl From<SignInError> for ApiError {
             SignInError::WrongCredentials => ErrorCode::WrongCredentials.into(),
             SignInError::Throttled(wait) => Self::throttled(wait),
             SignInError::AccountSuspended => ErrorCode::AccountSuspended.into(),
+            SignInError::Overloaded(error) => error.into(),
             SignInError::Password(error) => error.into(),
             SignInError::Store(error) => error.into(),
         }
@@ -86,6 +94,7 @@ impl From<SignUpError> for ApiError {
         match error {
             SignUpError::EmailTaken => ErrorCode::EmailTaken.into(),
             SignUpError::Throttled(wait) => Self::throttled(wait),
+            SignUpError::Overloaded(error) => error.into(),
             SignUpError::Password(error) => error.into(),
             SignUpError::Store(error) => error.into(),
         }
@@ -98,6 +107,7 @@ impl From<ChangePasswordError> for ApiError {
             ChangePasswordError::WrongCredentials => ErrorCode::WrongCredentials.into(),
             ChangePasswordError::Unchanged => Self::field(FieldError::from_refusal("new", &error)),
             ChangePasswordError::Throttled(wait) => Self::throttled(wait),
+            ChangePasswordError::Overloaded(error) => error.into(),
             ChangePasswordError::Password(error) => error.into(),
             ChangePasswordError::Store(error) => error.into(),
         }
@@ -157,6 +167,8 @@ impl From<MintExecCredentialError> for ApiError {
         use MintExecCredentialError as E;
         let code = match error {
             E::Store(error) => return error.into(),
+            E::Overloaded(error) => return error.into(),
+            E::RateLimited(wait) => return Self::come_again(ErrorCode::RateLimited, wait),
             E::KeyRefused(_) => ErrorCode::InvalidApiKey,
             E::NotAllowed => ErrorCode::ExecNotAllowed,
             E::NotReady => ErrorCode::NamespaceProvisioning,

@@ -82,6 +82,7 @@ impl JsonBody {
         if !broken.get() {
             self.unread.give_back(payload);
         }
+        self.unread.retake_place()?;
         read.unwrap_or_else(|_| {
             let detail = "The body did not arrive in time";
             Err(ApiError::new(ErrorCode::InvalidBody, detail))

@@ -24,6 +24,7 @@ use crate::{
     extract::{Client, MAX_BYTES, UnreadBody, client_ip},
     problem,
     route_table::RouteTable,
+    routes::WorkClass,
     server::Exchange,
 };
 
@@ -56,7 +57,7 @@ pub(crate) async fn edge(
     let path = request.match_info().as_str().to_owned();
     let unread = UnreadBody::keep(&mut request);
 
-    let response = if let Err(error) = admit(&api, &listener, &request, &path) {
+    let response = if let Err(error) = admit(&api, &listener, &request, &unread, &path) {
         request.error_response(error)
     } else {
         if method == Method::HEAD {
@@ -84,6 +85,7 @@ fn admit(
     api: &Api,
     listener: &Listener,
     request: &ServiceRequest,
+    unread: &UnreadBody,
     path: &str,
 ) -> Result<(), ApiError> {
     let (method, headers) = (request.method(), request.headers());
@@ -94,7 +96,11 @@ fn admit(
     if listener.checks_host && !probe {
         host::check(api, request.uri(), headers)?;
     }
-    listener.routes.check(method, path)?;
+    let class = listener.routes.check(method, path)?;
+    api.check_room(class)?;
+    if class != WorkClass::Probe {
+        unread.take_place(&api.requests)?;
+    }
     let public_url = &api.config.public_url;
     let asked = host::asked(public_url, request.uri(), headers);
     csrf::check(public_url, asked.as_ref(), method, path, headers)?;
@@ -116,7 +122,10 @@ fn with_problem(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse
     let error = response.response().error();
     let document = match error.and_then(|error| error.as_error::<ApiError>()) {
         Some(error) => {
-            if error.code().status().is_server_error() {
+            // Refusing is what a server does that is well; it is counted, and a flood
+            // of requests must not become a flood of errors.
+            let shed = error.code() == ErrorCode::Overloaded;
+            if error.code().status().is_server_error() && !shed {
                 tracing::error!(request_id = id, error = error.chain(), "a request failed");
             }
             problem::answer(error, id)

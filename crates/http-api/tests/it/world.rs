@@ -1,10 +1,10 @@
 //! A server, and people who use it.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use remotegpu_accounts::{InsertSession, PlainSession, SessionPolicy, SessionRepository};
 use remotegpu_control_plane::{
-    KeyCache, KeyUses, PasswordWorkers, ReconcilerPorts, Signals, run_reconciler,
+    KeyCache, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts, Signals, run_reconciler,
 };
 use remotegpu_http_api::{
     Api, ApiConfig, ApiPorts, PublicUrl, Readiness, ServerLimits, internal_server, public_server,
@@ -58,6 +58,7 @@ impl World {
             namespace_limit: 10,
             session_policy: SessionPolicy::default(),
             token_lifetime: TokenLifetime::default(),
+            request_concurrency: 1024,
         };
         change(&mut config);
         let database = Arc::new(store.database.clone());
@@ -86,7 +87,8 @@ impl World {
             identities: database,
             clusters: cluster.clone(),
             mint: cluster.clone(),
-            passwords: PasswordWorkers::new(2),
+            passwords: PasswordWorkers::new(2, 16).unwrap(),
+            mint_limits: Arc::new(MintLimits::new(16, 16, NonZeroU32::MAX, NonZeroU32::MAX)),
             signals,
             uses,
             readiness: Arc::new(DatabaseReadiness(store.database.clone())),

@@ -63,6 +63,7 @@ impl SignUpRequest {
         (status = 404, description = "`not_found`: signing up is closed"),
         (status = 409, description = "`email_taken`"),
         (status = 429, description = "`too_many_attempts`"),
+        (status = 503, description = "`overloaded`: too many passwords are being checked already"),
     ),
 )]
 #[post("/v1/auth/sign-up")]

@@ -58,7 +58,8 @@ impl ExecCredentialResponse {
     responses(
         (status = 200, description = "A fresh token.", body = ExecCredentialResponse),
         (status = 403, description = "`exec_not_allowed`: the key's scopes do not name this namespace, or there is no such namespace"),
-        (status = 503, description = "`namespace_provisioning`, `cluster_unavailable`, `token_without_expiration`, `database_unavailable`"),
+        (status = 429, description = "`rate_limited`: this key asks too often for this namespace"),
+        (status = 503, description = "`namespace_provisioning`, `cluster_unavailable`, `token_without_expiration`, `database_unavailable`, `overloaded`"),
     ),
 )]
 #[post("/v1/kubernetes/namespaces/{namespace_id}/exec-credential")]
@@ -74,6 +75,7 @@ pub(crate) async fn create_exec_credential(
         identities: &*api.ports.identities,
         mint: &*api.ports.mint,
         signals: &api.ports.signals,
+        limits: &api.ports.mint_limits,
         lifetime: api.config.token_lifetime,
     };
     let (presented, now) = (&caller.presented, api.now());

@@ -1,0 +1,69 @@
+//! How much is minted, at the same time and for one key.
+
+use std::num::NonZeroU32;
+
+use remotegpu_control_plane::{MintExecCredentialError as Error, MintLimits};
+use remotegpu_primitives::NamespaceId;
+use remotegpu_scopes::{NamespaceAccess, Scopes};
+use remotegpu_test_support::rng;
+
+use crate::world::World;
+
+fn one_at_once_and_two_in_a_row() -> MintLimits {
+    MintLimits::new(1, 0, NonZeroU32::MIN, NonZeroU32::MIN.saturating_add(1))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mint_without_room_is_refused_before_the_cluster_is_asked() {
+    // Section 10
+    let mut world = World::new().await;
+    world.mint_limits = one_at_once_and_two_in_a_row();
+    let namespace = world.namespace("team-ml").await;
+    let key = world
+        .store
+        .key(&world.ada, Scopes::All, None, world.now())
+        .await
+        .unwrap();
+    let turn = world.mint_limits.concurrency().enter().await.unwrap();
+    for _ in 0..3 {
+        let refused = world.mint(&key.1, namespace.id).await;
+        assert!(matches!(refused, Err(Error::Overloaded(_))), "{refused:?}");
+    }
+    assert_eq!(world.cluster.identities(), (0, 0));
+    drop(turn);
+    // What was refused for want of room has not counted against the key either.
+    for _ in 0..2 {
+        world.mint(&key.1, namespace.id).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_mints_that_are_allowed_count_against_a_key() {
+    // X8, X11
+    let mut world = World::new().await;
+    world.mint_limits = one_at_once_and_two_in_a_row();
+    let (open, shut) = (
+        world.namespace("team-ml").await,
+        world.namespace("team-web").await,
+    );
+    let scopes = Scopes::KubernetesExec(NamespaceAccess::Only([open.id].into()));
+    let key = world
+        .store
+        .key(&world.ada, scopes, None, world.now())
+        .await
+        .unwrap();
+    let unknown = NamespaceId::generate(world.now(), &mut rng());
+    for _ in 0..5 {
+        for namespace in [shut.id, unknown] {
+            let refused = world.mint(&key.1, namespace).await;
+            assert!(matches!(refused, Err(Error::NotAllowed)), "{refused:?}");
+        }
+    }
+    assert_eq!(world.mint_limits.rate_limited(), 0);
+    for _ in 0..2 {
+        world.mint(&key.1, open.id).await.unwrap();
+    }
+    let refused = world.mint(&key.1, open.id).await;
+    assert!(matches!(refused, Err(Error::RateLimited(_))), "{refused:?}");
+    assert_eq!(world.mint_limits.rate_limited(), 1);
+}
