@@ -2,12 +2,16 @@
 //! several can live in one process.
 
 use std::{
+    collections::HashMap,
     fmt,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use metrics::{counter, gauge, histogram, with_local_recorder};
+use metrics::{Counter, Histogram, counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use remotegpu_control_plane::{KeyCache, KeyCacheCounts, Load};
 
@@ -22,6 +26,15 @@ pub(crate) struct RequestMetrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     seen: AtomicU64,
+    /// By route, then method and status: routes are few, and so are these.
+    series: RwLock<HashMap<String, HashMap<(&'static str, u16), Series>>>,
+}
+
+/// What is counted of the requests that were answered alike.
+#[derive(Clone)]
+struct Series {
+    requests: Counter,
+    durations: Histogram,
 }
 
 impl RequestMetrics {
@@ -68,21 +81,37 @@ impl RequestMetrics {
             recorder,
             handle,
             seen: AtomicU64::new(0),
+            series: RwLock::default(),
         }
     }
 
     pub(crate) fn record(&self, method: &'static str, route: &str, status: u16, took: Duration) {
-        with_local_recorder(&self.recorder, || {
-            let route = route.to_owned();
-            let status = status.to_string();
-            counter!("http_requests_total", "method" => method, "route" => route.clone(), "status" => status)
-                .increment(1);
-            histogram!("http_request_duration_seconds", "method" => method, "route" => route)
-                .record(took.as_secs_f64());
-        });
+        let series = self.series(method, route, status);
+        series.requests.increment(1);
+        series.durations.record(took.as_secs_f64());
         if self.seen.fetch_add(1, Ordering::Relaxed) % UPKEEP_EVERY == UPKEEP_EVERY - 1 {
             self.handle.run_upkeep();
         }
+    }
+
+    /// The recorder would look these up, and copy their labels, for each request.
+    fn series(&self, method: &'static str, route: &str, status: u16) -> Series {
+        let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(series) = known.get(route).and_then(|of| of.get(&(method, status))) {
+            return series.clone();
+        }
+        drop(known);
+        let made = with_local_recorder(&self.recorder, || {
+            let (named, word) = (route.to_owned(), status.to_string());
+            Series {
+                requests: counter!("http_requests_total", "method" => method, "route" => named.clone(), "status" => word),
+                durations: histogram!("http_request_duration_seconds", "method" => method, "route" => named),
+            }
+        });
+        let mut known = self.series.write().unwrap_or_else(PoisonError::into_inner);
+        let of_route = known.entry(route.to_owned()).or_default();
+        of_route.insert((method, status), made.clone());
+        made
     }
 
     /// All of them in Prometheus' text format, with what others have counted.

@@ -2,6 +2,8 @@
 //! method with 404; this table tells 404 from 405 before anything else is asked
 //! (contract C5), and names the route in the log and the metrics.
 
+use std::collections::HashMap;
+
 use actix_web::http::Method;
 use utoipa::openapi::OpenApi;
 
@@ -11,7 +13,11 @@ use crate::{
 };
 
 #[derive(Debug)]
-pub(crate) struct RouteTable(Vec<Route>);
+pub(crate) struct RouteTable {
+    /// Those without a parameter, found at once; most requests are for one.
+    literal: HashMap<String, Route>,
+    patterns: Vec<Route>,
+}
 
 #[derive(Debug)]
 struct Route {
@@ -23,7 +29,10 @@ struct Route {
 
 impl RouteTable {
     pub(crate) fn new() -> Self {
-        Self(Vec::new())
+        Self {
+            literal: HashMap::new(),
+            patterns: Vec::new(),
+        }
     }
 
     /// Every route of the document but those for which `left_out` says so.
@@ -65,12 +74,17 @@ impl RouteTable {
         }
         let mut allow: Vec<&str> = methods.iter().map(Method::as_str).collect();
         allow.sort_unstable();
-        self.0.push(Route {
+        let route = Route {
             pattern: pattern.to_owned(),
             allow: allow.join(", "),
             class: WorkClass::of(pattern),
             methods,
-        });
+        };
+        if pattern.contains('{') {
+            self.patterns.push(route);
+        } else {
+            self.literal.insert(pattern.to_owned(), route);
+        }
     }
 
     /// The pattern of the route that answers, for the log; `None` for a path
@@ -91,7 +105,10 @@ impl RouteTable {
     }
 
     fn route(&self, path: &str) -> Option<&Route> {
-        self.0.iter().find(|route| matches(&route.pattern, path))
+        let mut patterns = self.patterns.iter();
+        self.literal
+            .get(path)
+            .or_else(|| patterns.find(|route| matches(&route.pattern, path)))
     }
 }
 
