@@ -10,9 +10,13 @@ use http::{HeaderValue, StatusCode};
 use kube::Client;
 use remotegpu_namespaces::{Cluster, ClusterError, ClusterStatus, PlainClusterToken};
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 
 use crate::{
+    breaker::Breaker,
     credential::Credential,
     labels::label,
     request::{Answer, Ask, Fault},
@@ -23,6 +27,10 @@ pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 /// How long one act may take in all, so that who waits for it has an answer
 /// within five seconds (contract C7).
 pub(crate) const ACT_WITHIN: Duration = Duration::from_secs(4);
+/// How long one request of an act may take.
+const REQUEST_WITHIN: Duration = Duration::from_millis(3_500);
+/// How long a mint waits for a place among those of its cluster.
+const PLACE_WITHIN: Duration = Duration::from_millis(250);
 
 /// A configured cluster and the ways to ask it.
 pub(crate) struct KubeCluster {
@@ -31,6 +39,9 @@ pub(crate) struct KubeCluster {
     plain: Client,
     credential: Credential,
     health: Mutex<Health>,
+    breaker: Breaker,
+    /// Places for mints: those who end credentials never wait behind them.
+    mints: Semaphore,
 }
 
 #[derive(Default)]
@@ -40,12 +51,28 @@ struct Health {
 }
 
 impl KubeCluster {
-    pub(crate) fn new(known: Cluster, plain: Client, credential: Credential) -> Self {
+    pub(crate) fn new(
+        known: Cluster,
+        plain: Client,
+        credential: Credential,
+        mints_at_once: usize,
+    ) -> Self {
         Self {
             known,
             plain,
             credential,
             health: Mutex::default(),
+            breaker: Breaker::default(),
+            mints: Semaphore::new(mints_at_once.clamp(1, Semaphore::MAX_PERMITS)),
+        }
+    }
+
+    /// A place for a mint among those that this cluster may have at once. One that
+    /// hangs fills its own and leaves the instance's others free.
+    pub(crate) async fn place_for_a_mint(&self) -> Result<SemaphorePermit<'_>, ClusterError> {
+        match timeout(PLACE_WITHIN, self.mints.acquire()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => Err(Fault::Crowded.into()),
         }
     }
 
@@ -85,11 +112,28 @@ impl KubeCluster {
         }
     }
 
+    /// Asks, unless the cluster was given up, and notes whether it answered.
+    async fn send(
+        &self,
+        asked: impl Future<Output = Result<Answer, Fault>>,
+    ) -> Result<Answer, Fault> {
+        let attempt = self.breaker.attempt().ok_or(Fault::GivenUp)?;
+        // A little less than what an act may take, so that a request that is cut
+        // off tells the breaker before it is dropped.
+        let answered = timeout(REQUEST_WITHIN, asked).await;
+        let answered = answered.unwrap_or(Err(Fault::Slow));
+        match &answered {
+            Err(Fault::Connection(_) | Fault::Slow) => attempt.failed(),
+            _ => attempt.answered(),
+        }
+        answered
+    }
+
     /// Asks with the control plane's own credential.
     pub(crate) async fn ask(&self, ask: &Ask) -> Result<Answer, ClusterError> {
         let answered = match &self.credential {
-            Credential::Kubeconfig(client) => ask.send(client, None).await,
-            Credential::Renewed(renewed) => self.ask_renewed(ask, renewed).await,
+            Credential::Kubeconfig(client) => self.send(ask.send(client, None)).await,
+            Credential::Renewed(renewed) => self.send(self.ask_renewed(ask, renewed)).await,
         };
         match answered {
             Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => {
@@ -127,8 +171,13 @@ impl KubeCluster {
             });
         };
         bearer.set_sensitive(true);
-        let answered = ask.send(&self.plain, Some(&bearer)).await;
+        let answered = self.send(ask.send(&self.plain, Some(&bearer))).await;
         self.judge(answered)
+    }
+
+    /// Whether the cluster was given up for a moment.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.breaker.is_open()
     }
 
     fn judge(&self, answered: Result<Answer, Fault>) -> Result<Answer, ClusterError> {

@@ -21,7 +21,11 @@ pub struct KubeClusters {
 impl KubeClusters {
     /// Makes the clients of all clusters. None of them needs to be up: nothing
     /// is asked yet. Must be called inside of the runtime that outlives them.
-    pub async fn connect(connections: Vec<ClusterConnection>) -> Result<Self, ConnectError> {
+    /// `mints_at_once` bounds the mints of each cluster.
+    pub async fn connect(
+        connections: Vec<ClusterConnection>,
+        mints_at_once: usize,
+    ) -> Result<Self, ConnectError> {
         let mut names = HashSet::new();
         let mut clusters = Vec::with_capacity(connections.len());
         for connection in connections {
@@ -29,7 +33,7 @@ impl KubeClusters {
                 let cluster = connection.name.to_string();
                 return Err(ConnectError::Twice { cluster });
             }
-            clusters.push(connection.open().await?);
+            clusters.push(connection.open(mints_at_once).await?);
         }
         Ok(Self {
             clusters: clusters.into(),
@@ -49,6 +53,12 @@ impl KubeClusters {
                 Ok(version.to_owned())
             })
             .await
+    }
+
+    /// Whether a cluster did not answer its last requests and is left alone for a
+    /// moment.
+    pub fn is_given_up(&self, name: &ClusterName) -> bool {
+        self.look_up(name).is_some_and(KubeCluster::is_given_up)
     }
 
     pub(crate) fn cluster(&self, name: &ClusterName) -> Result<&KubeCluster, ClusterError> {

@@ -11,6 +11,7 @@
 //! [`apply_prerequisites`].
 #![deny(missing_docs)]
 
+mod breaker;
 mod cluster;
 mod connection;
 mod control_plane;

@@ -28,6 +28,12 @@ pub(crate) enum Fault {
     /// The connection failed, before the answer or within it.
     #[error("the connection to the API server failed")]
     Connection(#[source] Box<dyn Error + Send + Sync>),
+    /// It did not answer the last requests, and is left alone for a moment.
+    #[error("the API server did not answer before, and was not asked again yet")]
+    GivenUp,
+    /// As many requests of this kind are under way as one cluster may have.
+    #[error("too many requests to the API server are under way")]
+    Crowded,
     /// Nothing came in time.
     #[error("the API server did not answer in time")]
     Slow,

@@ -2,7 +2,10 @@
 //! X10).
 
 use futures_util::{StreamExt, stream};
-use remotegpu_namespaces::{ClusterError, CredentialIdentity, CredentialMint, IdentityRepository};
+use remotegpu_namespaces::{
+    ClusterDirectory, ClusterError, ClusterName, ClusterStatus, CredentialIdentity, CredentialMint,
+    IdentityRepository,
+};
 use remotegpu_primitives::{Clock, StoreError};
 use time::Duration;
 
@@ -19,19 +22,28 @@ const RETRY: Duration = Duration::SECOND;
 pub struct IdentityPorts<'a> {
     /// Which identities have ended.
     pub identities: &'a dyn IdentityRepository,
+    /// Which clusters answer.
+    pub clusters: &'a dyn ClusterDirectory,
     /// Where they are ended.
     pub mint: &'a dyn CredentialMint,
 }
 
-/// Ends what is due, once. Answers how many identities were claimed.
+/// Ends what is due in one cluster, once. Answers how many identities were
+/// claimed. Of a cluster that does not answer one is tried at a time: when it
+/// answers again, the next round takes them all.
 pub async fn reconcile_identities(
     ports: IdentityPorts<'_>,
+    cluster: &ClusterName,
     clock: &dyn Clock,
 ) -> Result<usize, StoreError> {
     let now = clock.now();
+    let batch = match ports.clusters.status(cluster) {
+        ClusterStatus::Unavailable => 1,
+        _ => BATCH,
+    };
     let claimed = ports
         .identities
-        .claim_ended(BATCH, now, now + CLAIM)
+        .claim_ended(cluster, batch, now, now + CLAIM)
         .await?;
     let count = claimed.len();
     stream::iter(claimed)

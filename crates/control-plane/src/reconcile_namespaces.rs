@@ -3,8 +3,8 @@
 use futures_util::{StreamExt, stream};
 use rand::{CryptoRng, RngExt};
 use remotegpu_namespaces::{
-    ClusterError, IdentityRepository, Namespace, NamespaceProvisioner, NamespaceRepository,
-    NamespaceStatus,
+    ClusterDirectory, ClusterError, ClusterName, ClusterStatus, IdentityRepository, Namespace,
+    NamespaceProvisioner, NamespaceRepository, NamespaceStatus,
 };
 use remotegpu_primitives::{Clock, StoreError};
 use time::{Duration, OffsetDateTime};
@@ -29,20 +29,31 @@ pub struct NamespacePorts<'a> {
     pub namespaces: &'a dyn NamespaceRepository,
     /// Which identities must go first.
     pub identities: &'a dyn IdentityRepository,
+    /// Which clusters answer.
+    pub clusters: &'a dyn ClusterDirectory,
     /// Where it is done.
     pub provisioner: &'a dyn NamespaceProvisioner,
     /// Whom to tell.
     pub signals: &'a Signals,
 }
 
-/// Does what is due, once. Answers how many namespaces were claimed.
+/// Does what is due in one cluster, once. Answers how many namespaces were
+/// claimed. Of a cluster that does not answer one is tried at a time.
 pub async fn reconcile_namespaces(
     ports: NamespacePorts<'_>,
+    cluster: &ClusterName,
     rng: &mut impl CryptoRng,
     clock: &dyn Clock,
 ) -> Result<usize, StoreError> {
     let now = clock.now();
-    let claimed = ports.namespaces.claim(BATCH, now, now + CLAIM).await?;
+    let batch = match ports.clusters.status(cluster) {
+        ClusterStatus::Unavailable => 1,
+        _ => BATCH,
+    };
+    let claimed = ports
+        .namespaces
+        .claim(cluster, batch, now, now + CLAIM)
+        .await?;
     let count = claimed.len();
     let work: Vec<(Namespace, f64)> = claimed
         .into_iter()

@@ -1,13 +1,20 @@
 //! What an instance does besides answering: the clusters follow the store, and
 //! uses of keys are written down.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use rand::CryptoRng;
+use async_trait::async_trait;
+use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
+use rand::{CryptoRng, SeedableRng, rngs::StdRng};
 use remotegpu_accounts::{AccountRepository, SessionPolicy, SessionRepository};
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
-    ClusterDirectory, CredentialMint, IdentityRepository, NamespaceProvisioner, NamespaceRepository,
+    ClusterDirectory, ClusterName, ClusterStatus, CredentialMint, IdentityRepository,
+    NamespaceProvisioner, NamespaceRepository,
 };
 use remotegpu_primitives::{Clock, StoreError};
 
@@ -21,6 +28,8 @@ use crate::{
 const IDENTITY_POLL: Duration = Duration::from_millis(250);
 /// How often the store is asked for work on namespaces.
 const NAMESPACE_POLL: Duration = Duration::from_millis(500);
+/// How long after a vain attempt a cluster that does not answer is tried again.
+const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(1);
 /// How often uses of keys are written down.
 /// They wait less when many keys are in use.
 const USES_FLUSH: Duration = Duration::from_secs(2);
@@ -58,36 +67,10 @@ pub struct ReconcilerPorts {
 
 /// Works until it is dropped. Nothing is lost by dropping it at any point: what
 /// was begun is taken up again by whoever runs next.
-pub async fn run_reconciler(ports: ReconcilerPorts, mut rng: impl CryptoRng) {
-    let identities = async {
-        let identity_ports = IdentityPorts {
-            identities: &*ports.identities,
-            mint: &*ports.mint,
-        };
-        loop {
-            let found = reconcile_identities(identity_ports, &*ports.clock).await;
-            if idle(found) {
-                ports.signals.identities_within(IDENTITY_POLL).await;
-            } else {
-                // A namespace may have waited for these.
-                ports.signals.wake_namespaces();
-            }
-        }
-    };
-    let namespaces = async {
-        let namespace_ports = NamespacePorts {
-            namespaces: &*ports.namespaces,
-            identities: &*ports.identities,
-            provisioner: &*ports.provisioner,
-            signals: &ports.signals,
-        };
-        loop {
-            let found = reconcile_namespaces(namespace_ports, &mut rng, &*ports.clock).await;
-            if idle(found) {
-                ports.signals.namespaces_within(NAMESPACE_POLL).await;
-            }
-        }
-    };
+pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send) {
+    let ending = EndIdentities { ports: &ports };
+    let rng = Mutex::new(rng);
+    let making = MakeNamespaces { ports: &ports, rng };
     let uses = async {
         loop {
             ports.uses.flush_within(USES_FLUSH).await;
@@ -110,38 +93,149 @@ pub async fn run_reconciler(ports: ReconcilerPorts, mut rng: impl CryptoRng) {
             tokio::time::sleep(SWEEP).await;
         }
     };
-    tokio::join!(identities, namespaces, uses, sweep);
+    tokio::join!(work_off(&ending), work_off(&making), uses, sweep);
 }
 
 async fn sweep_clusters(ports: &ReconcilerPorts) {
+    let clusters = ports.clusters.list().into_iter();
+    join_all(clusters.map(|cluster| sweep_cluster(ports, cluster.name))).await;
+}
+
+async fn sweep_cluster(ports: &ReconcilerPorts, cluster: ClusterName) {
     let sweep_ports = SweepPorts {
         identities: &*ports.identities,
         accounts: &*ports.accounts,
         mint: &*ports.mint,
     };
-    for cluster in ports.clusters.list() {
-        match sweep_identities(sweep_ports, &cluster.name).await {
-            Ok(0) => {}
-            Ok(removed) => tracing::warn!(
-                cluster = %cluster.name,
-                removed,
-                "cluster identities that nobody remembered are removed"
-            ),
-            Err(error) => tracing::warn!(
-                cluster = %cluster.name,
-                error = &error as &dyn std::error::Error,
-                "a cluster was not swept"
-            ),
+    match sweep_identities(sweep_ports, &cluster).await {
+        Ok(0) => {}
+        Ok(removed) => tracing::warn!(
+            %cluster,
+            removed,
+            "cluster identities that nobody remembered are removed"
+        ),
+        Err(error) => tracing::warn!(
+            %cluster,
+            error = &error as &dyn std::error::Error,
+            "a cluster was not swept"
+        ),
+    }
+}
+
+/// A kind of work that clusters have to do.
+#[async_trait]
+trait Work: Sync {
+    /// The clusters that have some.
+    async fn due(&self) -> Result<Vec<ClusterName>, StoreError>;
+    /// Does what is due in one of them, up to a bound.
+    async fn round(&self, cluster: &ClusterName);
+    /// Waits until it is worth looking again.
+    async fn wait(&self);
+}
+
+/// Works on each cluster that has something due, and on all of them at the same
+/// time: one that hangs holds up nothing but its own.
+async fn work_off(work: &dyn Work) {
+    let mut busy = HashSet::new();
+    let mut at_work = FuturesUnordered::new();
+    loop {
+        let due = work.due().await.unwrap_or_else(|error| {
+            tell::<()>("work was not looked for", Err(error));
+            Vec::new()
+        });
+        for cluster in due {
+            if busy.insert(cluster.clone()) {
+                at_work.push(async move {
+                    work.round(&cluster).await;
+                    cluster
+                });
+            }
+        }
+        tokio::select! {
+            Some(cluster) = at_work.next() => {
+                busy.remove(&cluster);
+            }
+            () = work.wait() => {}
         }
     }
 }
 
-/// Whether there was nothing to do. A store that does not answer is asked again
-/// at the usual pace.
-fn idle(found: Result<usize, StoreError>) -> bool {
+struct EndIdentities<'a> {
+    ports: &'a ReconcilerPorts,
+}
+
+#[async_trait]
+impl Work for EndIdentities<'_> {
+    async fn due(&self) -> Result<Vec<ClusterName>, StoreError> {
+        let now = self.ports.clock.now();
+        self.ports.identities.clusters_with_ended(now).await
+    }
+
+    async fn round(&self, cluster: &ClusterName) {
+        let ports = IdentityPorts {
+            identities: &*self.ports.identities,
+            clusters: &*self.ports.clusters,
+            mint: &*self.ports.mint,
+        };
+        if worked(reconcile_identities(ports, cluster, &*self.ports.clock).await) {
+            // A namespace may have waited for these.
+            self.ports.signals.wake_namespaces();
+        }
+        rest(self.ports, cluster).await;
+    }
+
+    async fn wait(&self) {
+        self.ports.signals.identities_within(IDENTITY_POLL).await;
+    }
+}
+
+struct MakeNamespaces<'a, R> {
+    ports: &'a ReconcilerPorts,
+    rng: Mutex<R>,
+}
+
+#[async_trait]
+impl<R: CryptoRng + Send> Work for MakeNamespaces<'_, R> {
+    async fn due(&self) -> Result<Vec<ClusterName>, StoreError> {
+        self.ports
+            .namespaces
+            .due_clusters(self.ports.clock.now())
+            .await
+    }
+
+    async fn round(&self, cluster: &ClusterName) {
+        let ports = NamespacePorts {
+            namespaces: &*self.ports.namespaces,
+            identities: &*self.ports.identities,
+            clusters: &*self.ports.clusters,
+            provisioner: &*self.ports.provisioner,
+            signals: &self.ports.signals,
+        };
+        let mut rng = {
+            let mut shared = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+            StdRng::from_rng(&mut *shared)
+        };
+        worked(reconcile_namespaces(ports, cluster, &mut rng, &*self.ports.clock).await);
+        rest(self.ports, cluster).await;
+    }
+
+    async fn wait(&self) {
+        self.ports.signals.namespaces_within(NAMESPACE_POLL).await;
+    }
+}
+
+/// A cluster that does not answer is left alone for a moment.
+async fn rest(ports: &ReconcilerPorts, cluster: &ClusterName) {
+    if ports.clusters.status(cluster) == ClusterStatus::Unavailable {
+        tokio::time::sleep(UNAVAILABLE_PAUSE).await;
+    }
+}
+
+/// Whether there was something to do.
+fn worked(found: Result<usize, StoreError>) -> bool {
     let count = found.as_ref().copied().unwrap_or_default();
-    tell("work was not looked for", found);
-    count == 0
+    tell("work could not be claimed", found);
+    count > 0
 }
 
 fn tell<T>(what: &'static str, result: Result<T, StoreError>) {

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use remotegpu_primitives::{AccountId, IdentityId, NamespaceId, Page, PageRequest, StoreError};
 use time::OffsetDateTime;
 
-use crate::{CredentialIdentity, Namespace, NamespaceName, NewNamespace};
+use crate::{ClusterName, CredentialIdentity, Namespace, NamespaceName, NewNamespace};
 
 /// A store of namespaces. Other accounts' namespaces, and those that the cluster
 /// has let go, do not exist to it; their cluster names stay taken.
@@ -53,11 +53,15 @@ pub trait NamespaceRepository: Send + Sync {
         now: OffsetDateTime,
     ) -> Result<Option<Namespace>, StoreError>;
 
-    /// Claims up to `limit` namespaces on which the cluster has work to do, until
+    /// The clusters that have work to do on namespaces, each once.
+    async fn due_clusters(&self, now: OffsetDateTime) -> Result<Vec<ClusterName>, StoreError>;
+
+    /// Claims up to `limit` namespaces on which this cluster has work to do, until
     /// `until`: nobody else gets them before. What a dead instance claimed comes
     /// back when its time is over.
     async fn claim(
         &self,
+        cluster: &ClusterName,
         limit: u32,
         now: OffsetDateTime,
         until: OffsetDateTime,
@@ -132,9 +136,17 @@ pub trait IdentityRepository: Send + Sync {
     /// Ends an identity now, if it does not end earlier.
     async fn end(&self, id: IdentityId, now: OffsetDateTime) -> Result<(), StoreError>;
 
-    /// Claims up to `limit` identities that have ended, until `until`.
+    /// The clusters that hold identities that have ended, each once.
+    async fn clusters_with_ended(
+        &self,
+        now: OffsetDateTime,
+    ) -> Result<Vec<ClusterName>, StoreError>;
+
+    /// Claims up to `limit` identities of this cluster that have ended, until
+    /// `until`.
     async fn claim_ended(
         &self,
+        cluster: &ClusterName,
         limit: u32,
         now: OffsetDateTime,
         until: OffsetDateTime,

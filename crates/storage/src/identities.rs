@@ -84,6 +84,17 @@ macro_rules! living {
     };
 }
 
+/// Identities that have ended and that nobody works on.
+macro_rules! unclaimed {
+    ($now:expr) => {
+        credential_identities::ends_at.le($now).and(
+            credential_identities::claimed_until
+                .is_null()
+                .or(credential_identities::claimed_until.le($now)),
+        )
+    };
+}
+
 /// Ends the identities that the filter takes, at this time or when they end
 /// anyway, whichever comes first. Within the transaction that takes the reason
 /// for them away, and after the write that does.
@@ -214,22 +225,32 @@ impl IdentityRepository for Database {
         Ok(())
     }
 
+    async fn clusters_with_ended(
+        &self,
+        now: OffsetDateTime,
+    ) -> Result<Vec<ClusterName>, StoreError> {
+        let names: Vec<String> = with_conn!(self, read, |c| Ok(credential_identities::table
+            .filter(unclaimed!(DbTime::from(now)))
+            .select(credential_identities::cluster)
+            .distinct()
+            .load(c)
+            .await?))?;
+        Ok(names.into_iter().map(ClusterName::from_stored).collect())
+    }
+
     async fn claim_ended(
         &self,
+        cluster: &ClusterName,
         limit: u32,
         now: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<Vec<CredentialIdentity>, StoreError> {
         let now = DbTime::from(now);
-        let due = credential_identities::ends_at.le(now).and(
-            credential_identities::claimed_until
-                .is_null()
-                .or(credential_identities::claimed_until.le(now)),
-        );
         // Looked for by a reader, so that the many times when nothing is due
         // disturb no writer.
         let ids: Vec<DbUuid> = with_conn!(self, read, |c| Ok(credential_identities::table
-            .filter(due)
+            .filter(unclaimed!(now))
+            .filter(credential_identities::cluster.eq(cluster.as_str()))
             .order(credential_identities::ends_at)
             .limit(i64::from(limit))
             .select(credential_identities::id)
@@ -243,7 +264,7 @@ impl IdentityRepository for Database {
             credential_identities::table
         )
         .filter(credential_identities::id.eq_any(ids))
-        .filter(due)
+        .filter(unclaimed!(now))
         .set(credential_identities::claimed_until.eq(DbTime::from(until)))
         .returning(IdentityRow::as_returning())
         .get_results(c)

@@ -249,8 +249,19 @@ impl NamespaceRepository for Database {
         Ok(row.map(Namespace::try_from).transpose()?)
     }
 
+    async fn due_clusters(&self, now: OffsetDateTime) -> Result<Vec<ClusterName>, StoreError> {
+        let names: Vec<String> = with_conn!(self, read, |c| Ok(namespaces::table
+            .filter(namespaces::next_attempt_at.le(DbTime::from(now)))
+            .select(namespaces::cluster)
+            .distinct()
+            .load(c)
+            .await?))?;
+        Ok(names.into_iter().map(ClusterName::from_stored).collect())
+    }
+
     async fn claim(
         &self,
+        cluster: &ClusterName,
         limit: u32,
         now: OffsetDateTime,
         until: OffsetDateTime,
@@ -260,6 +271,7 @@ impl NamespaceRepository for Database {
         // disturb no writer.
         let due: Vec<DbUuid> = with_conn!(self, read, |c| Ok(namespaces::table
             .filter(namespaces::next_attempt_at.le(now))
+            .filter(namespaces::cluster.eq(cluster.as_str()))
             .order(namespaces::next_attempt_at)
             .limit(i64::from(limit))
             .select(namespaces::id)

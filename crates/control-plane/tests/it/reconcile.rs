@@ -5,7 +5,7 @@ use remotegpu_control_plane::{
     delete_namespace, rotate_api_key,
 };
 use remotegpu_keys::ApiKeyRepository;
-use remotegpu_namespaces::{Namespace, NamespaceName, NamespaceStatus};
+use remotegpu_namespaces::{Namespace, NamespaceName, NamespaceRepository, NamespaceStatus};
 use remotegpu_scopes::Scopes;
 use remotegpu_test_support::rng;
 use time::Duration;
@@ -98,9 +98,8 @@ async fn what_a_dead_instance_had_claimed_is_taken_up_again() {
     world.cluster.set_up(true);
     let database = &world.store.database;
     let until = world.now() + Duration::seconds(30);
-    let claimed = remotegpu_namespaces::NamespaceRepository::claim(database, 9, world.now(), until)
-        .await
-        .unwrap();
+    let claimed = NamespaceRepository::claim(database, &created.cluster, 9, world.now(), until);
+    let claimed = claimed.await.unwrap();
     assert_eq!(claimed.len(), 1);
     assert_eq!(world.reconcile().await.1, 0);
     world.clock.advance(Duration::seconds(31));

@@ -8,7 +8,9 @@ use remotegpu_control_plane::{
     Signals, mint_exec_credential, reconcile_identities, reconcile_namespaces,
 };
 use remotegpu_keys::PlainApiKey;
-use remotegpu_namespaces::{ExecCredential, Namespace, NamespaceRepository, TokenLifetime};
+use remotegpu_namespaces::{
+    ExecCredential, IdentityRepository, Namespace, NamespaceRepository, TokenLifetime,
+};
 use remotegpu_primitives::{Clock, NamespaceId};
 use remotegpu_test_support::{clock::TestClock, cluster::TestCluster, rng, store::TestStore};
 use time::OffsetDateTime;
@@ -81,20 +83,26 @@ impl World {
         let database = &self.store.database;
         let identities = IdentityPorts {
             identities: database,
+            clusters: &*self.cluster,
             mint: &*self.cluster,
         };
         let namespaces = NamespacePorts {
             namespaces: database,
             identities: database,
+            clusters: &*self.cluster,
             provisioner: &*self.cluster,
             signals: &self.signals,
         };
-        let ended = reconcile_identities(identities, &*self.clock)
-            .await
-            .unwrap();
-        let worked = reconcile_namespaces(namespaces, &mut rng(), &*self.clock)
-            .await
-            .unwrap();
+        let (mut ended, mut worked) = (0, 0);
+        for cluster in database.clusters_with_ended(self.now()).await.unwrap() {
+            let round = reconcile_identities(identities, &cluster, &*self.clock);
+            ended += round.await.unwrap();
+        }
+        for cluster in database.due_clusters(self.now()).await.unwrap() {
+            let rng = &mut rng();
+            let round = reconcile_namespaces(namespaces, &cluster, rng, &*self.clock);
+            worked += round.await.unwrap();
+        }
         (ended, worked)
     }
 }

@@ -15,7 +15,7 @@ use remotegpu_scopes::Scopes;
 use crate::{
     on_both_databases,
     world::{
-        LIMIT, NOW, World, new_account, new_key, new_namespace, new_secret, new_user, seconds,
+        LIMIT, NOW, World, dev, new_account, new_key, new_namespace, new_secret, new_user, seconds,
         seeded, wanted,
     },
 };
@@ -197,9 +197,12 @@ async fn claims_never_overlap(world: World) {
         tokio::spawn(async move {
             let (mut spaces, mut identities) = (Vec::new(), Vec::new());
             for _ in 0..10 {
-                let claimed = store.claim(3, seconds(1), seconds(60)).await.unwrap();
+                let claimed = store
+                    .claim(&dev(), 3, seconds(1), seconds(60))
+                    .await
+                    .unwrap();
                 spaces.extend(claimed.into_iter().map(|space| space.id));
-                let claimed = store.claim_ended(3, seconds(1), seconds(60)).await;
+                let claimed = store.claim_ended(&dev(), 3, seconds(1), seconds(60)).await;
                 identities.extend(claimed.unwrap().into_iter().map(|one| one.id));
             }
             (spaces, identities)
@@ -212,11 +215,14 @@ async fn claims_never_overlap(world: World) {
         identities.extend(claimed.1);
     }
     // Whoever came last may have left some.
-    let rest = world.database.claim(99, seconds(1), seconds(60)).await;
+    let rest = world
+        .database
+        .claim(&dev(), 99, seconds(1), seconds(60))
+        .await;
     spaces.extend(rest.unwrap().into_iter().map(|space| space.id));
     let rest = world
         .database
-        .claim_ended(99, seconds(1), seconds(60))
+        .claim_ended(&dev(), 99, seconds(1), seconds(60))
         .await;
     identities.extend(rest.unwrap().into_iter().map(|one| one.id));
     assert_eq!(spaces.len(), work.len());

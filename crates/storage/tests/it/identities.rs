@@ -6,7 +6,7 @@ use remotegpu_scopes::{NamespaceAccess, Scopes};
 
 use crate::{
     on_both_databases,
-    world::{NOW, Person, World, new_key, new_secret, only, rng, seconds, wanted},
+    world::{NOW, Person, World, dev, new_key, new_secret, only, rng, seconds, wanted},
 };
 
 on_both_databases!(
@@ -323,7 +323,7 @@ async fn ended_identities_are_claimed_by_one(world: World) {
     let store: &dyn IdentityRepository = &s.world.database;
     let claim = async |limit, now: i64| {
         let claimed = store
-            .claim_ended(limit, seconds(now), seconds(now + 10))
+            .claim_ended(&dev(), limit, seconds(now), seconds(now + 10))
             .await;
         let ids = claimed.unwrap().into_iter().map(|identity| identity.id);
         ids.collect::<Vec<_>>()

@@ -8,7 +8,7 @@ use time::Duration;
 
 use crate::{
     on_both_databases,
-    world::{LIMIT, NOW, World, new_namespace, rng, seconds},
+    world::{LIMIT, NOW, World, dev, new_namespace, rng, seconds},
 };
 
 on_both_databases!(
@@ -197,7 +197,7 @@ async fn deleting_takes_a_namespace_out_of_other_hands(world: World) {
     let (ada, eve) = (world.person("ada").await, world.person("eve").await);
     let store: &dyn NamespaceRepository = &world.database;
     let made = world.new_namespace(ada.account, "team").await;
-    let claimed = store.claim(9, NOW, seconds(30)).await.unwrap();
+    let claimed = store.claim(&dev(), 9, NOW, seconds(30)).await.unwrap();
     assert_eq!(ids(&claimed), [made.id]);
     let foreign = store.mark_deleting(eve.account, made.id, seconds(1)).await;
     assert_eq!(foreign.unwrap(), None);
@@ -207,18 +207,27 @@ async fn deleting_takes_a_namespace_out_of_other_hands(world: World) {
     assert_eq!(going.updated_at, seconds(1));
     // Who made it meanwhile comes too late, and the work is due at once.
     assert!(!store.mark_active(made.id, seconds(2)).await.unwrap());
-    let claimed = store.claim(9, seconds(1), seconds(30)).await.unwrap();
+    let claimed = store
+        .claim(&dev(), 9, seconds(1), seconds(30))
+        .await
+        .unwrap();
     assert_eq!(claimed, std::slice::from_ref(&going));
     // Again and again, without a second pair of hands.
     let again = store.mark_deleting(ada.account, made.id, seconds(3)).await;
     assert_eq!(again.unwrap(), Some(going));
-    let claimed = store.claim(9, seconds(3), seconds(30)).await.unwrap();
+    let claimed = store
+        .claim(&dev(), 9, seconds(3), seconds(30))
+        .await
+        .unwrap();
     assert_eq!(claimed, []);
     store.remove(made.id, seconds(4)).await.unwrap();
     assert_eq!(find(&world, &made).await, None);
     let gone = store.mark_deleting(ada.account, made.id, seconds(5)).await;
     assert_eq!(gone.unwrap(), None);
-    let claimed = store.claim(9, seconds(99), seconds(100)).await.unwrap();
+    let claimed = store
+        .claim(&dev(), 9, seconds(99), seconds(100))
+        .await
+        .unwrap();
     assert_eq!(claimed, []);
 }
 
@@ -230,13 +239,16 @@ async fn work_is_claimed_by_one_until_its_time_is_over(world: World) {
         all.push(world.new_namespace(ada.account, name).await);
     }
     world.namespace(ada.account, "active").await;
-    let first = store.claim(2, NOW, seconds(30)).await.unwrap();
+    let first = store.claim(&dev(), 2, NOW, seconds(30)).await.unwrap();
     assert_eq!(first.len(), 2);
-    let rest = store.claim(2, NOW, seconds(30)).await.unwrap();
+    let rest = store.claim(&dev(), 2, NOW, seconds(30)).await.unwrap();
     let both = [first, rest].concat();
     assert_eq!(ids(&both), ids(&all));
-    assert_eq!(store.claim(9, seconds(29), NOW).await.unwrap(), []);
-    let again = store.claim(9, seconds(30), seconds(60)).await.unwrap();
+    assert_eq!(store.claim(&dev(), 9, seconds(29), NOW).await.unwrap(), []);
+    let again = store
+        .claim(&dev(), 9, seconds(30), seconds(60))
+        .await
+        .unwrap();
     assert_eq!(ids(&again), ids(&all));
 }
 
@@ -258,15 +270,22 @@ async fn no_step_leads_back(world: World) {
     // The same again is no change; other words are one.
     assert_eq!(fail("refused", seconds(2)).await, failed);
     assert_eq!(fail("other", seconds(3)).await.updated_at, seconds(3));
-    assert_eq!(store.claim(9, seconds(59), NOW).await.unwrap(), []);
-    assert_eq!(store.claim(9, seconds(60), NOW).await.unwrap().len(), 1);
+    assert_eq!(store.claim(&dev(), 9, seconds(59), NOW).await.unwrap(), []);
+    assert_eq!(
+        store
+            .claim(&dev(), 9, seconds(60), NOW)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
 
     assert!(store.mark_active(made.id, seconds(4)).await.unwrap());
     let active = find(&world, &made).await.unwrap();
     assert_eq!(active.status, NamespaceStatus::Active);
     assert_eq!(active.message, None);
     assert_eq!(fail("late", seconds(5)).await, active);
-    assert_eq!(store.claim(9, seconds(999), NOW).await.unwrap(), []);
+    assert_eq!(store.claim(&dev(), 9, seconds(999), NOW).await.unwrap(), []);
     store.remove(made.id, NOW).await.unwrap();
     assert_eq!(find(&world, &made).await, Some(active));
 
@@ -296,14 +315,17 @@ async fn unfinished_work_is_postponed_without_a_change(world: World) {
     assert_eq!(told.message.as_deref(), Some("wait"));
     assert_eq!(told.updated_at, seconds(2));
     assert_eq!(postpone(Some("wait"), 3).await, told);
-    assert_eq!(store.claim(9, seconds(7), NOW).await.unwrap(), []);
-    assert_eq!(store.claim(9, seconds(8), NOW).await.unwrap(), [told]);
+    assert_eq!(store.claim(&dev(), 9, seconds(7), NOW).await.unwrap(), []);
+    assert_eq!(
+        store.claim(&dev(), 9, seconds(8), NOW).await.unwrap(),
+        [told]
+    );
     let cleared = postpone(None, 9).await;
     assert_eq!((cleared.message, cleared.updated_at), (None, seconds(9)));
     // Where there is no work any more, none is made.
     assert!(store.mark_active(made.id, seconds(10)).await.unwrap());
     assert_eq!(postpone(Some("late"), 11).await.message, None);
-    assert_eq!(store.claim(9, seconds(99), NOW).await.unwrap(), []);
+    assert_eq!(store.claim(&dev(), 9, seconds(99), NOW).await.unwrap(), []);
 }
 
 async fn a_cluster_name_is_taken_for_ever(world: World) {

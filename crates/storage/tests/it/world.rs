@@ -236,9 +236,14 @@ pub fn new_namespace(account: AccountId, name: &str) -> NewNamespace {
         account_id: account,
         kubernetes_namespace: KubernetesNamespaceName::generate(&name, &mut rng()),
         name,
-        cluster: ClusterName::parse("dev").unwrap(),
+        cluster: dev(),
         created_at: NOW,
     }
+}
+
+/// The cluster of everything here.
+pub fn dev() -> ClusterName {
+    ClusterName::parse("dev").unwrap()
 }
 
 pub fn only(ids: &[NamespaceId]) -> Scopes {
