@@ -36,6 +36,14 @@ test-cluster *arguments:
     export KUBEBUILDER_ASSETS="$assets" REMOTEGPU_CONFORMANCE_REPORT={{ quote(conformance_report) }}
     cargo nextest run {{ locked }} --workspace -E 'test(/conformance/)' {{ arguments }}
 
+# Measures what is promised about speed and load, in a release build; `--help` lists what there is.
+bench *arguments:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    # The load generator holds a connection for each request that is not refused.
+    ulimit -Sn "$(ulimit -Hn)"
+    cargo bench {{ locked }} --workspace --bench api -- {{ arguments }}
+
 # Formats everything.
 fmt:
     cargo fmt --all

@@ -33,6 +33,7 @@ pub async fn serve(config: Config) -> Result<()> {
     logging::start(config.log, config.log_json);
     let tls = config.tls.as_ref().map(tls::server_config).transpose()?;
     let limits = ServerLimits {
+        workers: config.limits.http_workers,
         max_connections: open_files::make_room(config.max_connections)?,
         keep_alive: config.keep_alive,
     };

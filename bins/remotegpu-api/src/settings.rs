@@ -80,6 +80,12 @@ pub const SETTINGS: &[Setting] = &[
         "Networks whose X-Forwarded-For header counts",
     ),
     setting(
+        "http_workers",
+        None,
+        "NUMBER",
+        "How many threads answer requests [default: one for each core]",
+    ),
+    setting(
         "max_connections",
         Some("10000"),
         "NUMBER",

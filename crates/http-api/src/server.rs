@@ -41,9 +41,11 @@ use connection::{HEAD, UNREAD_BODY};
 /// longest, making a namespace, takes ten seconds.
 const SHUTDOWN_SECONDS: u64 = 30;
 
-/// What clients may take of a listener.
+/// What a listener has for its clients.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerLimits {
+    /// How many threads answer requests.
+    pub workers: usize,
     /// How many connections are held at the same time; more wait in the system's
     /// queue until one ends.
     pub max_connections: usize,
@@ -53,6 +55,7 @@ pub struct ServerLimits {
 
 /// Few connections, from machines around.
 const INTERNAL_LIMITS: ServerLimits = ServerLimits {
+    workers: 1,
     max_connections: 100,
     keep_alive: Duration::from_secs(75),
 };
@@ -71,7 +74,7 @@ pub fn public_server(
         checks_host: true,
     });
     let app = move || public_app(data.clone(), listening.clone());
-    let bounds = Bounds::new(api, tls, limits, all_cores());
+    let bounds = Bounds::new(api, tls, limits);
     run(app, listener, bounds)
 }
 
@@ -95,7 +98,7 @@ pub fn internal_server(
             .default_service(web::to(nothing_here))
             .wrap(from_fn(edge))
     };
-    let bounds = Bounds::new(api, tls, INTERNAL_LIMITS, 1);
+    let bounds = Bounds::new(api, tls, INTERNAL_LIMITS);
     run(app, listener, bounds)
 }
 
@@ -182,8 +185,4 @@ pub(crate) fn public_app(
 
 async fn nothing_here() -> Result<String, ApiError> {
     Err(ErrorCode::NotFound.into())
-}
-
-fn all_cores() -> usize {
-    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
 }

@@ -1,6 +1,6 @@
 //! How much the server takes on at the same time.
 
-use std::{num::NonZeroU32, ops::RangeInclusive, time::Duration};
+use std::{num::{NonZero, NonZeroU32}, ops::RangeInclusive, time::Duration};
 
 use anyhow::{Context, Result};
 
@@ -10,6 +10,7 @@ use crate::settings::Settings;
 /// So much at once, and so long at the most.
 #[derive(Debug)]
 pub struct Limits {
+    pub http_workers: usize,
     pub database_connections: u32,
     pub database_acquire: Duration,
     pub database_statement: Duration,
@@ -35,6 +36,10 @@ impl Limits {
         };
         let rate = |key| NonZeroU32::new(number(settings, key, 1..=1_000_000)?).context(key);
         Ok(Self {
+            http_workers: match settings.get("http_workers") {
+                Some(_) => count("http_workers", 1..=1024)?,
+                None => std::thread::available_parallelism().map_or(2, NonZero::get),
+            },
             database_connections: number(settings, "database_connections", 1..=1000)?,
             database_acquire: millis("database_acquire_ms")?,
             database_statement: millis("database_statement_ms")?,

@@ -146,6 +146,7 @@ fn a_wrong_value_stops_the_start_with_a_sentence_that_names_it() {
         ("session_total_seconds", "7d"),
         ("token_seconds", "599"),
         ("token_seconds", "3607"),
+        ("http_workers", "0"),
         ("password_workers", "0"),
         ("password_queue", "-1"),
         ("mint_concurrency", "0"),

@@ -34,7 +34,6 @@ impl Bounds {
         api: Arc<Api>,
         tls: Option<rustls::ServerConfig>,
         limits: ServerLimits,
-        workers: usize,
     ) -> Self {
         let tls = tls.map(|mut config| {
             config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -42,7 +41,7 @@ impl Bounds {
         });
         Self {
             stopping: Stopping::new(api),
-            workers,
+            workers: limits.workers,
             max_connections: limits.max_connections,
             keep_alive: limits.keep_alive,
             tls,

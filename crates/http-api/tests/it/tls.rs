@@ -29,6 +29,7 @@ async fn http_2_names_its_host_in_the_target() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let limits = ServerLimits {
+        workers: 1,
         max_connections: 10,
         keep_alive: std::time::Duration::from_secs(75),
     };

@@ -96,6 +96,7 @@ impl World {
         };
         let api = Api::new(config, ports);
         let limits = ServerLimits {
+            workers: 2,
             max_connections: 1000,
             keep_alive: std::time::Duration::from_secs(75),
         };

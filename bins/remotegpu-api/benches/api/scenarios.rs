@@ -1,0 +1,108 @@
+//! What can be measured, one file for each.
+
+mod key_checks;
+mod listing;
+mod overload;
+mod sign_ins;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::{report::Report, store::Backend};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// Checking API keys: warm, cold, at a thousand and at a million keys; memory; start.
+    Keys,
+    /// Listing an account's keys.
+    Listing,
+    /// Key checks while 200 clients guess passwords.
+    SignIns,
+    /// Three times as many sign-ins as there is room for.
+    OverloadSignIns,
+    /// Three times as many cluster credentials as there is room for.
+    OverloadMints,
+}
+
+impl Scenario {
+    pub const ALL: [Self; 5] = [
+        Self::Keys,
+        Self::Listing,
+        Self::SignIns,
+        Self::OverloadSignIns,
+        Self::OverloadMints,
+    ];
+
+    pub fn run(self, backend: Backend, effort: Effort, report: &mut Report) -> Result<()> {
+        match self {
+            Self::Keys => key_checks::run(backend, effort, report),
+            Self::Listing => listing::run(backend, effort, report),
+            Self::SignIns => sign_ins::measure(backend, effort, report),
+            Self::OverloadSignIns => overload::sign_ins(backend, effort, report),
+            Self::OverloadMints => overload::mints(backend, effort, report),
+        }
+    }
+}
+
+/// How thoroughly things are measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    pub quick: bool,
+    pub rounds: usize,
+    /// How long a subject is measured in a round, and before that is not.
+    pub slice: Duration,
+    pub warm_up: Duration,
+    /// How long a class of work is overloaded.
+    pub overload: Duration,
+    pub few_keys: usize,
+    pub many_keys: usize,
+    pub connections: usize,
+    pub load_threads: usize,
+    pub starts: usize,
+}
+
+impl Effort {
+    pub fn new(quick: bool, load_threads: usize) -> Self {
+        let thorough = Self {
+            quick,
+            rounds: 5,
+            slice: Duration::from_secs(3),
+            warm_up: Duration::from_millis(500),
+            overload: Duration::from_mins(1),
+            few_keys: 1_000,
+            many_keys: 1_000_000,
+            connections: 32,
+            load_threads,
+            starts: 5,
+        };
+        if !quick {
+            return thorough;
+        }
+        Self {
+            rounds: 3,
+            slice: Duration::from_secs(1),
+            warm_up: Duration::from_millis(200),
+            overload: Duration::from_secs(6),
+            many_keys: 20_000,
+            starts: 2,
+            ..thorough
+        }
+    }
+
+    pub fn describe(self) -> String {
+        let Self {
+            rounds,
+            slice,
+            warm_up,
+            connections,
+            load_threads,
+            ..
+        } = self;
+        format!(
+            "{rounds} rounds of {slice:?} after {warm_up:?} each; {connections} connections on \
+             {load_threads} thread(s), unless the figures say otherwise"
+        )
+    }
+}
