@@ -6,7 +6,10 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, DeserializeOwned, DeserializeSeed, MapAccess, Visitor, value::StrDeserializer},
+    de::{
+        self, DeserializeOwned, DeserializeSeed, MapAccess, Unexpected, Visitor,
+        value::StrDeserializer,
+    },
 };
 use serde_json::value::RawValue;
 
@@ -30,6 +33,41 @@ pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+/// For a whole number, however it is written: JSON Schema, and so our own
+/// description, takes `60.0` for one as well.
+pub(crate) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    struct WholeVisitor;
+
+    impl Visitor<'_> for WholeVisitor {
+        type Value = i64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number")
+        }
+
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<i64, E> {
+            Ok(number)
+        }
+
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<i64, E> {
+            i64::try_from(number).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
+        }
+
+        fn visit_f64<E: de::Error>(self, number: f64) -> Result<i64, E> {
+            // Beyond this, a float does not say which whole number it means.
+            const EXACT: f64 = 9_007_199_254_740_992.0;
+            if number.fract() != 0.0 || number.abs() > EXACT {
+                return Err(E::invalid_value(Unexpected::Float(number), &self));
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole and fits")]
+            let number = number as i64;
+            Ok(number)
+        }
+    }
+
+    deserializer.deserialize_i64(WholeVisitor)
 }
 
 struct Members(Vec<(String, Box<RawValue>)>);
@@ -166,6 +204,8 @@ mod tests {
         seconds: Option<i64>,
         #[serde(default, deserialize_with = "present")]
         scopes: Option<Box<RawValue>>,
+        #[serde(default, deserialize_with = "whole")]
+        grace: i64,
     }
 
     fn check(json: &str, expected: Result<(), &str>) {
@@ -226,6 +266,38 @@ mod tests {
             check(&json, Err("seconds must be a whole number"));
         }
         check(r#"{"name":"\ud800"}"#, Err("name cannot be read"));
+    }
+
+    #[test]
+    fn a_number_is_whole_however_it_is_written() {
+        // Section 3: `grace_seconds`
+        let grace = |value: &str| {
+            let json = format!(r#"{{"name":"a","grace":{value}}}"#);
+            read_object::<Request>(&json).map(|request| request.grace)
+        };
+        for (value, wanted) in [
+            ("60", 60),
+            ("60.0", 60),
+            ("6e1", 60),
+            ("-0.0", 0),
+            ("-3.0", -3),
+            ("9007199254740992.0", 9_007_199_254_740_992),
+        ] {
+            assert_eq!(grace(value).unwrap(), wanted, "{value}");
+        }
+        for value in [
+            "0.5",
+            "1e300",
+            "9007199254740994.0",
+            "18446744073709551615",
+            r#""60""#,
+            "true",
+            "null",
+            "[60]",
+        ] {
+            let error = grace(value).unwrap_err();
+            assert_eq!(error.detail(), "grace must be a whole number", "{value}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
     api::rng,
     error::ApiError,
     extract::{JsonBody, PathId, SessionCaller, Write},
+    wire,
 };
 
 /// How a key is rotated.
@@ -18,7 +19,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub(crate) struct RotateApiKeyRequest {
     /// For how long the old secret works on, in seconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "wire::whole")]
     #[validate(range(min = 0, max = 86_400, message = "must be a number from 0 to 86400"))]
     #[schema(minimum = 0, maximum = 86400, default = 0)]
     grace_seconds: i64,
