@@ -10,6 +10,8 @@ use utoipa_actix_web::AppExt;
 use crate::{problem, routes};
 
 mod common;
+mod headers;
+pub(crate) mod texts;
 
 #[derive(OpenApi)]
 #[openapi(

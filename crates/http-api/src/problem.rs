@@ -14,7 +14,7 @@ use crate::error::{ApiError, ErrorCode};
 
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 /// The same on every 401, whatever is missing (contract A4, C6).
-const CHALLENGE: &str = "Bearer realm=\"remotegpu\"";
+pub(crate) const CHALLENGE: &str = "Bearer realm=\"remotegpu\"";
 
 /// What every error answers.
 #[derive(Debug, Serialize, ToSchema)]

@@ -6,6 +6,7 @@ use utoipa::openapi::{
     security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
+use super::headers;
 use crate::{
     error::{ApiError, ErrorCode},
     extract::cookie_name,
@@ -16,6 +17,7 @@ use crate::{
 /// kind answers.
 pub(super) fn complete(document: &mut OpenApi) {
     add_security(document);
+    headers::define(document.components.get_or_insert_default());
     for (path, item) in &mut document.paths.paths {
         for operation in operations(item) {
             add_errors(path, operation);
@@ -93,7 +95,7 @@ fn add_errors(path: &str, operation: &mut Operation) {
         (changes, "415", "`unsupported_media_type`"),
         (!is_probe, "421", "`misdirected`"),
         (!is_probe, "500", "`internal`"),
-        (!is_probe, "503", "`database_unavailable`"),
+        (!is_probe, "503", "`database_unavailable`, `overloaded`"),
     ];
     for (holds, status, codes) in usual {
         if holds {
@@ -104,7 +106,11 @@ fn add_errors(path: &str, operation: &mut Operation) {
         }
     }
     for (status, response) in &mut operation.responses.responses {
-        if let (RefOr::T(response), true) = (response, status.as_str() >= "400") {
+        let RefOr::T(response) = response else {
+            continue;
+        };
+        headers::add(path, status, response);
+        if status.as_str() >= "400" {
             let document = problem_content(&response.description);
             let media_type = problem::MEDIA_TYPE.to_owned();
             response.content.insert(media_type, RefOr::T(document));

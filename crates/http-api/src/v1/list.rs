@@ -31,6 +31,6 @@ pub(crate) struct ListParams {
     #[param(minimum = 1, maximum = 200, default = 50, required = false)]
     limit: u16,
     /// The `next_cursor` of the answer before.
-    #[param(required = false, min_length = 32, max_length = 32)]
+    #[param(required = false, pattern = "^[0-9A-Fa-f]{32}$")]
     cursor: String,
 }

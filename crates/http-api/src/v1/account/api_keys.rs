@@ -4,6 +4,7 @@ pub(crate) mod create;
 pub(crate) mod list;
 pub(crate) mod revoke;
 pub(crate) mod rotate;
+mod scopes_request;
 pub(crate) mod update;
 
 use remotegpu_accounts::SessionContext;
@@ -13,7 +14,10 @@ use remotegpu_primitives::ApiKeyId;
 use remotegpu_scopes::{NamespaceAccess, Scopes};
 use serde::Serialize;
 use time::OffsetDateTime;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, Type},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -78,12 +82,12 @@ pub(crate) enum KeyStatusWord {
 pub(crate) enum ScopesResponse {
     /// Inference and every namespace of the account.
     All {
-        #[schema(example = true)]
+        #[schema(schema_with = always)]
         all: bool,
     },
     /// Inference only.
     Inference {
-        #[schema(example = true)]
+        #[schema(schema_with = always)]
         inference: bool,
     },
     /// Kubernetes credentials only.
@@ -92,13 +96,25 @@ pub(crate) enum ScopesResponse {
     },
 }
 
+/// A member that says which variant it is: where it stands, it is `true`.
+fn always() -> Object {
+    only(true)
+}
+
+fn only(value: bool) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Boolean)
+        .enum_values(Some([value]))
+        .build()
+}
+
 /// For which namespaces a key gets Kubernetes credentials.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum NamespaceAccessResponse {
     /// Every namespace of the account, those made later included.
     All {
-        #[schema(example = true)]
+        #[schema(schema_with = always)]
         all_namespaces: bool,
     },
     /// These and no others.

@@ -33,7 +33,7 @@ pub(crate) struct ChangePasswordRequest {
         (status = 204, description = "Changed."),
         (status = 401, description = "`missing_access_token`, `invalid_access_token`, or `wrong_credentials`: `current` is another"),
         (status = 429, description = "`too_many_attempts`"),
-        (status = 503, description = "`overloaded`: too many passwords are being checked already"),
+        (status = 503, description = "`database_unavailable`, or `overloaded`: too many passwords are being checked already"),
     ),
 )]
 #[put("/v1/auth/password")]

@@ -40,7 +40,7 @@ pub(crate) struct SignInRequest {
         (status = 401, description = "`wrong_credentials`"),
         (status = 403, description = "`csrf`, `account_suspended`"),
         (status = 429, description = "`too_many_attempts`"),
-        (status = 503, description = "`overloaded`: too many passwords are being checked already"),
+        (status = 503, description = "`database_unavailable`, or `overloaded`: too many passwords are being checked already"),
     ),
 )]
 #[post("/v1/auth/sign-in")]

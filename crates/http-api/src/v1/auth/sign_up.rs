@@ -11,6 +11,7 @@ use crate::{
     api::rng,
     error::ApiError,
     extract::{Client, JsonBody},
+    openapi::texts,
     v1::fields::Fields,
 };
 
@@ -18,11 +19,11 @@ use crate::{
 #[derive(Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignUpRequest {
-    #[schema(example = "ada@example.org", max_length = 254)]
+    #[schema(schema_with = texts::email)]
     email: String,
     #[schema(format = Password, min_length = 12, max_length = 128)]
     password: String,
-    #[schema(example = "Analytical Engines", min_length = 1, max_length = 64)]
+    #[schema(schema_with = texts::account_name)]
     account_name: String,
 }
 
@@ -63,7 +64,7 @@ impl SignUpRequest {
         (status = 404, description = "`not_found`: signing up is closed"),
         (status = 409, description = "`email_taken`"),
         (status = 429, description = "`too_many_attempts`"),
-        (status = 503, description = "`overloaded`: too many passwords are being checked already"),
+        (status = 503, description = "`database_unavailable`, or `overloaded`: too many passwords are being checked already"),
     ),
 )]
 #[post("/v1/auth/sign-up")]

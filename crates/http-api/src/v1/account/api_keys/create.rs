@@ -7,12 +7,13 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use super::{IssuedApiKeyResponse, ScopesResponse};
+use super::{IssuedApiKeyResponse, scopes_request::ScopesRequest};
 use crate::{
     Api,
     api::rng,
     error::{ApiError, ErrorCode, foreign_namespaces, scopes_error},
     extract::{JsonBody, SessionCaller, Write},
+    openapi::texts,
     v1::{fields::Fields, time_of_day::parse_time},
 };
 
@@ -20,9 +21,9 @@ use crate::{
 #[derive(Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateApiKeyRequest {
-    #[schema(min_length = 1, max_length = 64, example = "ci")]
+    #[schema(schema_with = texts::key_name)]
     name: String,
-    #[schema(value_type = ScopesResponse)]
+    #[schema(value_type = ScopesRequest)]
     scopes: Box<RawValue>,
     /// When it ends by itself, in the future; never where absent or `null`.
     #[serde(default)]

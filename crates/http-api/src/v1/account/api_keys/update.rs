@@ -8,11 +8,12 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
-use super::{ApiKeyResponse, ScopesResponse, existing};
+use super::{ApiKeyResponse, existing, scopes_request::ScopesRequest};
 use crate::{
     Api,
     error::{ApiError, ErrorCode, foreign_namespaces, scopes_error},
     extract::{JsonBody, PathId, SessionCaller, Write},
+    openapi::texts,
     v1::{fields::Fields, time_of_day::parse_time},
     wire,
 };
@@ -24,10 +25,10 @@ use crate::{
 #[schema(min_properties = 1)]
 pub(crate) struct UpdateApiKeyRequest {
     #[serde(default, deserialize_with = "wire::present")]
-    #[schema(min_length = 1, max_length = 64, nullable = false)]
+    #[schema(schema_with = texts::key_name)]
     name: Option<String>,
     #[serde(default, deserialize_with = "wire::present")]
-    #[schema(value_type = Option<ScopesResponse>, nullable = false)]
+    #[schema(value_type = Option<ScopesRequest>, nullable = false)]
     scopes: Option<Box<RawValue>>,
     /// When it ends by itself, in the future; `null` means never.
     #[serde(default, deserialize_with = "wire::present")]

@@ -11,6 +11,7 @@ use crate::{
     api::rng,
     error::{ApiError, FieldError},
     extract::{JsonBody, SessionCaller, Write},
+    openapi::texts,
     wire,
 };
 
@@ -18,13 +19,7 @@ use crate::{
 #[derive(Deserialize, ToSchema, Validate)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateNamespaceRequest {
-    /// A lowercase DNS label, but not `all`, `default` or `kube-...`.
-    #[schema(
-        min_length = 1,
-        max_length = 63,
-        pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
-        example = "team-ml"
-    )]
+    #[schema(schema_with = texts::namespace_name)]
     name: String,
     /// The name of the cluster it shall stand in; the first one where absent.
     #[serde(default, deserialize_with = "wire::present")]

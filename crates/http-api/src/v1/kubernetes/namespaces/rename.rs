@@ -10,6 +10,7 @@ use crate::{
     Api,
     error::{ApiError, ErrorCode, FieldError},
     extract::{JsonBody, PathId, SessionCaller, Write},
+    openapi::texts,
     wire,
 };
 
@@ -20,13 +21,7 @@ use crate::{
 #[schema(min_properties = 1)]
 pub(crate) struct RenameNamespaceRequest {
     #[serde(default, deserialize_with = "wire::present")]
-    #[schema(
-        nullable = false,
-        min_length = 1,
-        max_length = 63,
-        pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
-        example = "team-vision"
-    )]
+    #[schema(schema_with = texts::namespace_name)]
     name: Option<String>,
 }
 
