@@ -43,6 +43,14 @@ bench *arguments:
     # The load generator holds a connection for each request that is not refused.
     ulimit -Sn "$(ulimit -Hn)"
     cargo bench {{ locked }} --workspace --bench api -- {{ arguments }}
+# The API under its fuzzer with a new seed and ten times the examples; arguments go to nextest.
+fuzz *arguments:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    export REMOTEGPU_FUZZ_SEED="${REMOTEGPU_FUZZ_SEED:-$RANDOM$RANDOM}"
+    export REMOTEGPU_FUZZ_EXAMPLES="${REMOTEGPU_FUZZ_EXAMPLES:-1000}"
+    echo "REMOTEGPU_FUZZ_SEED=$REMOTEGPU_FUZZ_SEED REMOTEGPU_FUZZ_EXAMPLES=$REMOTEGPU_FUZZ_EXAMPLES"
+    cargo nextest run {{ locked }} --workspace --profile fuzz -E 'test(/^fuzzing::/)' {{ arguments }}
 
 # Formats everything.
 fmt:

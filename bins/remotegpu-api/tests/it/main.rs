@@ -12,6 +12,7 @@ mod configuration;
 mod conventions;
 mod crash;
 mod draining;
+mod fuzzing;
 mod instances;
 mod journeys;
 mod operator;
