@@ -47,7 +47,7 @@ bench *arguments:
 fuzz *arguments:
     #!/usr/bin/env bash
     set -euo pipefail
-    export REMOTEGPU_FUZZ_SEED="${REMOTEGPU_FUZZ_SEED:-$RANDOM$RANDOM}"
+    export REMOTEGPU_FUZZ_SEED="${REMOTEGPU_FUZZ_SEED:-$((RANDOM * 32768 + RANDOM))}"
     export REMOTEGPU_FUZZ_EXAMPLES="${REMOTEGPU_FUZZ_EXAMPLES:-1000}"
     echo "REMOTEGPU_FUZZ_SEED=$REMOTEGPU_FUZZ_SEED REMOTEGPU_FUZZ_EXAMPLES=$REMOTEGPU_FUZZ_EXAMPLES"
     cargo nextest run {{ locked }} --workspace --profile fuzz -E 'test(/^fuzzing::/)' {{ arguments }}

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -85,7 +86,7 @@ impl Fuzzing {
             ("emails", json!([self.ada.email])),
             ("passwords", json!([password(&self.ada)])),
         ] {
-            settings.push_str(&format!("\n[dictionaries.{name}]\nvalues = {values}\n"));
+            let _ = writeln!(settings, "\n[dictionaries.{name}]\nvalues = {values}");
         }
         let identities = match caller {
             Caller::Nobody => None,
@@ -99,9 +100,8 @@ impl Fuzzing {
             let file = self.server.path("identities.json");
             fs::write(&file, json!({"auth": identities}).to_string()).unwrap();
             let file = json!(file);
-            settings.push_str(&format!(
-                "\n[auth.wfc]\npath = {file}\nuser = \"ada\"\npeers = [\"ada\", \"bob\"]\n"
-            ));
+            settings += "\n[auth.wfc]\nuser = \"ada\"\npeers = [\"ada\", \"bob\"]\n";
+            let _ = writeln!(settings, "path = {file}");
         }
         let path = self.server.path("schemathesis.toml");
         fs::write(&path, settings).unwrap();
