@@ -50,7 +50,6 @@ fn empty_route(port: u16) -> Result<()> {
 
 /// The cluster listens where the system likes, its slow way on `port`.
 fn slow_cluster(port: u16, folder: &Path) -> Result<()> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let config = DevClusterConfig::new("127.0.0.1:0".parse()?, folder.join("cluster"));

@@ -24,8 +24,9 @@ use engine::Engine;
 /// When requests begin.
 #[derive(Debug, Clone, Copy)]
 pub enum Pace {
-    /// So many connections, each of which asks again as soon as it is answered.
-    Closed { connections: usize },
+    /// So many connections, each of which asks again as soon as it is answered; with
+    /// patience, not before the time that a refusal has named.
+    Closed { connections: usize, patient: bool },
     /// At fixed times, whatever becomes of those before. A request that finds every
     /// connection busy waits, and its waiting counts.
     Open { per_second: f64, connections: usize },
@@ -44,12 +45,26 @@ pub struct Plan {
     pub server: Option<u32>,
 }
 
+impl Pace {
+    /// A closed loop that never waits.
+    pub fn closed(connections: usize) -> Self {
+        Self::Closed {
+            connections,
+            patient: false,
+        }
+    }
+}
+
 impl Plan {
     fn share(&self, threads: usize) -> Self {
         let part = |connections: usize| connections.div_ceil(threads);
         let pace = match self.pace {
-            Pace::Closed { connections } => Pace::Closed {
+            Pace::Closed {
+                connections,
+                patient,
+            } => Pace::Closed {
                 connections: part(connections),
+                patient,
             },
             #[allow(clippy::cast_precision_loss, reason = "there are few threads")]
             Pace::Open {

@@ -47,6 +47,9 @@ struct Arguments {
     /// How many threads make requests.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     load_threads: u8,
+    /// Has Debian's `slowhttptest` join the slow clients.
+    #[arg(long)]
+    slowhttptest: bool,
     /// Where the report goes; a whole run writes `docs/benchmarks/DATE.md`, any other
     /// prints it.
     #[arg(long, value_name = "FILE")]
@@ -64,6 +67,8 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    // The process has one provider of cryptography, and nobody chose before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments = Arguments::parse();
     let ended = match arguments.child {
         Some(role) => run_child(
@@ -89,10 +94,14 @@ fn measure(arguments: &Arguments) -> Result<ExitCode> {
     let backends = arguments
         .database
         .map_or(Backend::ALL.to_vec(), |one| vec![one]);
-    let effort = Effort::new(arguments.quick, usize::from(arguments.load_threads));
+    let effort = Effort::new(
+        arguments.quick,
+        usize::from(arguments.load_threads),
+        arguments.slowhttptest,
+    );
     let mut report = Report::new(effort);
     for scenario in &scenarios {
-        for backend in &backends {
+        for backend in backends.iter().filter(|backend| scenario.needs(**backend)) {
             scenario
                 .run(*backend, effort, &mut report)
                 .with_context(|| format!("{scenario:?} on {backend}"))?;

@@ -140,6 +140,17 @@ pub fn memory(pid: u32) -> Result<Memory> {
     })
 }
 
+/// How many files and connections a process has open.
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "there are thousands at the most"
+)]
+pub fn open_files(pid: u32) -> Result<f64> {
+    let path = format!("/proc/{pid}/fd");
+    let files = std::fs::read_dir(&path).with_context(|| format!("reading {path}"))?;
+    Ok(files.count() as f64)
+}
+
 /// Waits until a process is quiet: what it does after its requests must not be counted
 /// against the next subject. Gives up after `limit`, and says how long it waited.
 pub fn settle(pid: u32, limit: Duration) -> Result<Duration> {

@@ -117,8 +117,13 @@ impl Report {
         let time = |share| all.quantile(status, share).map_or_else(none, milliseconds);
         let server: Vec<f64> = samples.iter().filter_map(Sample::server_cpu_each).collect();
         let server = median(&server).map_or_else(none, |each| format!("{each:.1}"));
+        let own: Vec<f64> = samples
+            .iter()
+            .map(|sample| sample.own_cpu / sample.seconds * 100.0)
+            .collect();
+        let own = median(&own).map_or_else(none, |share| format!("{share:.0} %"));
         let row = format!(
-            "| {place} | {subject} | {status} | {} | {} to {} | {} | {} | {} | {server} |",
+            "| {place} | {subject} | {status} | {} | {} to {} | {} | {} | {} | {server} | {own} |",
             median(&rates).map_or_else(none, per_second),
             least(&rates).map_or_else(none, per_second),
             most(&rates).map_or_else(none, per_second),
@@ -198,11 +203,12 @@ impl Report {
         }
         text.push_str(
             "## Figures\n\nRequests in a second: the median of the rounds, and from the least to \
-             the most. Times are of all rounds together, in milliseconds. The last column is the \
-             processor time that the server itself took for a request, in microseconds; \
-             PostgreSQL's own is not in it.\n\n\
-             | Where | What | Status | Requests/s | Rounds | p50 | p99 | Longest | Server µs |\n\
-             |---|---|---:|---:|---:|---:|---:|---:|---:|\n",
+             the most. Times are of all rounds together, in milliseconds. *Server* is \
+             the processor time that the server itself took for an answer, of whatever status, in \
+             microseconds; PostgreSQL's own is not in it. *Generator* is how much of one \
+             processor the load generator took.\n\n\
+             | Where | What | Status | Requests/s | Rounds | p50 | p99 | Longest | Server | Generator |\n\
+             |---|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
         );
         for row in &self.figures {
             text.push_str(row);

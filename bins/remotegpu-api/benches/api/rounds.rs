@@ -88,7 +88,7 @@ pub fn interleave(
             say(format_args!("{what}: round {number} of {of}, {name}"));
             let plan = Plan {
                 address: subject.address,
-                pace: Pace::Closed { connections },
+                pace: Pace::closed(connections),
                 warm_up: effort.warm_up,
                 measure: Some(effort.slice),
                 server: Some(subject.pid),

@@ -4,6 +4,7 @@ mod key_checks;
 mod listing;
 mod overload;
 mod sign_ins;
+mod slow_clients;
 
 use std::time::Duration;
 
@@ -24,16 +25,24 @@ pub enum Scenario {
     OverloadSignIns,
     /// Three times as many cluster credentials as there is room for.
     OverloadMints,
+    /// Thousands of clients that keep the server waiting; on one database.
+    SlowClients,
 }
 
 impl Scenario {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Keys,
         Self::Listing,
         Self::SignIns,
         Self::OverloadSignIns,
         Self::OverloadMints,
+        Self::SlowClients,
     ];
+
+    /// Whether it tells anything about databases.
+    pub fn needs(self, backend: Backend) -> bool {
+        self != Self::SlowClients || backend == Backend::Sqlite
+    }
 
     pub fn run(self, backend: Backend, effort: Effort, report: &mut Report) -> Result<()> {
         match self {
@@ -42,6 +51,7 @@ impl Scenario {
             Self::SignIns => sign_ins::measure(backend, effort, report),
             Self::OverloadSignIns => overload::sign_ins(backend, effort, report),
             Self::OverloadMints => overload::mints(backend, effort, report),
+            Self::SlowClients => slow_clients::measure(backend, effort, report),
         }
     }
 }
@@ -61,10 +71,12 @@ pub struct Effort {
     pub connections: usize,
     pub load_threads: usize,
     pub starts: usize,
+    /// Whether Debian's `slowhttptest` joins the slow clients.
+    pub slowhttptest: bool,
 }
 
 impl Effort {
-    pub fn new(quick: bool, load_threads: usize) -> Self {
+    pub fn new(quick: bool, load_threads: usize, slowhttptest: bool) -> Self {
         let thorough = Self {
             quick,
             rounds: 5,
@@ -76,6 +88,7 @@ impl Effort {
             connections: 32,
             load_threads,
             starts: 5,
+            slowhttptest,
         };
         if !quick {
             return thorough;
@@ -89,6 +102,11 @@ impl Effort {
             starts: 2,
             ..thorough
         }
+    }
+
+    /// How many slow clients there are of a kind that has so many.
+    pub fn crowd(self, clients: usize) -> usize {
+        if self.quick { clients / 10 } else { clients }
     }
 
     pub fn describe(self) -> String {

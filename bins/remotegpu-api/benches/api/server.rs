@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use rand::RngExt;
 use serde_json::Value;
 use tempfile::TempDir;
+use ureq::tls::TlsConfig;
 
 use crate::{
     machine::cores,
@@ -31,6 +32,7 @@ pub struct Server {
     pub address: SocketAddr,
     /// From the start of the process to the first 200 of `/readyz`.
     pub ready_after: Duration,
+    scheme: &'static str,
     process: Process,
     arguments: Vec<String>,
     /// Its own data; absent where the store's is used.
@@ -63,10 +65,13 @@ impl Server {
         for (key, value) in settings.iter().filter(|(key, _)| is_known(key)) {
             arguments.push(format!("--{key}={value}"));
         }
-        let (process, ready_after) = run(address, &arguments)?;
+        let encrypted = settings.iter().any(|(key, _)| *key == "tls-cert");
+        let scheme = if encrypted { "https" } else { "http" };
+        let (process, ready_after) = run(scheme, address, &arguments)?;
         Ok(Self {
             address,
             ready_after,
+            scheme,
             process,
             arguments,
             folder: None,
@@ -81,16 +86,18 @@ impl Server {
     pub fn restart(self) -> Result<Self> {
         let Self {
             address,
+            scheme,
             process,
             arguments,
             folder,
             ..
         } = self;
         process.terminate()?;
-        let (process, ready_after) = run(address, &arguments)?;
+        let (process, ready_after) = run(scheme, address, &arguments)?;
         Ok(Self {
             address,
             ready_after,
+            scheme,
             process,
             arguments,
             folder,
@@ -121,7 +128,7 @@ impl Server {
 
     /// Posts JSON and answers JSON; what is no success is an error.
     pub fn post(&self, path: &str, access_token: Option<&str>, body: &Value) -> Result<Value> {
-        let url = format!("http://{}{path}", self.address);
+        let url = format!("{}://{}{path}", self.scheme, self.address);
         let mut request = ureq::post(&url);
         if let Some(token) = access_token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -131,7 +138,7 @@ impl Server {
     }
 
     pub fn get(&self, path: &str, access_token: &str) -> Result<Value> {
-        let url = format!("http://{}{path}", self.address);
+        let url = format!("{}://{}{path}", self.scheme, self.address);
         let request = ureq::get(&url).header("authorization", format!("Bearer {access_token}"));
         Ok(request
             .call()
@@ -142,7 +149,7 @@ impl Server {
 }
 
 /// Starts the process and waits until it is ready.
-fn run(address: SocketAddr, arguments: &[String]) -> Result<(Process, Duration)> {
+fn run(scheme: &str, address: SocketAddr, arguments: &[String]) -> Result<(Process, Duration)> {
     let started = Instant::now();
     // The log goes nowhere: at thousands of lines a second whatever reads it would be
     // measured too.
@@ -150,9 +157,11 @@ fn run(address: SocketAddr, arguments: &[String]) -> Result<(Process, Duration)>
     let agent = ureq::Agent::new_with_config(
         ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(2)))
+            // Its certificate was made for this run.
+            .tls_config(TlsConfig::builder().disable_verification(true).build())
             .build(),
     );
-    let url = format!("http://{address}/readyz");
+    let url = format!("{scheme}://{address}/readyz");
     loop {
         if agent.get(&url).call().is_ok() {
             return Ok((process, started.elapsed()));

@@ -1,6 +1,10 @@
 //! How much the server takes on at the same time.
 
-use std::{num::{NonZero, NonZeroU32}, ops::RangeInclusive, time::Duration};
+use std::{
+    num::{NonZero, NonZeroU32},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 

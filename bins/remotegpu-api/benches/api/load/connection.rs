@@ -3,7 +3,7 @@
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::SocketAddr,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use mio::{Interest, Registry, Token, net::TcpStream};
@@ -16,7 +16,12 @@ pub enum Progress {
     /// Nothing is complete yet.
     Waiting,
     /// The request is answered.
-    Answered { status: u16, closes: bool },
+    Answered {
+        status: u16,
+        closes: bool,
+        /// When the client is asked to come again, for whom it was too much.
+        retry_after: Option<Duration>,
+    },
     /// The server has closed it where nothing was asked.
     Closed,
     /// It is of no more use; why.
@@ -128,8 +133,8 @@ impl Connection {
             match judge(&self.input[..self.filled]) {
                 // An answer that is whole is followed by nothing: the next readiness is
                 // the next answer's, and no read is wasted on finding nothing.
-                Progress::Answered { status, closes } if self.began.take().is_some() => {
-                    return Progress::Answered { status, closes };
+                answered @ Progress::Answered { .. } if self.began.take().is_some() => {
+                    return answered;
                 }
                 Progress::Answered { .. } => {
                     return Progress::Failed("an answer to nothing".to_owned());
@@ -162,9 +167,15 @@ fn judge(bytes: &[u8]) -> Progress {
         _ => return Progress::Failed("an answer without content-length".to_owned()),
     };
     let closes = find("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+    let retry_after = find("retry-after").filter(|_| status >= 400);
+    let retry_after = retry_after.and_then(|seconds| seconds.parse().ok());
     match bytes.len().cmp(&(head + length)) {
         std::cmp::Ordering::Less => Progress::Waiting,
-        std::cmp::Ordering::Equal => Progress::Answered { status, closes },
+        std::cmp::Ordering::Equal => Progress::Answered {
+            status,
+            closes,
+            retry_after: retry_after.map(Duration::from_secs),
+        },
         std::cmp::Ordering::Greater => Progress::Failed("more than the answer".to_owned()),
     }
 }

@@ -1,7 +1,8 @@
 //! One thread's loop over its connections.
 
 use std::{
-    collections::VecDeque,
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -28,6 +29,8 @@ pub struct Engine {
     connections: Vec<Option<Connection>>,
     /// Those that wait for something to ask.
     idle: Vec<usize>,
+    /// Those that were refused and wait, with patience, to come again.
+    resting: BinaryHeap<Reverse<(Instant, usize)>>,
     /// How many there may be.
     most: usize,
     /// Requests whose time has come, and that no connection was free for.
@@ -44,7 +47,9 @@ pub struct Engine {
 
 impl Engine {
     pub fn new(plan: Plan, requests: Box<dyn Requests>) -> Result<Self> {
-        let (Pace::Closed { connections: most }
+        let (Pace::Closed {
+            connections: most, ..
+        }
         | Pace::Open {
             connections: most, ..
         }) = plan.pace;
@@ -56,6 +61,7 @@ impl Engine {
             poll: Poll::new()?,
             connections: Vec::new(),
             idle: Vec::new(),
+            resting: BinaryHeap::new(),
             most,
             due: VecDeque::new(),
             next: now,
@@ -70,7 +76,7 @@ impl Engine {
 
     pub fn run(mut self) -> Result<Sample> {
         let mut events = Events::with_capacity(1024);
-        if let Pace::Closed { connections } = self.plan.pace {
+        if let Pace::Closed { connections, .. } = self.plan.pace {
             for _ in 0..connections {
                 let token = self.open()?;
                 self.begin(token, Instant::now())?;
@@ -86,6 +92,7 @@ impl Engine {
                 cpu = Some(own_thread_cpu_seconds()?);
             }
             self.start_due(now)?;
+            self.start_rested(now)?;
             self.turn(&mut events, self.until)?;
         };
         self.sample.seconds = (ended - self.from).as_secs_f64();
@@ -130,6 +137,9 @@ impl Engine {
         if matches!(self.plan.pace, Pace::Open { .. }) && !self.ending {
             wake = wake.min(self.next);
         }
+        if let Some(Reverse((rested, _))) = self.resting.peek().filter(|_| !self.ending) {
+            wake = wake.min(*rested);
+        }
         let wait = wake.saturating_duration_since(now);
         match self.poll.poll(events, Some(wait)) {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => return Ok(()),
@@ -159,6 +169,18 @@ impl Engine {
             self.next += pause;
         }
         self.start_waiting()
+    }
+
+    /// Lets those ask again that have waited long enough.
+    fn start_rested(&mut self, now: Instant) -> Result<()> {
+        while let Some(&Reverse((rested, token))) = self.resting.peek() {
+            if rested > now {
+                break;
+            }
+            self.resting.pop();
+            self.begin(token, now)?;
+        }
+        Ok(())
     }
 
     fn start_waiting(&mut self) -> Result<()> {
@@ -204,13 +226,23 @@ impl Engine {
     fn handle(&mut self, token: usize, began: Option<Instant>, seen: Progress) -> Result<()> {
         let now = match seen {
             Progress::Waiting => return Ok(()),
-            Progress::Answered { status, closes } => {
+            Progress::Answered {
+                status,
+                closes,
+                retry_after,
+            } => {
                 let now = Instant::now();
                 if now >= self.from && self.until.is_none_or(|until| now < until) {
                     self.sample.answered(status, now - began.unwrap_or(now));
                 }
                 if closes {
                     self.reopen(token)?;
+                }
+                if let (Pace::Closed { patient: true, .. }, Some(pause)) =
+                    (self.plan.pace, retry_after)
+                {
+                    self.resting.push(Reverse((now + pause, token)));
+                    return Ok(());
                 }
                 now
             }

@@ -272,9 +272,7 @@ fn use_every_key(
     say(format_args!("using each of {} keys once", keys.len()));
     let plan = Plan {
         address: server.address,
-        pace: Pace::Closed {
-            connections: effort.connections,
-        },
+        pace: Pace::closed(effort.connections),
         warm_up: Duration::ZERO,
         measure: None,
         server: None,

@@ -37,7 +37,10 @@ const MOST_AT_ONCE: usize = 256;
 const GROWTH: f64 = 100.0;
 /// How long the probe runs before the overload and is counted.
 const QUIET: Duration = Duration::from_secs(5);
-const PROBES: Pace = Pace::Closed { connections: 2 };
+const PROBES: Pace = Pace::Closed {
+    connections: 2,
+    patient: false,
+};
 
 /// One class of work on a server.
 struct Class {
@@ -130,7 +133,7 @@ fn make_identities(server: &Server, path: &str, keys: &Arc<Keys>) -> Result<()> 
     say(format_args!("making the identities of {} keys", keys.len()));
     let plan = Plan {
         address: server.address,
-        pace: Pace::Closed { connections: 8 },
+        pace: Pace::closed(8),
         warm_up: Duration::ZERO,
         measure: None,
         server: None,
@@ -235,8 +238,10 @@ impl Class {
         let mut worse = 0;
         // One step without gain may be noise; two are the end.
         while at_once <= MOST_AT_ONCE && worse < 2 {
+            // Refusals that come back at once would take the processor from what is done.
             let pace = Pace::Closed {
                 connections: at_once,
+                patient: true,
             };
             let plan = self.plan(pace, effort.warm_up, effort.slice);
             let sample = run(&plan, vec![(self.requests)(at_once as u64)])?;

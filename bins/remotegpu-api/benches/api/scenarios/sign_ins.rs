@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::Effort;
 use crate::{
     dataset::{Accounts, Dataset},
-    load::{Pace, Plan, Requests, SignInRequest, run, start},
+    load::{Pace, Plan, Sample, SignInRequest, run, start},
     progress::say,
     report::{Bound, Report},
     rounds::{Ask, Subject, quantile_ratios},
@@ -21,6 +21,17 @@ const GUESSERS: usize = 200;
 const CHECKS_PER_SECOND: f64 = 400.0;
 /// How long the guesses go on before what they do to key checks is counted.
 const HEAD_START: Duration = Duration::from_secs(1);
+
+/// What the guessers do who are told that it is too much.
+const PATIENT: &str = "which come again when `retry-after` says";
+const HASTY: &str = "which come again at once";
+
+/// What was seen while somebody guessed, round by round.
+#[derive(Default)]
+struct Attack {
+    checked: Vec<Sample>,
+    guessed: Vec<Sample>,
+}
 
 pub fn measure(backend: Backend, effort: Effort, report: &mut Report) -> Result<()> {
     let data = Dataset::generate(&[Accounts::for_keys(effort.few_keys)])?;
@@ -40,54 +51,55 @@ pub fn measure(backend: Backend, effort: Effort, report: &mut Report) -> Result<
         per_second: CHECKS_PER_SECOND,
         connections: 2,
     };
-    let guesses = Pace::Closed {
+    let guesses = |patient| Pace::Closed {
         connections: GUESSERS,
+        patient,
     };
-    let (mut quiet, mut meanwhile, mut guessed) = (Vec::new(), Vec::new(), Vec::new());
+    let users = data.keys.len() / 100;
+    let (mut quiet, mut patient, mut hasty) = (Vec::new(), Attack::default(), Attack::default());
     for round in 0..effort.rounds as u64 {
         let (number, of) = (round + 1, effort.rounds);
         say(format_args!("{backend}, sign-ins: round {number} of {of}"));
         quiet.push(run(&plan(checks, slice), subject.requests(1, round))?);
-
-        let users = data.keys.len() / 100;
-        let wrong = SignInRequest::new(server.address, users, "a wrong password", round);
-        let requests: Vec<Box<dyn Requests>> = vec![Box::new(wrong)];
-        let attack = start(&plan(guesses, slice), requests);
-        meanwhile.push(run(&plan(checks, slice), subject.requests(1, round))?);
-        guessed.push(attack.join()?);
-        server.settle(Duration::from_secs(15))?;
+        for (attack, is_patient) in [(&mut patient, true), (&mut hasty, false)] {
+            let wrong = SignInRequest::new(server.address, users, "a wrong password", round);
+            let guessing = start(&plan(guesses(is_patient), slice), vec![Box::new(wrong)]);
+            let checked = run(&plan(checks, slice), subject.requests(1, round))?;
+            attack.checked.push(checked);
+            attack.guessed.push(guessing.join()?);
+            server.settle(Duration::from_secs(15))?;
+        }
     }
+
     let place = backend.to_string();
     let rate = CHECKS_PER_SECOND;
-    for (name, samples, statuses) in [
-        (
-            format!("key, {rate} a second, quiet"),
-            &quiet,
-            [200].as_slice(),
-        ),
-        (
-            format!("key, {rate} a second, {GUESSERS} wrong sign-ins"),
-            &meanwhile,
-            &[200],
-        ),
-        (
-            format!("wrong sign-ins, {GUESSERS} at once"),
-            &guessed,
-            &[401, 503],
-        ),
-    ] {
+    let mut tell = |name: String, samples: &[Sample], statuses: &[u16]| {
         for status in statuses {
             report.figures(&place, &name, *status, samples);
         }
         for sample in samples {
             report.note_faults(&place, &name, &sample.faults(statuses));
         }
+    };
+    tell(format!("key, {rate} a second, quiet"), &quiet, &[200]);
+    for (attack, kind) in [(&patient, PATIENT), (&hasty, HASTY)] {
+        let guessers = format!("{GUESSERS} wrong sign-ins at once, {kind}");
+        tell(
+            format!("key, {rate} a second, beside {guessers}"),
+            &attack.checked,
+            &[200],
+        );
+        tell(guessers, &attack.guessed, &[401, 503]);
     }
+    let what = format!("{backend}: p99 of key checks beside {GUESSERS} wrong sign-ins / quiet");
+    let ratios = |attack: &Attack| quantile_ratios(&attack.checked, &quiet, 0.99);
+    let (promised, beside) = (ratios(&patient), ratios(&hasty));
     report.promise(
-        format!("{backend}: p99 of key checks during {GUESSERS} wrong sign-ins / quiet"),
+        format!("{what}, {PATIENT}"),
         Bound::AtMost(1.5),
         "",
-        quantile_ratios(&meanwhile, &quiet, 0.99),
+        promised,
     );
+    report.shown(format!("{what}, {HASTY}"), "", beside);
     server.stop()
 }
