@@ -87,20 +87,27 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> BoundedStream<Io> {
     /// Waits until the server closes or the client's time is over; the latter is
     /// told as the client's own end, which every protocol above can handle.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.connection.wait(cx.waker());
-        if !self.is_closing && self.closing.as_mut().poll(cx).is_ready() {
+        let unknown = self.connection.wait(cx.waker());
+        let closing = self.stopping.is_closing()
+            || unknown && !self.is_closing && self.closing.as_mut().poll(cx).is_ready();
+        if closing && !self.is_closing {
             self.is_closing = true;
             self.connection.close(Instant::now());
         }
+        // Most deadlines are met, and every request has two: the timer is put back
+        // only when it has run out.
         loop {
             let deadline = self.connection.deadline();
-            if self.read_timer.deadline() != deadline {
+            if deadline < self.read_timer.deadline() {
                 self.read_timer.as_mut().reset(deadline);
             }
+            self.connection.wakes_at(self.read_timer.deadline());
             ready!(self.read_timer.as_mut().poll(cx));
-            if self.connection.deadline() <= Instant::now() {
+            let deadline = self.connection.deadline();
+            if deadline <= Instant::now() {
                 return Poll::Ready(());
             }
+            self.read_timer.as_mut().reset(deadline);
         }
     }
 

@@ -42,8 +42,9 @@ pub(crate) struct Connection {
     keep_alive: Duration,
     opened: Instant,
     times: RefCell<Times>,
-    /// Whom to wake when what it waits for has changed.
+    /// Whom to wake when the deadline comes before the one it knows of.
     waiting: RefCell<Option<Waker>>,
+    wakes_at: Cell<Instant>,
     exchanges: Cell<u64>,
     /// Whether the client has been told that there is no further request.
     is_over: Cell<bool>,
@@ -72,6 +73,7 @@ impl Connection {
                 closing_since: None,
             }),
             waiting: RefCell::new(None),
+            wakes_at: Cell::new(opened),
             exchanges: Cell::new(0),
             is_over: Cell::new(false),
         })
@@ -113,12 +115,19 @@ impl Connection {
         self.times.borrow_mut().closing_since.get_or_insert(now);
     }
 
-    /// Whom to wake.
-    pub(super) fn wait(&self, waker: &Waker) {
+    /// Whom to wake; whether it was somebody else before.
+    pub(super) fn wait(&self, waker: &Waker) -> bool {
         let mut waiting = self.waiting.borrow_mut();
-        if !waiting.as_ref().is_some_and(|known| known.will_wake(waker)) {
+        let known = waiting.as_ref().is_some_and(|known| known.will_wake(waker));
+        if !known {
             *waiting = Some(waker.clone());
         }
+        !known
+    }
+
+    /// When whoever waits looks again by itself.
+    pub(super) fn wakes_at(&self, time: Instant) {
+        self.wakes_at.set(time);
     }
 
     fn begin(&self, now: Instant) -> u64 {
@@ -131,15 +140,17 @@ impl Connection {
     }
 
     fn end(&self, number: u64, now: Instant) {
-        let mut times = self.times.borrow_mut();
-        times.under_way.remove(&number);
-        if times.under_way.is_empty() {
-            times.quiet_since = now;
-            // The stream waits for the end of the exchange, which is later than that
-            // of the quiet which begins here.
-            if let Some(waker) = self.waiting.borrow_mut().take() {
-                waker.wake();
+        {
+            let mut times = self.times.borrow_mut();
+            times.under_way.remove(&number);
+            if times.under_way.is_empty() {
+                times.quiet_since = now;
             }
+        }
+        if self.deadline() < self.wakes_at.get()
+            && let Some(waker) = &*self.waiting.borrow()
+        {
+            waker.wake_by_ref();
         }
     }
 }

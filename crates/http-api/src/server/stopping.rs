@@ -1,7 +1,14 @@
 //! How a listener ends without losing anybody: what is under way, what was
 //! accepted, what waits to be.
 
-use std::{net::TcpListener, sync::Arc, time::Duration};
+use std::{
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use actix_web::dev::ServerHandle;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -16,17 +23,33 @@ const LAST_CONNECTIONS: Duration = Duration::from_millis(200);
 pub(super) struct Stopping {
     api: Arc<Api>,
     closing: CancellationToken,
+    is_closing: AtomicBool,
 }
 
 impl Stopping {
     pub(super) fn new(api: Arc<Api>) -> Arc<Self> {
         let closing = CancellationToken::new();
-        Arc::new(Self { api, closing })
+        Arc::new(Self {
+            api,
+            closing,
+            is_closing: AtomicBool::new(false),
+        })
     }
 
     /// Whether clients are to go elsewhere with what they have not begun yet.
     pub(super) fn is_draining(&self) -> bool {
         self.api.is_draining()
+    }
+
+    /// Whether idle connections are closed. Every wait asks; the token would have
+    /// all threads queue for its lock.
+    pub(super) fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::Relaxed)
+    }
+
+    fn close(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
+        self.closing.cancel();
     }
 
     /// Waits until idle connections are closed.
@@ -56,7 +79,7 @@ impl ServerStopper {
         }
         tokio::time::sleep(LAST_CONNECTIONS).await;
         drop(self.listener);
-        self.stopping.closing.cancel();
+        self.stopping.close();
         self.handle.stop(true).await;
     }
 
