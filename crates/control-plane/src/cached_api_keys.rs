@@ -36,8 +36,8 @@ impl ApiKeyRepository for CachedApiKeys {
     }
 
     async fn find_by_hash(&self, hash: &HashedApiKey) -> Result<Option<PresentedKey>, StoreError> {
-        if let Some(known) = self.cache.get(hash) {
-            return Ok(Some(known));
+        if let Some(known) = self.cache.recall(hash) {
+            return Ok(Some(known.presented()));
         }
         let begun = self.cache.begin();
         let found = self.store.find_by_hash(hash).await?;

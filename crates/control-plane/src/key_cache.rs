@@ -23,6 +23,7 @@ use quick_cache::{
     sync::{Cache, DefaultLifecycle},
 };
 use remotegpu_keys::{HashedApiKey, KeyChange, PresentedKey};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use self::entry::Entry;
@@ -32,6 +33,9 @@ mod entry;
 /// For how long the proof that changes are heard of lets the cache be trusted.
 /// Contract K13 gives 5 seconds; a request may have begun just before the end.
 pub const TRUST: Duration = Duration::from_secs(4);
+/// A key in steady use is noted so often: its time is written once a minute
+/// (contract K14), and noting each use would cost as much as checking the key.
+const NOTE_EVERY: time::Duration = time::Duration::seconds(20);
 /// Slots for the numbers of changes. Subjects that share one make each other
 /// stale, which costs a query.
 const SLOTS: usize = 1 << 16;
@@ -68,6 +72,22 @@ pub struct KeyCacheCounts {
     pub misses: u64,
 }
 
+/// A key that was remembered.
+pub struct Recalled(Arc<Entry>);
+
+impl Recalled {
+    /// The key. Its `last_used_at` is what it was when the key was read.
+    pub fn presented(&self) -> PresentedKey {
+        self.0.presented()
+    }
+
+    /// Whether this use is far enough from the last one for which this was
+    /// answered with yes: [`NOTE_EVERY`].
+    pub fn use_is_worth_noting(&self, now: OffsetDateTime) -> bool {
+        self.0.note_use(now, NOTE_EVERY)
+    }
+}
+
 /// A moment before a query begins. What the query brings is as old as this.
 #[derive(Debug, Clone, Copy)]
 pub struct Begun(u64);
@@ -98,30 +118,23 @@ impl KeyCache {
         }
     }
 
-    /// The key, if it is remembered and nothing speaks against it. Its
-    /// `last_used_at` is what it was when the key was read.
-    pub fn get(&self, hash: &HashedApiKey) -> Option<PresentedKey> {
-        let found = self.fresh(hash);
-        let count = if found.is_some() {
-            &self.hits
-        } else {
-            &self.misses
-        };
-        count.fetch_add(1, Ordering::Relaxed);
-        found
-    }
-
-    fn fresh(&self, hash: &HashedApiKey) -> Option<PresentedKey> {
+    /// The key, if it is remembered and nothing speaks against it.
+    pub fn recall(&self, hash: &HashedApiKey) -> Option<Recalled> {
         if !self.is_trusted() {
             return None;
         }
         let entry = self.entries.as_ref()?.get(&Fingerprint::of(hash))?;
         let fresh = self.changes.none_since(entry.begun(), entry.subjects());
-        fresh.then(|| entry.presented())
+        if !fresh {
+            return None;
+        }
+        self.hits.fetch_add(1, Ordering::Relaxed);
+        Some(Recalled(entry))
     }
 
     /// To be called before the store is asked for a key.
     pub fn begin(&self) -> Begun {
+        self.misses.fetch_add(1, Ordering::Relaxed);
         Begun(self.changes.latest.load(Ordering::SeqCst))
     }
 

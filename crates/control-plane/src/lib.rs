@@ -31,7 +31,9 @@ mod signals;
 mod sweep_identities;
 mod update_api_key;
 
-pub use authenticate_api_key::{AuthenticateApiKeyError, authenticate_api_key};
+pub use authenticate_api_key::{
+    AuthenticateApiKeyError, RecalledApiKey, authenticate_api_key, recall_api_key,
+};
 pub use authenticate_session::{AuthenticateSessionError, authenticate_session};
 pub use cached_api_keys::CachedApiKeys;
 pub use change_password::{ChangePasswordError, ChangePasswordPorts, change_password};

@@ -39,6 +39,11 @@ impl KeyName {
         Self(name)
     }
 
+    /// The name as text that is one's own.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -99,6 +99,11 @@ impl KeyPrefix {
         Self(prefix)
     }
 
+    /// The prefix as text that is one's own.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+
     /// The prefix as text.
     pub fn as_str(&self) -> &str {
         &self.0

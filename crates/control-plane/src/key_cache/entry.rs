@@ -1,5 +1,7 @@
 //! A key as the cache keeps it: a million of them have to fit.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use remotegpu_keys::{ApiKey, KeyName, KeyPrefix, KeySecret, PresentedKey};
 use remotegpu_primitives::{AccountId, ApiKeyId, KeySecretId, UserId};
 use remotegpu_scopes::{NamespaceAccess, Scopes};
@@ -25,6 +27,8 @@ pub struct Entry {
     revoked_at: Micros,
     last_used_at: Micros,
     secret_ends_at: Micros,
+    /// When a use was noted, in seconds since 1970.
+    noted_at: AtomicI64,
 }
 
 enum CompactScopes {
@@ -58,7 +62,20 @@ impl Entry {
             revoked_at: key.revoked_at.into(),
             last_used_at: key.last_used_at.into(),
             secret_ends_at: secret.ends_at.into(),
+            noted_at: AtomicI64::new(i64::MIN),
         }
+    }
+
+    /// Whether a use at `now` is at least `every` after the last one for which
+    /// this was true. Two at once may both be told yes.
+    pub fn note_use(&self, now: OffsetDateTime, every: time::Duration) -> bool {
+        let now = now.unix_timestamp();
+        let noted_at = self.noted_at.load(Ordering::Relaxed);
+        let due = now.saturating_sub(noted_at) >= every.whole_seconds();
+        if due {
+            self.noted_at.store(now, Ordering::Relaxed);
+        }
+        due
     }
 
     pub fn begun(&self) -> Begun {

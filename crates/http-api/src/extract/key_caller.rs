@@ -5,8 +5,8 @@ use actix_web::{
     dev::Payload,
     http::header::{HeaderMap, HeaderName},
 };
-use futures_util::future::LocalBoxFuture;
-use remotegpu_control_plane::authenticate_api_key;
+use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
+use remotegpu_control_plane::{RecalledApiKey, authenticate_api_key, recall_api_key};
 use remotegpu_keys::PresentedKey;
 
 use super::{api_of, bearers};
@@ -23,17 +23,28 @@ pub(crate) struct KeyCaller {
 
 impl FromRequest for KeyCaller {
     type Error = ApiError;
-    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+    type Future =
+        Either<Ready<Result<Self, ApiError>>, LocalBoxFuture<'static, Result<Self, ApiError>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let text = key_in(request.headers()).map(str::to_owned);
-        let api = api_of(request);
-        Box::pin(async move {
-            let (text, api) = (text?, api.ok_or(ErrorCode::Internal)?);
-            let (keys, uses) = (&*api.ports.keys, &*api.ports.uses);
-            let presented = authenticate_api_key(keys, uses, &text, api.now()).await?;
-            Ok(Self { presented })
-        })
+        let recall = || {
+            let api = api_of(request).ok_or(ErrorCode::Internal)?;
+            let text = key_in(request.headers())?;
+            let now = api.now();
+            let recalled = recall_api_key(&api.ports.key_cache, &api.ports.uses, text, now)?;
+            Ok((api, recalled, now))
+        };
+        match recall() {
+            Err(error) => Either::Left(ready(Err(error))),
+            Ok((_, RecalledApiKey::Known(presented), _)) => {
+                Either::Left(ready(Ok(Self { presented })))
+            }
+            Ok((api, RecalledApiKey::NotKnown(hash), now)) => Either::Right(Box::pin(async move {
+                let (keys, uses) = (&*api.ports.keys, &*api.ports.uses);
+                let presented = authenticate_api_key(keys, uses, &hash, now).await?;
+                Ok(Self { presented })
+            })),
+        }
     }
 }
 

@@ -32,11 +32,11 @@ pub(crate) struct OwnApiKeyResponse {
 )]
 #[get("/v1/auth/key")]
 pub(crate) async fn get_own_api_key(caller: KeyCaller) -> web::Json<OwnApiKeyResponse> {
-    let key = &caller.presented.key;
+    let key = caller.presented.key;
     web::Json(OwnApiKeyResponse {
         id: key.id.as_uuid(),
-        name: key.name.as_str().to_owned(),
-        prefix: key.prefix.as_str().to_owned(),
+        name: key.name.into_string(),
+        prefix: key.prefix.into_string(),
         scopes: scopes_response(&key.scopes),
         expires_at: key.expires_at,
     })
