@@ -19,6 +19,7 @@ use actix_web::{
     middleware::from_fn,
     web,
 };
+use socket2::SockRef;
 use utoipa_actix_web::AppExt;
 
 use crate::{
@@ -37,6 +38,8 @@ use bounded_stream::BoundedStream;
 use bounds::{Bounds, ClientIo};
 use connection::{HEAD, UNREAD_BODY};
 
+/// How many connections may wait to be accepted; the system may allow fewer.
+const BACKLOG: i32 = 4096;
 /// Requests that are being answered have this long when the server stops; the
 /// longest, making a namespace, takes ten seconds.
 const SHUTDOWN_SECONDS: u64 = 30;
@@ -122,6 +125,9 @@ where
     A::Service: 'static,
     <A::Service as Service<Request>>::Future: 'static,
 {
+    // Where the queue is full, the system forgets connections that their clients
+    // take for made.
+    SockRef::from(&listener).listen(BACKLOG)?;
     let kept = listener.try_clone()?;
     let stopping = Arc::clone(&bounds.stopping);
     let (workers, connections) = (bounds.workers, bounds.connections_per_worker());
@@ -141,7 +147,7 @@ where
                     data.insert(stream.connection());
                 })
                 .finish(map_config(app, |()| AppConfig::default()));
-            let bounds = bounds.clone();
+            let bounds = bounds.for_thread();
             fn_service(move |client| bounds.clone().open(client)).and_then(http)
         })?
         .run();

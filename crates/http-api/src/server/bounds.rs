@@ -1,10 +1,22 @@
 //! From an accepted connection to a stream with deadlines.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use actix_http::{Protocol, error::DispatchError};
 use actix_web::rt::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::{
+    sync::Mutex,
+    task::yield_now,
+    time::{Instant, sleep, timeout_at},
+};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::either::Either;
 
@@ -27,6 +39,7 @@ pub(super) struct Bounds {
     max_connections: usize,
     keep_alive: Duration,
     tls: Option<TlsAcceptor>,
+    turn: Arc<Mutex<()>>,
 }
 
 impl Bounds {
@@ -45,6 +58,15 @@ impl Bounds {
             max_connections: limits.max_connections,
             keep_alive: limits.keep_alive,
             tls,
+            turn: Arc::default(),
+        }
+    }
+
+    /// The same for another thread, whose handshakes wait for no other's.
+    pub(super) fn for_thread(&self) -> Self {
+        Self {
+            turn: Arc::default(),
+            ..self.clone()
         }
     }
 
@@ -69,7 +91,7 @@ impl Bounds {
         let (io, protocol) = match &self.tls {
             None => (Either::Left(client), Protocol::Http1),
             Some(tls) => {
-                let encrypted = timeout_at(deadline, tls.accept(client)).await;
+                let encrypted = timeout_at(deadline, self.handshake(tls, client)).await;
                 let encrypted = encrypted.map_err(|_| timed_out())??;
                 let protocol = match encrypted.get_ref().1.alpn_protocol() {
                     Some(b"h2") => Protocol::Http2,
@@ -81,6 +103,26 @@ impl Bounds {
         let connection = Connection::new(protocol, self.keep_alive, opened);
         let stream = BoundedStream::new(io, protocol, connection, self.stopping);
         Ok((stream, protocol, address))
+    }
+
+    /// The first step of a handshake is by far the dearest thing that a stranger
+    /// can ask for. Each thread takes one such step and then looks what else there
+    /// is to do: however many come at once, who is connected waits for one.
+    async fn handshake(
+        &self,
+        tls: &TlsAcceptor,
+        client: TcpStream,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let mut handshake = pin!(tls.accept(client));
+        {
+            let _turn = self.turn.lock().await;
+            let step = poll_fn(|cx| Poll::Ready(handshake.as_mut().poll(cx))).await;
+            if let Poll::Ready(done) = step {
+                return done;
+            }
+            yield_now().await;
+        }
+        handshake.await
     }
 
     async fn first_byte(&self, client: &TcpStream, deadline: Instant) -> io::Result<()> {

@@ -24,6 +24,9 @@ use tokio_rustls::TlsConnector;
 
 /// Nobody waits longer than this for the server to close.
 const PATIENCE: Duration = Duration::from_secs(45);
+/// In this time all of them come: they are there together, and it is not their
+/// arrival that is felt.
+const ARRIVAL: Duration = Duration::from_secs(3);
 /// How often a slow client sends one more byte.
 const PACE: Duration = Duration::from_millis(700);
 
@@ -58,16 +61,16 @@ pub struct Target {
     pub encrypted: bool,
 }
 
-/// Connects so many clients at once and waits until the server has got rid of
-/// each of them.
+/// Connects so many clients, all of them within [`ARRIVAL`], and waits until the
+/// server has got rid of each.
 pub async fn keep_waiting(target: Target, slow: Slow, clients: usize) -> Dropped {
     let connector = connector();
+    let pause = ARRIVAL / u32::try_from(clients.max(1)).unwrap_or(u32::MAX);
     let mut all = JoinSet::new();
     for number in 0..clients {
         let connector = connector.clone();
         all.spawn(async move {
-            // Not faster than a listener's queue can take them.
-            sleep(Duration::from_millis(number as u64 / 4)).await;
+            sleep(pause * u32::try_from(number).unwrap_or(u32::MAX)).await;
             let begun = Instant::now();
             let one = one(target, slow, number, connector);
             let closed = timeout(PATIENCE, one).await.is_ok();
