@@ -17,6 +17,7 @@ use remotegpu_dev_cluster::DevCluster;
 use remotegpu_http_api::{
     Api, ApiConfig, ApiPorts, PublicUrl, Readiness, ServerLimits, internal_server, public_server,
 };
+use remotegpu_namespaces::ClusterDirectory;
 use remotegpu_primitives::{Clock, StoreError};
 use remotegpu_storage::Database;
 
@@ -153,6 +154,7 @@ impl Shared {
         };
         let limits = &config.limits;
         let mint_limits = MintLimits::new(
+            self.clusters.list().into_iter().map(|cluster| cluster.name),
             limits.mint_concurrency,
             limits.mint_queue,
             limits.mint_rate,
@@ -237,7 +239,6 @@ fn public_url(config: &Config, bound: SocketAddr) -> Result<PublicUrl> {
 /// Asks the clusters how they are, for the list of clusters and for those who
 /// make namespaces: a cluster that is known to be down is not waited for.
 async fn probe_clusters(clusters: KubeClusters) {
-    use remotegpu_namespaces::ClusterDirectory;
     let names: Vec<_> = clusters
         .list()
         .into_iter()

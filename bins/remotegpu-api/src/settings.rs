@@ -203,13 +203,13 @@ pub const SETTINGS: &[Setting] = &[
         "mint_concurrency",
         Some("32"),
         "NUMBER",
-        "How many cluster credentials are minted at the same time",
+        "How many credentials are minted at the same time in each cluster",
     ),
     setting(
         "mint_queue",
         Some("32"),
         "NUMBER",
-        "How many mints wait for their turn; more are refused at once",
+        "How many mints wait for their turn with each cluster; more are refused at once",
     ),
     setting(
         "mint_rate",

@@ -78,11 +78,15 @@ impl ConcurrencyLimit {
     /// # Errors
     /// [`Overloaded`] when all are taken; it counts as a refusal.
     pub fn check(&self) -> Result<(), Overloaded> {
-        if self.load().in_flight < self.0.capacity {
+        if self.has_room() {
             Ok(())
         } else {
             Err(self.refuse())
         }
+    }
+
+    fn has_room(&self) -> bool {
+        self.load().in_flight < self.0.capacity
     }
 
     /// What the limit has seen.
@@ -158,6 +162,10 @@ impl QueuedLimit {
     /// [`Overloaded`] when the line is full; it counts as a refusal.
     pub fn check(&self) -> Result<(), Overloaded> {
         self.inside.check()
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.inside.has_room()
     }
 
     /// What the limit has seen.

@@ -101,12 +101,11 @@ pub async fn mint_exec_credential(
     now: OffsetDateTime,
 ) -> Result<ExecCredential, MintExecCredentialError> {
     let started = Instant::now();
-    // Held to the end: of the store and of the cluster a mint takes several times
-    // what a cheap request does.
-    let _turn = ports.limits.concurrency.enter().await?;
     let account = presented.key.account_id;
     let found = ports.namespaces.find(account, namespace).await?;
     let namespace = allowed(presented, found)?;
+    // Held to the end, the store's part included.
+    let _turn = ports.limits.enter(&namespace.cluster).await?;
     // Contract X8. After the scopes: who may not mint is told so however often.
     let rate = &ports.limits.rate;
     rate.check(presented.key.id, namespace.id)

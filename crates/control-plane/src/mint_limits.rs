@@ -14,9 +14,10 @@ use governor::{
     middleware::NoOpMiddleware,
     state::keyed::HashMapStateStore,
 };
+use remotegpu_namespaces::ClusterName;
 use remotegpu_primitives::{ApiKeyId, NamespaceId};
 
-use crate::QueuedLimit;
+use crate::{Load, Overloaded, QueuedLimit, Turn};
 
 /// Whatever the cluster does, nobody waits for a turn for longer: a cluster that
 /// hangs takes four seconds to be given up, and five is all that an answer may
@@ -26,26 +27,68 @@ const LONGEST_WAIT: Duration = Duration::from_millis(500);
 /// each time so many mints were asked for.
 const FORGET_EVERY: u64 = 1024;
 
-/// What bounds the minting of one instance.
+/// What bounds the minting of one instance. Each cluster has places of its own:
+/// one that hangs holds each mint for seconds, and must not take the others' too.
 #[derive(Debug)]
 pub struct MintLimits {
-    pub(crate) concurrency: QueuedLimit,
+    clusters: Vec<(ClusterName, QueuedLimit)>,
     pub(crate) rate: MintRate<DefaultClock>,
 }
 
 impl MintLimits {
-    /// `at_once` mints at work and `waiting` in line; `per_second` for a key and
-    /// namespace, and `burst` at once for one that has rested.
-    pub fn new(at_once: usize, waiting: usize, per_second: NonZeroU32, burst: NonZeroU32) -> Self {
+    /// For each cluster `at_once` mints at work and `waiting` in line; for each key
+    /// and namespace `per_second`, and `burst` at once after a rest.
+    pub fn new(
+        clusters: impl IntoIterator<Item = ClusterName>,
+        at_once: usize,
+        waiting: usize,
+        per_second: NonZeroU32,
+        burst: NonZeroU32,
+    ) -> Self {
+        let limited = |name| (name, QueuedLimit::new(at_once, waiting, LONGEST_WAIT));
         Self {
-            concurrency: QueuedLimit::new(at_once, waiting, LONGEST_WAIT),
+            clusters: clusters.into_iter().map(limited).collect(),
             rate: MintRate::new(per_second, burst, DefaultClock::default()),
         }
     }
 
-    /// How many mint at the same time.
-    pub fn concurrency(&self) -> &QueuedLimit {
-        &self.concurrency
+    /// Waits for a turn with a cluster. One that is not configured needs none: it
+    /// cannot be asked.
+    ///
+    /// # Errors
+    /// [`Overloaded`]: at once when the line is full, or when the wait was too long.
+    pub async fn enter(&self, cluster: &ClusterName) -> Result<Option<Turn>, Overloaded> {
+        match self.clusters.iter().find(|(name, _)| name == cluster) {
+            Some((_, limit)) => limit.enter().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether somebody who came now, for whatever cluster, could at least wait.
+    ///
+    /// # Errors
+    /// [`Overloaded`] when the lines of all clusters are full; it counts as a
+    /// refusal.
+    pub fn check(&self) -> Result<(), Overloaded> {
+        match self.clusters.first() {
+            Some((_, first)) if !self.clusters.iter().any(|(_, limit)| limit.has_room()) => {
+                first.check()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the limits of all clusters have seen together.
+    pub fn load(&self) -> Load {
+        let nothing = Load {
+            in_flight: 0,
+            refused: 0,
+        };
+        let loads = self.clusters.iter().map(|(_, limit)| limit.load());
+        loads.fold(nothing, |all, one| Load {
+            in_flight: all.in_flight + one.in_flight,
+            refused: all.refused + one.refused,
+        })
     }
 
     /// How many mints were refused because their key had minted too often.
@@ -113,6 +156,30 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_cluster_that_hangs_takes_no_place_from_another() {
+        // Section 10
+        let name = |name| ClusterName::parse(name).unwrap();
+        let (hangs, works) = (name("eu"), name("us"));
+        let many = NonZeroU32::MAX;
+        let limits = MintLimits::new([hangs.clone(), works.clone()], 1, 0, many, many);
+        let _turn = limits.enter(&hangs).await.unwrap().unwrap();
+        assert!(limits.enter(&hangs).await.is_err());
+        // Whom a request is for is not known yet when it comes.
+        assert!(limits.check().is_ok());
+        let turn = limits.enter(&works).await.unwrap().unwrap();
+        assert!(limits.check().is_err());
+        drop(turn);
+        assert_eq!(
+            limits.load(),
+            Load {
+                in_flight: 1,
+                refused: 2
+            }
+        );
+        assert!(limits.enter(&name("gone")).await.unwrap().is_none());
+    }
 
     fn rate() -> (MintRate<FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();

@@ -144,7 +144,7 @@ impl Api {
     pub(crate) fn check_room(&self, class: WorkClass) -> Result<(), Overloaded> {
         match class {
             WorkClass::Password => self.ports.passwords.limit().check(),
-            WorkClass::Mint => self.ports.mint_limits.concurrency().check(),
+            WorkClass::Mint => self.ports.mint_limits.check(),
             WorkClass::Other | WorkClass::Probe => Ok(()),
         }
     }
@@ -153,7 +153,7 @@ impl Api {
     pub(crate) fn loads(&self) -> [(&'static str, Load); 3] {
         [
             ("password", self.ports.passwords.limit().load()),
-            ("mint", self.ports.mint_limits.concurrency().load()),
+            ("mint", self.ports.mint_limits.load()),
             ("request", self.requests.load()),
         ]
     }

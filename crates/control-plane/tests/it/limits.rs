@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use remotegpu_control_plane::{MintExecCredentialError as Error, MintLimits};
+use remotegpu_namespaces::ClusterName;
 use remotegpu_primitives::NamespaceId;
 use remotegpu_scopes::{NamespaceAccess, Scopes};
 use remotegpu_test_support::rng;
@@ -10,7 +11,9 @@ use remotegpu_test_support::rng;
 use crate::world::World;
 
 fn one_at_once_and_two_in_a_row() -> MintLimits {
-    MintLimits::new(1, 0, NonZeroU32::MIN, NonZeroU32::MIN.saturating_add(1))
+    let cluster = ClusterName::parse("test").unwrap();
+    let two = NonZeroU32::MIN.saturating_add(1);
+    MintLimits::new([cluster], 1, 0, NonZeroU32::MIN, two)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,7 +27,8 @@ async fn a_mint_without_room_is_refused_before_the_cluster_is_asked() {
         .key(&world.ada, Scopes::All, None, world.now())
         .await
         .unwrap();
-    let turn = world.mint_limits.concurrency().enter().await.unwrap();
+    let turn = world.mint_limits.enter(&namespace.cluster).await;
+    let turn = turn.unwrap().unwrap();
     for _ in 0..3 {
         let refused = world.mint(&key.1, namespace.id).await;
         assert!(matches!(refused, Err(Error::Overloaded(_))), "{refused:?}");

@@ -32,7 +32,7 @@ impl World {
         Self {
             cluster: Arc::new(TestCluster::new(clock.clone())),
             signals: Signals::default(),
-            mint_limits: MintLimits::new(16, 16, NonZeroU32::MAX, NonZeroU32::MAX),
+            mint_limits: MintLimits::new([], 0, 0, NonZeroU32::MAX, NonZeroU32::MAX),
             store,
             clock,
             ada,

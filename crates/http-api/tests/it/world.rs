@@ -88,7 +88,7 @@ impl World {
             clusters: cluster.clone(),
             mint: cluster.clone(),
             passwords: PasswordWorkers::new(2, 16).unwrap(),
-            mint_limits: Arc::new(MintLimits::new(16, 16, NonZeroU32::MAX, NonZeroU32::MAX)),
+            mint_limits: Arc::new(MintLimits::new([], 0, 0, NonZeroU32::MAX, NonZeroU32::MAX)),
             signals,
             uses,
             readiness: Arc::new(DatabaseReadiness(store.database.clone())),
