@@ -2,6 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Command, thread};
 
+use remotegpu_test_support::postgres::TestPostgres;
 use time::{OffsetDateTime, UtcOffset, macros::format_description};
 
 /// How many processors there are: the server's workers are as many, in every server.
@@ -86,8 +87,8 @@ fn commit() -> String {
 }
 
 fn postgres() -> String {
-    let version = remotegpu_test_support::postgres::TestPostgres::shared()
-        .and_then(|server| server.create_database())
+    let version = TestPostgres::shared()
+        .and_then(TestPostgres::create_database)
         .and_then(|database| database.query("SHOW server_version"));
     version.unwrap_or_else(|_| "not found".to_owned())
 }

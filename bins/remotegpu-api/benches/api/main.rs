@@ -102,9 +102,11 @@ fn measure(arguments: &Arguments) -> Result<ExitCode> {
     let mut report = Report::new(effort);
     for scenario in &scenarios {
         for backend in backends.iter().filter(|backend| scenario.needs(**backend)) {
-            scenario
-                .run(*backend, effort, &mut report)
-                .with_context(|| format!("{scenario:?} on {backend}"))?;
+            // What cannot be measured is no reason to throw away what was.
+            if let Err(error) = scenario.run(*backend, effort, &mut report) {
+                let what = format!("{scenario:?}");
+                report.note_faults(&what, &backend.to_string(), &[format!("{error:#}")]);
+            }
         }
     }
     report.took = started.elapsed();

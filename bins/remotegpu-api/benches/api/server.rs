@@ -21,7 +21,7 @@ use crate::{
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_remotegpu-api");
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 /// How often a start is looked at.
 const LOOK: Duration = Duration::from_millis(5);
 

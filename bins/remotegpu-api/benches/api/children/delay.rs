@@ -41,9 +41,9 @@ async fn both_ways(client: TcpStream, to: SocketAddr, delay: Duration) -> Result
 
 /// Each piece goes on `delay` after it came, however many come meanwhile.
 async fn hold_back(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) -> Result<()> {
-    let (hold, mut held) = mpsc::channel::<(Instant, Vec<u8>)>(HELD);
+    let (hold, mut pieces) = mpsc::channel::<(Instant, Vec<u8>)>(HELD);
     let writing = tokio::spawn(async move {
-        while let Some((due, piece)) = held.recv().await {
+        while let Some((due, piece)) = pieces.recv().await {
             tokio::time::sleep_until(due).await;
             to.write_all(&piece).await?;
         }

@@ -51,7 +51,7 @@ pub fn measure(backend: Backend, effort: Effort, report: &mut Report) -> Result<
         per_second: CHECKS_PER_SECOND,
         connections: 2,
     };
-    let guesses = |patient| Pace::Closed {
+    let pace_of = |patient| Pace::Closed {
         connections: GUESSERS,
         patient,
     };
@@ -63,7 +63,7 @@ pub fn measure(backend: Backend, effort: Effort, report: &mut Report) -> Result<
         quiet.push(run(&plan(checks, slice), subject.requests(1, round))?);
         for (attack, is_patient) in [(&mut patient, true), (&mut hasty, false)] {
             let wrong = SignInRequest::new(server.address, users, "a wrong password", round);
-            let guessing = start(&plan(guesses(is_patient), slice), vec![Box::new(wrong)]);
+            let guessing = start(&plan(pace_of(is_patient), slice), vec![Box::new(wrong)]);
             let checked = run(&plan(checks, slice), subject.requests(1, round))?;
             attack.checked.push(checked);
             attack.guessed.push(guessing.join()?);
@@ -91,15 +91,14 @@ pub fn measure(backend: Backend, effort: Effort, report: &mut Report) -> Result<
         );
         tell(guessers, &attack.guessed, &[401, 503]);
     }
-    let what = format!("{backend}: p99 of key checks beside {GUESSERS} wrong sign-ins / quiet");
+    let what = |kind| {
+        format!(
+            "{backend}: p99 of key checks beside {GUESSERS} wrong sign-ins at once, {kind} / quiet"
+        )
+    };
     let ratios = |attack: &Attack| quantile_ratios(&attack.checked, &quiet, 0.99);
     let (promised, beside) = (ratios(&patient), ratios(&hasty));
-    report.promise(
-        format!("{what}, {PATIENT}"),
-        Bound::AtMost(1.5),
-        "",
-        promised,
-    );
-    report.shown(format!("{what}, {HASTY}"), "", beside);
+    report.promise(what(PATIENT), Bound::AtMost(1.5), "", promised);
+    report.shown(what(HASTY), "", beside);
     server.stop()
 }
