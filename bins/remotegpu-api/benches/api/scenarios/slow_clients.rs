@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use reqwest::Client;
-use tokio::{runtime::Runtime, time::sleep};
+use tokio::{
+    runtime::{Builder, Handle},
+    time::sleep,
+};
 
 use super::Effort;
 use crate::{
@@ -49,8 +52,14 @@ pub fn measure(backend: Backend, effort: Effort, report: &mut Report) -> Result<
     let store = Store::filled(backend, &data)?;
     let certificate = tempfile::tempdir()?;
     let server = Server::start(&store, &tls_settings(certificate.path())?)?;
-    let runtime = Runtime::new()?;
-    let seen = runtime.block_on(attack(&server, data.keys.get(0), effort))?;
+    // The good client has a thread of its own: it is to feel the server, not the
+    // crowd around it.
+    let crowd = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let good = Builder::new_current_thread().enable_all().build()?;
+    let seen = good.block_on(attack(&server, data.keys.get(0), effort, crowd.handle()))?;
     tell(&seen, report)?;
     server.stop()
 }
@@ -98,7 +107,7 @@ impl Held {
     }
 }
 
-async fn attack(server: &Server, key: &str, effort: Effort) -> Result<Seen> {
+async fn attack(server: &Server, key: &str, effort: Effort, crowd: &Handle) -> Result<Seen> {
     let client = Client::builder()
         .no_proxy()
         .http1_only()
@@ -126,7 +135,7 @@ async fn attack(server: &Server, key: &str, effort: Effort) -> Result<Seen> {
     };
     let [silent, handshakes, heads, bodies] =
         CROWD.map(|(slow, clients, _)| keep_waiting(target, slow, effort.crowd(clients)));
-    let crowd = tokio::spawn(async { tokio::join!(silent, handshakes, heads, bodies) });
+    let crowd = crowd.spawn(async { tokio::join!(silent, handshakes, heads, bodies) });
     let (mut meanwhile, mut most) = (Sample::default(), before);
     while !crowd.is_finished() {
         let part = good.ask(Duration::from_millis(200)).await?;
