@@ -65,7 +65,7 @@ async fn database(config: &Config) -> Result<String> {
 
 async fn reach(cluster: &ClusterConfig) -> Result<String> {
     let connection = dependencies::cluster_connection(cluster)?;
-    let clusters = KubeClusters::connect(vec![connection], 1).await?;
+    let clusters = KubeClusters::connect(vec![connection]).await?;
     let version = clusters
         .probe(&cluster.name)
         .await

@@ -35,8 +35,7 @@ pub struct Config {
     pub sign_up_open: bool,
     pub key_limit: u32,
     pub namespace_limit: u32,
-    pub key_cache_size: usize,
-    pub record_last_use: bool,
+    pub keys: KeyMemory,
     pub session_policy: SessionPolicy,
     pub token_lifetime: TokenLifetime,
     pub limits: Limits,
@@ -52,6 +51,14 @@ pub struct Config {
 pub struct MaxConnections {
     pub number: usize,
     pub given: bool,
+}
+
+/// What an instance keeps in mind of API keys.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyMemory {
+    /// How many; 0 asks the database every time.
+    pub cache_size: usize,
+    pub record_last_use: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -118,8 +125,10 @@ impl Config {
             sign_up_open: choice(settings, "sign_up", ["closed", "open"])? == "open",
             key_limit: number(settings, "key_limit", 0..=1_000_000)?,
             namespace_limit: number(settings, "namespace_limit", 0..=1_000_000)?,
-            key_cache_size: number(settings, "key_cache_size", 0..=100_000_000)? as usize,
-            record_last_use: choice(settings, "record_last_use", ["true", "false"])? == "true",
+            keys: KeyMemory {
+                cache_size: number(settings, "key_cache_size", 0..=100_000_000)? as usize,
+                record_last_use: choice(settings, "record_last_use", ["true", "false"])? == "true",
+            },
             session_policy: SessionPolicy {
                 idle: seconds(settings, "session_idle_seconds", 1..=31_536_000)?,
                 total: seconds(settings, "session_total_seconds", 1..=31_536_000)?,

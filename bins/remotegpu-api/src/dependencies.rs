@@ -80,12 +80,6 @@ pub async fn connect_clusters(
 ) -> Result<KubeClusters> {
     let configured: Result<Vec<ClusterConnection>> =
         config.clusters.iter().map(cluster_connection).collect();
-    let connections: Vec<ClusterConnection> = dev.into_iter().chain(configured?).collect();
-    // With several, one that hangs fills half of the instance's places at the most.
-    let mints_at_once = match connections.len() {
-        0 | 1 => config.limits.mint_concurrency,
-        _ => config.limits.mint_concurrency.div_ceil(2),
-    };
-    let clusters = KubeClusters::connect(connections, mints_at_once).await;
-    clusters.context("clusters")
+    let connections = dev.into_iter().chain(configured?).collect();
+    KubeClusters::connect(connections).await.context("clusters")
 }

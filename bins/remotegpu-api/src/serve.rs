@@ -129,8 +129,8 @@ impl Shared {
             database,
             clusters,
             signals: Arc::default(),
-            uses: Arc::new(KeyUses::new(config.record_last_use)),
-            key_cache: Arc::new(KeyCache::new(config.key_cache_size)),
+            uses: Arc::new(KeyUses::new(config.keys.record_last_use)),
+            key_cache: Arc::new(KeyCache::new(config.keys.cache_size)),
         }
     }
 

@@ -10,10 +10,7 @@ use http::{HeaderValue, StatusCode};
 use kube::Client;
 use remotegpu_namespaces::{Cluster, ClusterError, ClusterStatus, PlainClusterToken};
 use serde_json::Value;
-use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    time::timeout,
-};
+use tokio::time::timeout;
 
 use crate::{
     breaker::Breaker,
@@ -29,8 +26,6 @@ pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) const ACT_WITHIN: Duration = Duration::from_secs(4);
 /// How long one request of an act may take.
 const REQUEST_WITHIN: Duration = Duration::from_millis(3_500);
-/// How long a mint waits for a place among those of its cluster.
-const PLACE_WITHIN: Duration = Duration::from_millis(250);
 
 /// A configured cluster and the ways to ask it.
 pub(crate) struct KubeCluster {
@@ -40,8 +35,6 @@ pub(crate) struct KubeCluster {
     credential: Credential,
     health: Mutex<Health>,
     breaker: Breaker,
-    /// Places for mints: those who end credentials never wait behind them.
-    mints: Semaphore,
 }
 
 #[derive(Default)]
@@ -51,28 +44,13 @@ struct Health {
 }
 
 impl KubeCluster {
-    pub(crate) fn new(
-        known: Cluster,
-        plain: Client,
-        credential: Credential,
-        mints_at_once: usize,
-    ) -> Self {
+    pub(crate) fn new(known: Cluster, plain: Client, credential: Credential) -> Self {
         Self {
             known,
             plain,
             credential,
             health: Mutex::default(),
             breaker: Breaker::default(),
-            mints: Semaphore::new(mints_at_once.clamp(1, Semaphore::MAX_PERMITS)),
-        }
-    }
-
-    /// A place for a mint among those that this cluster may have at once. One that
-    /// hangs fills its own and leaves the instance's others free.
-    pub(crate) async fn place_for_a_mint(&self) -> Result<SemaphorePermit<'_>, ClusterError> {
-        match timeout(PLACE_WITHIN, self.mints.acquire()).await {
-            Ok(Ok(place)) => Ok(place),
-            Ok(Err(_)) | Err(_) => Err(Fault::Crowded.into()),
         }
     }
 

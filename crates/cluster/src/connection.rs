@@ -133,7 +133,7 @@ pub enum ConnectError {
 
 impl ClusterConnection {
     /// Makes the clients. The cluster does not need to be up.
-    pub(crate) async fn open(self, mints_at_once: usize) -> Result<KubeCluster, ConnectError> {
+    pub(crate) async fn open(self) -> Result<KubeCluster, ConnectError> {
         let Self {
             name,
             title,
@@ -160,7 +160,7 @@ impl ClusterConnection {
                 Credential::Renewed(RenewedToken::new(admin.client()?, renewal))
             }
         };
-        Ok(KubeCluster::new(known, plain, credential, mints_at_once))
+        Ok(KubeCluster::new(known, plain, credential))
     }
 }
 

@@ -21,11 +21,7 @@ pub struct KubeClusters {
 impl KubeClusters {
     /// Makes the clients of all clusters. None of them needs to be up: nothing
     /// is asked yet. Must be called inside of the runtime that outlives them.
-    /// `mints_at_once` bounds the mints of each cluster.
-    pub async fn connect(
-        connections: Vec<ClusterConnection>,
-        mints_at_once: usize,
-    ) -> Result<Self, ConnectError> {
+    pub async fn connect(connections: Vec<ClusterConnection>) -> Result<Self, ConnectError> {
         let mut names = HashSet::new();
         let mut clusters = Vec::with_capacity(connections.len());
         for connection in connections {
@@ -33,7 +29,7 @@ impl KubeClusters {
                 let cluster = connection.name.to_string();
                 return Err(ConnectError::Twice { cluster });
             }
-            clusters.push(connection.open(mints_at_once).await?);
+            clusters.push(connection.open().await?);
         }
         Ok(Self {
             clusters: clusters.into(),

@@ -36,7 +36,6 @@ const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 impl CredentialMint for KubeClusters {
     async fn make(&self, identity: &CredentialIdentity) -> Result<(), ClusterError> {
         let cluster = self.cluster(&identity.cluster)?;
-        let _place = cluster.place_for_a_mint().await?;
         let bindings = role_bindings(Some(identity.kubernetes_namespace.as_str()));
         cluster
             .bounded(async {
@@ -53,7 +52,6 @@ impl CredentialMint for KubeClusters {
         lifetime: Duration,
     ) -> Result<MintedToken, MintError> {
         let cluster = self.cluster(&identity.cluster)?;
-        let _place = cluster.place_for_a_mint().await?;
         let account = item(&service_accounts(), &identity.object_name())?;
         let ask = Ask::post(format!("{account}/token"), &token_request(lifetime));
         cluster
@@ -76,7 +74,6 @@ impl CredentialMint for KubeClusters {
         token: &PlainClusterToken,
     ) -> Result<bool, ClusterError> {
         let cluster = self.cluster(&identity.cluster)?;
-        let _place = cluster.place_for_a_mint().await?;
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",

@@ -31,9 +31,6 @@ pub(crate) enum Fault {
     /// It did not answer the last requests, and is left alone for a moment.
     #[error("the API server did not answer before, and was not asked again yet")]
     GivenUp,
-    /// As many requests of this kind are under way as one cluster may have.
-    #[error("too many requests to the API server are under way")]
-    Crowded,
     /// Nothing came in time.
     #[error("the API server did not answer in time")]
     Slow,

@@ -178,7 +178,7 @@ impl QueuedLimit {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_full_limit_refuses_at_once_and_a_place_that_is_left_is_free() {

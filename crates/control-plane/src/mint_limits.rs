@@ -97,16 +97,13 @@ impl MintLimits {
     }
 }
 
+type Pair = (ApiKeyId, NamespaceId);
+
 /// Counts mints by key and namespace. Each instance counts its own: a count in
 /// the database would cost every mint one write more, and what is to be protected
 /// is the cluster, from loops that ask without end.
 pub(crate) struct MintRate<C: Clock> {
-    limiter: RateLimiter<
-        (ApiKeyId, NamespaceId),
-        HashMapStateStore<(ApiKeyId, NamespaceId)>,
-        C,
-        NoOpMiddleware<C::Instant>,
-    >,
+    limiter: RateLimiter<Pair, HashMapStateStore<Pair>, C, NoOpMiddleware<C::Instant>>,
     asked: AtomicU64,
     refused: AtomicU64,
 }

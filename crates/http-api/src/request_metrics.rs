@@ -27,8 +27,11 @@ pub(crate) struct RequestMetrics {
     handle: PrometheusHandle,
     seen: AtomicU64,
     /// By route, then method and status: routes are few, and so are these.
-    series: RwLock<HashMap<String, HashMap<(&'static str, u16), Series>>>,
+    series: RwLock<HashMap<String, SeriesOfRoute>>,
 }
+
+/// By method and status.
+type SeriesOfRoute = HashMap<(&'static str, u16), Series>;
 
 /// What is counted of the requests that were answered alike.
 #[derive(Clone)]

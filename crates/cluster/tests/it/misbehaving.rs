@@ -119,7 +119,7 @@ fn connection(kubeconfig: &str) -> ClusterConnection {
 }
 
 async fn connect(kubeconfig: &str) -> Result<KubeClusters, ConnectError> {
-    KubeClusters::connect(vec![connection(kubeconfig)], 32).await
+    KubeClusters::connect(vec![connection(kubeconfig)]).await
 }
 
 /// All that an error says, its sources included.
@@ -334,7 +334,7 @@ async fn a_connection_that_cannot_be_used_is_a_sentence() {
         assert!(!said(&error).contains("canary"), "{text}");
     }
     let twice = vec![connection(&good), connection(&good)];
-    let Err(error) = KubeClusters::connect(twice, 32).await else {
+    let Err(error) = KubeClusters::connect(twice).await else {
         panic!("two clusters of one name were taken")
     };
     assert_eq!(
@@ -358,7 +358,7 @@ async fn clusters_are_listed_as_configured_and_public_words_win() {
         public_ca_pem: Some("public".to_owned()),
         ..named("a")
     };
-    let clusters = KubeClusters::connect(vec![named("z"), public, named("m")], 32)
+    let clusters = KubeClusters::connect(vec![named("z"), public, named("m")])
         .await
         .unwrap();
     let list = ClusterDirectory::list(&clusters);

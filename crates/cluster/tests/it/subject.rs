@@ -34,7 +34,7 @@ impl Subject {
         let connection = connection.await.unwrap();
         Self {
             admin: Actor::of_kubeconfig(&admin_kubeconfig).await,
-            clusters: KubeClusters::connect(vec![connection], 32).await.unwrap(),
+            clusters: KubeClusters::connect(vec![connection]).await.unwrap(),
             admin_kubeconfig,
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use remotegpu_keys::{ApiKey, KeyName, KeyPrefix, KeySecret, PresentedKey};
-use remotegpu_primitives::{AccountId, ApiKeyId, KeySecretId, UserId};
+use remotegpu_primitives::{AccountId, ApiKeyId, KeySecretId, NamespaceId, UserId};
 use remotegpu_scopes::{NamespaceAccess, Scopes};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -119,7 +119,7 @@ impl From<&Scopes> for CompactScopes {
             Scopes::Inference => Self::Inference,
             Scopes::KubernetesExec(NamespaceAccess::All) => Self::AllNamespaces,
             Scopes::KubernetesExec(NamespaceAccess::Only(_)) => {
-                Self::Only(scopes.namespace_ids().map(|id| id.as_uuid()).collect())
+                Self::Only(scopes.namespace_ids().map(NamespaceId::as_uuid).collect())
             }
         }
     }
@@ -133,7 +133,7 @@ impl From<&CompactScopes> for Scopes {
             CompactScopes::AllNamespaces => Self::KubernetesExec(NamespaceAccess::All),
             CompactScopes::Only(ids) => {
                 let ids = ids.iter().copied();
-                let ids = ids.map(remotegpu_primitives::NamespaceId::from_uuid);
+                let ids = ids.map(NamespaceId::from_uuid);
                 Self::KubernetesExec(NamespaceAccess::Only(ids.collect()))
             }
         }

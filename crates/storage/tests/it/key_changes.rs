@@ -31,9 +31,8 @@ async fn told(subscription: &mut dyn KeyChangeSubscription) -> Vec<KeyChange> {
         let next = tokio::time::timeout(SOON, subscription.next()).await;
         match next.unwrap().unwrap() {
             KeyNews::Changed(change) if !told.contains(&change) => told.push(change),
-            KeyNews::Changed(_) => {}
             KeyNews::UpTo(moment) if moment >= started => return told,
-            KeyNews::UpTo(_) => {}
+            KeyNews::Changed(_) | KeyNews::UpTo(_) => {}
         }
     }
 }
