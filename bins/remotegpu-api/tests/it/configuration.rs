@@ -147,6 +147,8 @@ fn a_wrong_value_stops_the_start_with_a_sentence_that_names_it() {
         ("token_seconds", "599"),
         ("token_seconds", "3607"),
         ("http_workers", "0"),
+        ("key_cache_size", "many"),
+        ("record_last_use", "perhaps"),
         ("password_workers", "0"),
         ("password_queue", "-1"),
         ("mint_concurrency", "0"),
