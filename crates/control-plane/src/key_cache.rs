@@ -76,7 +76,8 @@ pub struct KeyCacheCounts {
 pub struct Recalled(Arc<Entry>);
 
 impl Recalled {
-    /// The key. Its `last_used_at` is what it was when the key was read.
+    /// The key, without its `last_used_at`: that would be old, and nothing that a
+    /// key opens depends on it.
     pub fn presented(&self) -> PresentedKey {
         self.0.presented()
     }

@@ -58,7 +58,7 @@ impl PlainApiKey {
             return Err(MalformedKey);
         }
         let (body, check) = text.split_at(BODY_LEN);
-        if checksum(body) == check {
+        if checksum_digits(body) == *check.as_bytes() {
             Ok(Self(text.to_owned()))
         } else {
             Err(MalformedKey)
@@ -120,13 +120,17 @@ impl fmt::Debug for KeyPrefix {
 /// what stands before them, in base 62, most significant digit first, padded
 /// with `0` (contract K3).
 pub fn checksum(body: &str) -> String {
+    checksum_digits(body).into_iter().map(char::from).collect()
+}
+
+fn checksum_digits(body: &str) -> [u8; CHECKSUM_LEN] {
     let mut rest = crc32fast::hash(body.as_bytes());
     let mut digits = [b'0'; CHECKSUM_LEN];
     for digit in digits.iter_mut().rev() {
         *digit = ALPHABET[(rest % 62) as usize];
         rest /= 62;
     }
-    digits.iter().copied().map(char::from).collect()
+    digits
 }
 
 #[cfg(test)]

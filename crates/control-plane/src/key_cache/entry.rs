@@ -1,6 +1,6 @@
 //! A key as the cache keeps it: a million of them have to fit.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use remotegpu_keys::{ApiKey, KeyName, KeyPrefix, KeySecret, PresentedKey};
 use remotegpu_primitives::{AccountId, ApiKeyId, KeySecretId, NamespaceId, UserId};
@@ -25,10 +25,9 @@ pub struct Entry {
     created_at: Micros,
     expires_at: Micros,
     revoked_at: Micros,
-    last_used_at: Micros,
     secret_ends_at: Micros,
     /// When a use was noted, in seconds since 1970.
-    noted_at: AtomicI64,
+    noted_at: AtomicU32,
 }
 
 enum CompactScopes {
@@ -60,18 +59,17 @@ impl Entry {
             created_at: Some(key.created_at).into(),
             expires_at: key.expires_at.into(),
             revoked_at: key.revoked_at.into(),
-            last_used_at: key.last_used_at.into(),
             secret_ends_at: secret.ends_at.into(),
-            noted_at: AtomicI64::new(i64::MIN),
+            noted_at: AtomicU32::new(0),
         }
     }
 
     /// Whether a use at `now` is at least `every` after the last one for which
     /// this was true. Two at once may both be told yes.
     pub fn note_use(&self, now: OffsetDateTime, every: time::Duration) -> bool {
-        let now = now.unix_timestamp();
+        let now = u32::try_from(now.unix_timestamp()).unwrap_or(u32::MAX);
         let noted_at = self.noted_at.load(Ordering::Relaxed);
-        let due = now.saturating_sub(noted_at) >= every.whole_seconds();
+        let due = i64::from(now.saturating_sub(noted_at)) >= every.whole_seconds();
         if due {
             self.noted_at.store(now, Ordering::Relaxed);
         }
@@ -100,7 +98,7 @@ impl Entry {
                 created_by: UserId::from_uuid(self.maker),
                 expires_at: self.expires_at.time(),
                 revoked_at: self.revoked_at.time(),
-                last_used_at: self.last_used_at.time(),
+                last_used_at: None,
             },
             secret: KeySecret {
                 id: KeySecretId::from_uuid(self.secret),

@@ -64,7 +64,7 @@ fn what_comes_out_is_what_went_in() {
     let (hash, mut key) = presented();
     key.key.expires_at = Some(datetime!(9999-12-31 23:59:59.999999 UTC));
     key.key.revoked_at = Some(NOW);
-    key.key.last_used_at = Some(datetime!(1969-12-31 23:59:59.5 UTC));
+    key.key.created_at = datetime!(1969-12-31 23:59:59.5 UTC);
     key.key.prefix = KeyPrefix::from_stored(String::new());
     key.secret.ends_at = Some(NOW + Span::DAY);
     (key.account_suspended, key.maker_may_write) = (true, false);

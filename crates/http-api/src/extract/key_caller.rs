@@ -50,13 +50,13 @@ impl FromRequest for KeyCaller {
 
 /// The one key of a request. The same key in both places is one key.
 fn key_in(headers: &HeaderMap) -> Result<&str, ErrorCode> {
-    let in_header: Vec<&str> = headers
+    let mut in_header = headers
         .get_all(API_KEY)
-        .map(|value| std::str::from_utf8(value.as_bytes()).unwrap_or("\u{FFFD}"))
-        .collect();
-    if in_header.len() > 1 {
-        return Err(ErrorCode::InvalidApiKey);
-    }
+        .map(|value| std::str::from_utf8(value.as_bytes()).unwrap_or("\u{FFFD}"));
+    let in_header = match (in_header.next(), in_header.next()) {
+        (_, Some(_)) => return Err(ErrorCode::InvalidApiKey),
+        (first, None) => first,
+    };
     let in_bearer = bearers(headers).filter(|token| token.starts_with(KEY_PREFIX));
     let mut all = in_header
         .into_iter()
