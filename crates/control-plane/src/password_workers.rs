@@ -24,8 +24,9 @@ const AT_WORK_PER_THREAD: usize = 2;
 /// hashed; threads that came and went would leave that behind again and again.
 const KEPT_FOR: Duration = Duration::from_hours(24 * 365);
 /// By how much hashing cedes to the process's other threads. With 5 it has a third of
-/// their weight where they all want the same processor, and all of one that is idle:
-/// less would be felt by cheap requests, more would starve sign-ins under load.
+/// their weight where they all want the same processor, and all of one that is idle.
+/// It is a judgement, not an optimum that was found: a higher number favours cheap
+/// requests, a lower one sign-ins that come while the processors are busy.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 5;
 
