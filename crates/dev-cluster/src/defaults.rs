@@ -107,8 +107,7 @@ pub(crate) fn complete(kind: &Kind, object: &mut Value) {
             }
         }
         "resourcequotas" => {
-            let hard = object["spec"]["hard"].clone();
-            fill(object, json!({"status": {"hard": hard}}));
+            object["status"]["hard"] = object["spec"]["hard"].clone();
         }
         "rolebindings" | "clusterrolebindings" => {
             fill(&mut object["roleRef"], known("roleReference"));

@@ -28,13 +28,14 @@ pub(crate) struct Kind {
 
 pub(crate) const APPS: &str = "apps";
 pub(crate) const RBAC: &str = "rbac.authorization.k8s.io";
+const ADMISSION: &str = "admissionregistration.k8s.io";
 const NETWORKING: &str = "networking.k8s.io";
 const AUTHENTICATION: &str = "authentication.k8s.io";
 const AUTHORIZATION: &str = "authorization.k8s.io";
 const ALL_VERBS: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
 /// The groups in the order in which discovery lists them.
-pub(crate) const GROUPS: &[&str] = &["", APPS, AUTHENTICATION, AUTHORIZATION, "batch", NETWORKING, RBAC];
+pub(crate) const GROUPS: &[&str] = &["", ADMISSION, APPS, AUTHENTICATION, AUTHORIZATION, "batch", NETWORKING, RBAC];
 
 /// A kind whose objects are in namespaces.
 const fn spaced(group: Text, plural: Text, name: Text, short: Texts, subresources: Texts) -> Kind {
@@ -114,6 +115,8 @@ pub(crate) static KINDS: &[Kind] = &[
     spaced("", "secrets", "Secret", &[], &[]),
     spaced("", "serviceaccounts", "ServiceAccount", &["sa"], &["token"]),
     spaced("", "services", "Service", &["svc"], STATUS),
+    wide(ADMISSION, "validatingadmissionpolicies", "ValidatingAdmissionPolicy", &[], STATUS),
+    wide(ADMISSION, "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", &[], &[]),
     spaced(APPS, "daemonsets", "DaemonSet", &["ds"], STATUS),
     spaced(APPS, "deployments", "Deployment", &["deploy"], SCALE),
     spaced(APPS, "replicasets", "ReplicaSet", &["rs"], SCALE),
