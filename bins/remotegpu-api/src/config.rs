@@ -9,11 +9,12 @@ pub use limits::Limits;
 
 use anyhow::{Context, Result, anyhow, bail};
 use remotegpu_accounts::{Email, SessionPolicy};
+use remotegpu_cluster::TenantBaseline;
 use remotegpu_http_api::PublicUrl;
 use remotegpu_namespaces::{ClusterName, TokenLifetime};
 use time::Duration;
 
-use crate::settings::Settings;
+use crate::{settings::Settings, tenant_baseline};
 
 /// What the server is told to be.
 #[derive(Debug)]
@@ -32,6 +33,7 @@ pub struct Config {
     /// Whether the development cluster was asked for by name.
     pub dev_cluster_given: bool,
     pub clusters: Vec<ClusterConfig>,
+    pub tenant_baseline: TenantBaseline,
     pub sign_up_open: bool,
     pub key_limit: u32,
     pub namespace_limit: u32,
@@ -122,6 +124,7 @@ impl Config {
             dev_cluster_listen: parse(settings, "dev_cluster_listen", "an address and a port")?,
             dev_cluster_given: settings.is_given("dev_cluster_listen"),
             clusters: clusters(settings)?,
+            tenant_baseline: tenant_baseline::read(&settings.baseline_table)?,
             sign_up_open: choice(settings, "sign_up", ["closed", "open"])? == "open",
             key_limit: number(settings, "key_limit", 0..=1_000_000)?,
             namespace_limit: number(settings, "namespace_limit", 0..=1_000_000)?,

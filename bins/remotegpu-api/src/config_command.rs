@@ -1,12 +1,15 @@
 //! `remotegpu-api config`: what holds, and where it came from.
 
+use anyhow::Result;
+
 use crate::{
     config::hide_password,
     settings::{SETTINGS, Settings},
+    tenant_baseline,
 };
 
 /// Prints every setting, with the secrets in it hidden.
-pub fn print(settings: &Settings) {
+pub fn print(settings: &Settings) -> Result<()> {
     for setting in SETTINGS {
         // As in `config.rs`: the tables count where the setting says nothing.
         let listed = settings.get("clusters").map(|found| found.text.as_str());
@@ -25,6 +28,21 @@ pub fn print(settings: &Settings) {
         };
         println!("{:<28} {value:<36} {source}", setting.key);
     }
+    for (key, value, given) in tenant_baseline::lines(&settings.baseline_table)? {
+        let source = if given {
+            file(settings)
+        } else {
+            "default".to_owned()
+        };
+        println!("{key:<28} {value:<36} {source}");
+    }
+    Ok(())
+}
+
+fn file(settings: &Settings) -> String {
+    let file = settings.file.as_deref();
+    file.map(|path| path.display().to_string())
+        .unwrap_or_default()
 }
 
 /// Whether a list has no entry.
@@ -34,11 +52,7 @@ fn names_none(list: &str) -> bool {
 
 /// A line for each `[[clusters]]` table of the file.
 fn print_tables(settings: &Settings) {
-    let file = settings
-        .file
-        .as_deref()
-        .map(|path| path.display().to_string())
-        .unwrap_or_default();
+    let file = file(settings);
     for table in &settings.cluster_tables {
         let value = toml::Value::Table(table.clone()).to_string();
         println!("{:<28} {value:<36} {file}", "clusters");

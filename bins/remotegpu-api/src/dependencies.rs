@@ -81,5 +81,7 @@ pub async fn connect_clusters(
     let configured: Result<Vec<ClusterConnection>> =
         config.clusters.iter().map(cluster_connection).collect();
     let connections = dev.into_iter().chain(configured?).collect();
-    KubeClusters::connect(connections).await.context("clusters")
+    let clusters = KubeClusters::connect(connections).await;
+    let clusters = clusters.context("clusters")?;
+    Ok(clusters.with_tenant_baseline(&config.tenant_baseline))
 }

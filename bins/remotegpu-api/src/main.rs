@@ -20,13 +20,13 @@ mod open_files;
 mod serve;
 mod settings;
 mod shutdown;
+mod tenant_baseline;
 mod tls;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::ArgMatches;
-use serde_json::json;
 
 use crate::{
     cli::{Cli, ClusterCommand, Command},
@@ -54,13 +54,7 @@ async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Some(Command::Cluster(ClusterCommand::Manifest)) => {
-            // JSON is YAML, and a List is what kubectl takes several objects in.
-            let list = json!({
-                "apiVersion": "v1",
-                "kind": "List",
-                "items": remotegpu_cluster::prerequisites(),
-            });
-            println!("{list:#}");
+            print!("{}", remotegpu_cluster::manifest()?);
             return Ok(ExitCode::SUCCESS);
         }
         Some(Command::Completions { shell }) => {
@@ -81,7 +75,7 @@ async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
     // The process has one provider of cryptography, and nobody chose before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match cli.command {
-        Some(Command::Config) => config_command::print(&settings),
+        Some(Command::Config) => config_command::print(&settings)?,
         Some(Command::Check) => return check::check(&config).await,
         Some(Command::Admin(command)) => admin::run(&config, command).await?,
         _ => serve::serve(config).await?,

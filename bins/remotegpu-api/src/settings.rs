@@ -311,11 +311,13 @@ pub struct Found {
     pub source: Source,
 }
 
-/// Every setting that has a value, and the clusters that the file describes.
+/// Every setting that has a value, and the clusters and the tenant baseline that the
+/// file describes.
 #[derive(Debug)]
 pub struct Settings {
     found: BTreeMap<&'static str, Found>,
     pub cluster_tables: Vec<toml::Table>,
+    pub baseline_table: toml::Table,
     pub file: Option<PathBuf>,
 }
 
@@ -333,6 +335,11 @@ impl Settings {
         };
         let in_file = |path: Option<&Path>| Source::File(path.unwrap_or(Path::new("")).to_owned());
         let cluster_tables = take_cluster_tables(&mut table)?;
+        let baseline_table = match table.remove("tenant_baseline") {
+            None => toml::Table::new(),
+            Some(toml::Value::Table(baseline)) => baseline,
+            Some(_) => bail!("tenant_baseline: a [tenant_baseline] table is expected"),
+        };
         let mut found = BTreeMap::new();
         for setting in SETTINGS {
             let from_file = table.remove(setting.key);
@@ -360,6 +367,7 @@ impl Settings {
         Ok(Self {
             found,
             cluster_tables,
+            baseline_table,
             file: file.map(Path::to_owned),
         })
     }

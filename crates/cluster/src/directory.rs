@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use remotegpu_namespaces::{Cluster, ClusterDirectory, ClusterError, ClusterName, ClusterStatus};
 
 use crate::{
+    TenantBaseline,
+    baseline_objects::Baseline,
     cluster::KubeCluster,
     connection::{ClusterConnection, ConnectError},
     request::{Ask, Fault},
@@ -16,6 +18,7 @@ use crate::{
 #[derive(Clone)]
 pub struct KubeClusters {
     clusters: Arc<[KubeCluster]>,
+    pub(crate) baseline: Arc<Baseline>,
 }
 
 impl KubeClusters {
@@ -33,7 +36,18 @@ impl KubeClusters {
         }
         Ok(Self {
             clusters: clusters.into(),
+            baseline: Arc::new(Baseline::new(&TenantBaseline::default())),
         })
+    }
+
+    /// Has every namespace hold this baseline instead of the default one, those
+    /// that stand already too.
+    #[must_use]
+    pub fn with_tenant_baseline(self, baseline: &TenantBaseline) -> Self {
+        Self {
+            baseline: Arc::new(Baseline::new(baseline)),
+            ..self
+        }
     }
 
     /// Asks a cluster for its version, such as `v1.33.1`, and remembers whether

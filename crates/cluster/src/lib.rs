@@ -11,14 +11,18 @@
 //! [`apply_prerequisites`].
 #![deny(missing_docs)]
 
+mod baseline;
+mod baseline_objects;
 mod breaker;
 mod cluster;
 mod connection;
 mod control_plane;
 mod credential;
 mod directory;
+mod guards;
 mod identity_objects;
 mod labels;
+mod manifest;
 mod mint;
 mod prerequisites;
 mod provisioner;
@@ -26,7 +30,9 @@ mod request;
 mod roles;
 mod token_answer;
 
+pub use baseline::{InvalidBaseline, PodSecurity, TenantBaseline};
 pub use connection::{ClusterConnection, ConnectError};
 pub use control_plane::{control_plane_connection, control_plane_kubeconfig};
 pub use directory::KubeClusters;
+pub use manifest::{ManifestError, manifest};
 pub use prerequisites::{apply_prerequisites, prerequisites};

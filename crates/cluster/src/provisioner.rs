@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 use http::StatusCode;
 use k8s_openapi::api::core::v1::Namespace as KubeNamespace;
 use kube::Resource;
@@ -11,17 +12,17 @@ use serde_json::{Value, json};
 
 use crate::{
     KubeClusters,
+    baseline_objects::{Baseline, Part, owner_labels},
     cluster::{KubeCluster, has_labels},
-    labels::{
-        ACCOUNT_ID, FIELD_MANAGER, MANAGED_BY, NAMESPACE_ID, OURS, is_going, label, metadata,
-    },
+    labels::{FIELD_MANAGER, NAMESPACE_ID, is_going, label, metadata},
     request::{Ask, Fault, item},
 };
 
 /// How often a name that was taken a moment ago is looked at again.
 const ATTEMPTS: usize = 3;
-/// How often a new namespace is looked at until it is active.
-const LOOKS: usize = 20;
+/// How often a new namespace is looked at until it is active, and each object in it
+/// until it is in force.
+const LOOKS: usize = 30;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 #[async_trait]
@@ -30,10 +31,12 @@ impl NamespaceProvisioner for KubeClusters {
         let cluster = self.cluster(&namespace.cluster)?;
         cluster
             .bounded(async {
-                // What else a namespace has to hold is applied between these two
-                // steps, by server-side apply.
-                let standing = claim(cluster, namespace).await?;
-                wait_until_active(cluster, namespace, standing).await
+                let wanted = manifest(namespace, &self.baseline);
+                let standing = claim(cluster, namespace, wanted).await?;
+                wait_until_active(cluster, namespace, standing).await?;
+                let parts = self.baseline.parts.iter();
+                let settling = parts.map(|part| settle(cluster, namespace, part));
+                try_join_all(settling).await.map(drop)
             })
             .await
     }
@@ -63,8 +66,11 @@ impl NamespaceProvisioner for KubeClusters {
 }
 
 /// Makes the namespace, or finds it made by us, with all our labels.
-async fn claim(cluster: &KubeCluster, namespace: &Namespace) -> Result<Value, ClusterError> {
-    let wanted = manifest(namespace);
+async fn claim(
+    cluster: &KubeCluster,
+    namespace: &Namespace,
+    wanted: Value,
+) -> Result<Value, ClusterError> {
     for _ in 0..ATTEMPTS {
         let Some(found) = find(cluster, namespace).await? else {
             // Not by apply, which would take over what came in between.
@@ -125,17 +131,32 @@ async fn wait_until_active(
     Err(Fault::Unsettled.into())
 }
 
-fn manifest(namespace: &Namespace) -> Value {
+/// Has one object of the baseline stand and be in force.
+async fn settle(
+    cluster: &KubeCluster,
+    namespace: &Namespace,
+    part: &Part,
+) -> Result<(), ClusterError> {
+    for _ in 0..LOOKS {
+        if part.ensure(cluster, namespace).await? {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Err(Fault::Unsettled.into())
+}
+
+fn manifest(namespace: &Namespace, baseline: &Baseline) -> Value {
+    let id = namespace.id.to_string();
+    let owner = owner_labels(&id, &namespace.account_id.to_string());
     json!({
         "apiVersion": "v1",
         "kind": "Namespace",
         "metadata": {
             "name": namespace.kubernetes_namespace.as_str(),
-            "labels": {
-                MANAGED_BY: OURS,
-                NAMESPACE_ID: namespace.id.to_string(),
-                ACCOUNT_ID: namespace.account_id.to_string(),
-            },
+            "labels": baseline.namespace_labels(owner),
+            // Who takes the label off does not take the namespace from us.
+            "annotations": {NAMESPACE_ID: id},
         },
     })
 }
@@ -152,5 +173,7 @@ fn path(namespace: &Namespace) -> Result<String, ClusterError> {
 }
 
 fn is_ours(found: &Value, namespace: &Namespace) -> bool {
-    label(found, NAMESPACE_ID) == Some(namespace.id.to_string().as_str())
+    let annotation = found["metadata"]["annotations"][NAMESPACE_ID].as_str();
+    let owner = label(found, NAMESPACE_ID).or(annotation);
+    owner == Some(namespace.id.to_string().as_str())
 }

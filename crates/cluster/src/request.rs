@@ -89,9 +89,19 @@ impl Ask {
         Self::new(Method::POST, path, Some(body))
     }
 
-    /// Applies an object on the server's side.
+    /// Applies an object on the server's side: its fields are ours from now on.
     pub(crate) fn apply(path: &str, object: &Value) -> Self {
-        let path = format!("{path}?fieldManager={FIELD_MANAGER}&force=true");
+        Self::apply_with(path, object, "&force=true")
+    }
+
+    /// Applies an object that is thought not to stand yet: fields that belong to
+    /// somebody else are a conflict.
+    pub(crate) fn apply_new(path: &str, object: &Value) -> Self {
+        Self::apply_with(path, object, "")
+    }
+
+    fn apply_with(path: &str, object: &Value, force: &str) -> Self {
+        let path = format!("{path}?fieldManager={FIELD_MANAGER}{force}");
         Self {
             content_type: APPLY,
             limit: PAGE_LIMIT,

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::baseline_objects::{DEFAULT_ACCOUNT, NETWORK_POLICY, QUOTAS};
+
 /// The API group of roles and bindings.
 pub(crate) const RBAC: &str = "rbac.authorization.k8s.io";
 /// What a key, and an account's writers, may do in a tenant's namespace.
@@ -22,8 +24,25 @@ const ALL: [&str; 8] = [
 ];
 const SCALE: [&str; 3] = ["get", "update", "patch"];
 
-fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
-    json!({"apiGroups": [group], "resources": resources, "verbs": verbs})
+/// One rule of a role, and why it stands there: the manifest says it beside the
+/// rule.
+#[derive(Debug, Clone)]
+pub(crate) struct Rule {
+    pub(crate) why: &'static str,
+    pub(crate) rule: Value,
+}
+
+impl Rule {
+    fn new(why: &'static str, group: &str, resources: &[&str], verbs: &[&str]) -> Self {
+        let rule = json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
+        Self { why, rule }
+    }
+
+    /// Holds for objects with these names alone.
+    fn named(mut self, names: &[&str]) -> Self {
+        self.rule["resourceNames"] = json!(names);
+        self
+    }
 }
 
 /// The rules of `remotegpu:tenant`. What stands in none of them is left out on
@@ -32,49 +51,81 @@ fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
 /// ranges and network policies (they bind the tenant), endpoints and endpoint
 /// slices (they lead other people's traffic), the binding of pods to nodes, and
 /// namespaces.
-pub(crate) fn tenant_rules() -> Value {
-    json!([
-        // Work of any kind, and what it reads and is reached by. Secrets are the
-        // tenant's own: nothing of ours is ever put in a tenant's namespace.
-        rule(
+pub(crate) fn tenant_rules() -> Vec<Rule> {
+    vec![
+        Rule::new(
+            "Work of any kind, and what it reads and is reached by. Secrets are the tenant's own: \
+             nothing of the control plane is ever put in a tenant's namespace.",
             "",
             &[
                 "pods",
                 "services",
                 "configmaps",
                 "secrets",
-                "persistentvolumeclaims"
+                "persistentvolumeclaims",
             ],
             &ALL,
         ),
-        // Looking at what runs.
-        rule("", &["pods/log"], &["get"]),
-        // Being in what runs. WebSocket clients open these by GET, older ones by
-        // POST, and the verb follows the method.
-        rule(
+        Rule::new("Looking at what runs.", "", &["pods/log"], &["get"]),
+        Rule::new(
+            "Being in what runs. WebSocket clients open these by GET, older ones by POST, and the \
+             verb follows the method.",
             "",
             &["pods/exec", "pods/attach", "pods/portforward"],
             &["get", "create"],
         ),
-        // Why something does not run, and how much may: both are written by others.
-        rule("", &["events", "resourcequotas"], &READ),
-        rule("events.k8s.io", &["events"], &READ),
-        // What makes pods, and changes their number.
-        rule("apps", &["deployments", "statefulsets", "daemonsets"], &ALL),
-        rule("apps", &["deployments/scale", "statefulsets/scale"], &SCALE),
-        // A deployment's history, for `kubectl rollout`; the deployment writes it.
-        rule("apps", &["replicasets"], &READ),
-        rule("batch", &["jobs", "cronjobs"], &ALL),
-        // How the world reaches a service.
-        rule("networking.k8s.io", &["ingresses"], &ALL),
-    ])
+        Rule::new(
+            "Why something does not run, and how much may: both are written by others.",
+            "",
+            &["events", "resourcequotas"],
+            &READ,
+        ),
+        Rule::new(
+            "The same events, under the name that newer clients ask for.",
+            "events.k8s.io",
+            &["events"],
+            &READ,
+        ),
+        Rule::new(
+            "What makes pods.",
+            "apps",
+            &["deployments", "statefulsets", "daemonsets"],
+            &ALL,
+        ),
+        Rule::new(
+            "How many pods they make.",
+            "apps",
+            &["deployments/scale", "statefulsets/scale"],
+            &SCALE,
+        ),
+        Rule::new(
+            "A deployment's history, for kubectl rollout; the deployment writes it.",
+            "apps",
+            &["replicasets"],
+            &READ,
+        ),
+        Rule::new(
+            "What makes pods that end, and what makes these by the clock.",
+            "batch",
+            &["jobs", "cronjobs"],
+            &ALL,
+        ),
+        Rule::new(
+            "How the world reaches a service.",
+            "networking.k8s.io",
+            &["ingresses"],
+            &ALL,
+        ),
+    ]
 }
 
 /// The rules of `remotegpu:viewer`: what a tenant sees, but no secrets, and
 /// nothing that reaches into a pod (contract T4).
-pub(crate) fn viewer_rules() -> Value {
-    json!([
-        rule(
+pub(crate) fn viewer_rules() -> Vec<Rule> {
+    vec![
+        Rule::new(
+            "What runs, what it reads and is reached by, why it does not run, and how much may. No \
+             secrets.",
             "",
             &[
                 "pods",
@@ -86,69 +137,119 @@ pub(crate) fn viewer_rules() -> Value {
             ],
             &READ,
         ),
-        rule("", &["pods/log"], &["get"]),
-        rule("events.k8s.io", &["events"], &READ),
-        rule(
+        Rule::new("What it says.", "", &["pods/log"], &["get"]),
+        Rule::new(
+            "The same events, under the name that newer clients ask for.",
+            "events.k8s.io",
+            &["events"],
+            &READ,
+        ),
+        Rule::new(
+            "What makes the pods.",
             "apps",
             &["deployments", "statefulsets", "daemonsets", "replicasets"],
             &READ,
         ),
-        rule(
+        Rule::new(
+            "How many pods they make.",
             "apps",
             &["deployments/scale", "statefulsets/scale"],
-            &["get"]
+            &["get"],
         ),
-        rule("batch", &["jobs", "cronjobs"], &READ),
-        rule("networking.k8s.io", &["ingresses"], &READ),
-    ])
+        Rule::new(
+            "What makes pods that end.",
+            "batch",
+            &["jobs", "cronjobs"],
+            &READ,
+        ),
+        Rule::new(
+            "How the world reaches a service.",
+            "networking.k8s.io",
+            &["ingresses"],
+            &READ,
+        ),
+    ]
 }
 
 /// What the control plane may do in the whole cluster. Kubernetes cannot bound a
 /// right by a label, so the rights on namespaces and bindings are wider than
-/// their use; the code touches only what carries our labels, and by UID.
-pub(crate) fn control_plane_rules() -> Value {
-    json!([
-        // Tenants' namespaces are made, corrected by server-side apply, and
-        // removed (contract N5). Nobody lists or watches them here.
-        rule("", &["namespaces"], &["get", "create", "patch", "delete"]),
-        // An identity is bound into the one namespace that it opens, and the sweep
-        // finds the bindings of all of them (contract X9, X10). A binding is never
-        // changed: it is deleted and made anew.
-        rule(
+/// their use; the code touches only what carries our labels, and by UID. All
+/// other rights hold for fixed names: a list with `metadata.name` as its field
+/// selector counts as one for that name.
+pub(crate) fn control_plane_rules() -> Vec<Rule> {
+    vec![
+        Rule::new(
+            "Tenants' namespaces are made, found and corrected by the sweep, and removed. \
+             Kubernetes cannot bound this by a label; the control plane touches only those that \
+             carry its own.",
+            "",
+            &["namespaces"],
+            &["get", "list", "create", "patch", "delete"],
+        ),
+        Rule::new(
+            "Each tenant's namespace has these quotas, and the sweep finds those that are missing \
+             or changed.",
+            "",
+            &["resourcequotas"],
+            &["get", "list", "create", "patch"],
+        )
+        .named(&QUOTAS),
+        Rule::new(
+            "The same for its network policy.",
+            "networking.k8s.io",
+            &["networkpolicies"],
+            &["get", "list", "create", "patch"],
+        )
+        .named(&[NETWORK_POLICY]),
+        Rule::new(
+            "Pods get no token of the account that they run as unless they ask for it. The cluster \
+             makes the account, and now and then not before it is applied.",
+            "",
+            &["serviceaccounts"],
+            &["get", "list", "create", "patch"],
+        )
+        .named(&[DEFAULT_ACCOUNT]),
+        Rule::new(
+            "An identity is bound into the one namespace that it opens, and the sweep finds the \
+             bindings of all of them. A binding is never changed: it is deleted and made anew.",
             RBAC,
             &["rolebindings"],
             &["get", "list", "create", "delete"],
         ),
-        // Kubernetes lets nobody give away rights that they do not have, save by
-        // this verb: these two roles and no other can be bound.
-        json!({
-            "apiGroups": [RBAC],
-            "resources": ["clusterroles"],
-            "resourceNames": [TENANT_ROLE, VIEWER_ROLE],
-            "verbs": ["bind"],
-        }),
-    ])
+        Rule::new(
+            "Kubernetes lets nobody give away rights that they do not have, save by this verb: \
+             these two roles and no other can be bound.",
+            RBAC,
+            &["clusterroles"],
+            &["bind"],
+        )
+        .named(&[TENANT_ROLE, VIEWER_ROLE]),
+    ]
 }
 
 /// What the control plane may do among the identities, and there alone.
-pub(crate) fn identity_rules() -> Value {
-    json!([
-        // Identities are made, found by the sweep, and ended. They are never changed.
-        rule(
+pub(crate) fn identity_rules() -> Vec<Rule> {
+    vec![
+        Rule::new(
+            "Identities are made, found by the sweep, and ended. They are never changed.",
             "",
             &["serviceaccounts"],
-            &["get", "list", "create", "delete"]
+            &["get", "list", "create", "delete"],
         ),
-        // Tokens can be minted in this one namespace only (contract X9).
-        rule("", &["serviceaccounts/token"], &["create"]),
-    ])
+        Rule::new(
+            "Tokens can be minted in this one namespace only.",
+            "",
+            &["serviceaccounts/token"],
+            &["create"],
+        ),
+    ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn grants(rules: &Value) -> Vec<(String, String)> {
+    fn grants(rules: &[Rule]) -> Vec<(String, String)> {
         let list = |value: &Value| -> Vec<String> {
             let items = value.as_array().unwrap();
             items
@@ -156,8 +257,7 @@ mod tests {
                 .map(|item| item.as_str().unwrap().to_owned())
                 .collect()
         };
-        let rules = rules.as_array().unwrap();
-        let grants = rules.iter().flat_map(|rule| {
+        let grants = rules.iter().flat_map(|Rule { rule, .. }| {
             let verbs = list(&rule["verbs"]);
             let resources = list(&rule["resources"]).into_iter();
             resources.flat_map(move |resource| {
@@ -189,7 +289,9 @@ mod tests {
             control_plane_rules(),
             identity_rules(),
         ] {
-            assert!(!rules.to_string().contains('*'));
+            for rule in rules {
+                assert!(!rule.rule.to_string().contains('*'), "{rule:?}");
+            }
         }
     }
 }

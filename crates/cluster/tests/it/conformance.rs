@@ -1,5 +1,6 @@
 //! The cluster conformance suite: what holds on every cluster.
 
+mod baseline;
 mod identities;
 mod namespaces;
 mod rights;
@@ -26,6 +27,10 @@ pub async fn run(subject: &Subject) -> Vec<&'static str> {
         namespaces::namespace_of_others_is_neither_adopted_nor_removed,
         namespaces::lost_labels_come_back,
         namespaces::namespace_is_removed_once_and_for_all,
+        baseline::active_namespace_holds_the_whole_baseline,
+        baseline::whatever_of_the_baseline_is_bent_or_gone_comes_back,
+        baseline::object_of_others_in_the_way_is_not_adopted,
+        baseline::namespace_that_lost_its_label_is_still_ours,
         identities::token_opens_its_namespace_and_nothing_else,
         identities::token_without_identity_is_not_minted,
         identities::binding_away_is_403_and_account_away_is_401,

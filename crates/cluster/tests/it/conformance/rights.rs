@@ -249,6 +249,7 @@ pub async fn control_plane_has_no_right_that_it_does_not_need(subject: &Subject)
     let widened = json!({"rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["*"]}]});
     let bindings = format!("{rbac}/namespaces/{own}/rolebindings");
     let accounts = |namespace: &str| format!("/api/v1/namespaces/{namespace}/serviceaccounts");
+    let policies = format!("/apis/{NET}/v1/namespaces/{own}/networkpolicies");
     let itself = format!(
         "{}/remotegpu-control-plane/token",
         accounts("remotegpu-system")
@@ -268,8 +269,21 @@ pub async fn control_plane_has_no_right_that_it_does_not_need(subject: &Subject)
                 Value::Null,
             ),
             ("GET", format!("/api/v1/namespaces/{own}/pods"), Value::Null),
-            ("GET", "/api/v1/namespaces".to_owned(), Value::Null),
             ("GET", "/api/v1/nodes".to_owned(), Value::Null),
+            ("GET", "/api/v1/resourcequotas".to_owned(), Value::Null),
+            ("GET", "/api/v1/serviceaccounts".to_owned(), Value::Null),
+            ("GET", policies.clone(), Value::Null),
+            ("POST", policies.clone(), named.clone()),
+            (
+                "DELETE",
+                format!("{policies}/remotegpu-tenant"),
+                Value::Null,
+            ),
+            (
+                "PATCH",
+                format!("{}/other", accounts(&own)),
+                json!({"automountServiceAccountToken": true}),
+            ),
             (
                 "POST",
                 format!("{}/default/token", accounts("kube-system")),
