@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use remotegpu_cluster::KubeClusters;
 use remotegpu_control_plane::{
     CachedApiKeys, KeyCache, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts, Signals,
-    follow_key_changes, run_reconciler,
+    SweepCounts, follow_key_changes, run_reconciler,
 };
 use remotegpu_dev_cluster::DevCluster;
 use remotegpu_http_api::{
@@ -120,6 +120,7 @@ struct Shared {
     clusters: KubeClusters,
     signals: Arc<Signals>,
     uses: Arc<KeyUses>,
+    sweeps: Arc<SweepCounts>,
     key_cache: Arc<KeyCache>,
 }
 
@@ -130,6 +131,7 @@ impl Shared {
             clusters,
             signals: Arc::default(),
             uses: Arc::new(KeyUses::new(config.keys.record_last_use)),
+            sweeps: Arc::default(),
             key_cache: Arc::new(KeyCache::new(config.keys.cache_size)),
         }
     }
@@ -177,6 +179,7 @@ impl Shared {
             mint_limits: Arc::new(mint_limits),
             signals: Arc::clone(&self.signals),
             uses: Arc::clone(&self.uses),
+            sweeps: Arc::clone(&self.sweeps),
             readiness: Arc::new(DatabaseReadiness(self.database.clone())),
             clock: Arc::new(SystemClock),
         };
@@ -197,6 +200,7 @@ impl Shared {
             provisioner: clusters.clone(),
             mint: clusters,
             signals: Arc::clone(&self.signals),
+            sweeps: Arc::clone(&self.sweeps),
             uses: Arc::clone(&self.uses),
             clock: Arc::new(SystemClock),
         }

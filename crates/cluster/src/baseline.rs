@@ -1,7 +1,7 @@
 //! The tenant baseline: what every tenant's namespace holds before anybody works
 //! in it. `docs/tenant-baseline.md` says why each line stands.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 const LINK_LOCAL: [&str; 2] = ["169.254.0.0/16", "fe80::/10"];
 /// Where translators put IPv4 addresses in IPv6: a way around every IPv4 rule, were
 /// it not closed for the same ranges (RFC 6052). IPv4-mapped addresses never travel.
-const TRANSLATED: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
+const TRANSLATED: u128 = 0x0064_ff9b << 96;
 
 /// Which Pod Security Standard a tenant's pods must meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -293,7 +293,7 @@ impl TenantBaseline {
         let translated: Vec<IpNet> = networks
             .iter()
             .filter_map(|network| match network {
-                IpNet::V4(network) => translate(network),
+                IpNet::V4(network) => translate(*network),
                 IpNet::V6(_) => None,
             })
             .collect();
@@ -326,17 +326,10 @@ fn is_extended_resource(text: &str) -> bool {
     domain.split('.').all(is_label) && (1..=63).contains(&name.len()) && name.bytes().all(fits)
 }
 
-fn translate(network: &Ipv4Net) -> Option<IpNet> {
-    let [a, b, c, d, e, f] = TRANSLATED;
-    let [g, h] = halves(network.network());
-    let address = Ipv6Addr::new(a, b, c, d, e, f, g, h);
+fn translate(network: Ipv4Net) -> Option<IpNet> {
+    let address = Ipv6Addr::from_bits(TRANSLATED | u128::from(network.network().to_bits()));
     let network = Ipv6Net::new(address, 96 + network.prefix_len());
     network.ok().map(IpNet::V6)
-}
-
-fn halves(address: Ipv4Addr) -> [u16; 2] {
-    let [a, b, c, d] = address.octets();
-    [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]
 }
 
 /// A count as the API server writes it: what it gives back is compared with this.
@@ -366,6 +359,8 @@ fn canonical(mut count: u64, base: u64, suffixes: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     #[test]

@@ -19,15 +19,18 @@ mod connection;
 mod control_plane;
 mod credential;
 mod directory;
+mod ending;
 mod guards;
 mod identity_objects;
 mod labels;
+mod listing;
 mod manifest;
 mod mint;
 mod prerequisites;
 mod provisioner;
 mod request;
 mod roles;
+mod survey;
 mod token_answer;
 
 pub use baseline::{InvalidBaseline, PodSecurity, TenantBaseline};

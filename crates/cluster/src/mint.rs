@@ -19,16 +19,13 @@ use crate::{
         gives_the_same, located, role_binding, role_bindings, service_account, service_accounts,
     },
     labels::{ACCOUNT_ID, IDENTITY_ID, Owner, is_going, label, metadata},
+    listing::list,
     request::{Ask, Fault, item},
     token_answer::{read_token, token_request},
 };
 
 /// How often an object that is in the way is looked at again.
 const ATTEMPTS: usize = 4;
-/// How many objects one page of a list has.
-const PAGE: usize = 250;
-/// How often a list is begun anew whose continuation the cluster has forgotten.
-const LISTINGS: usize = 3;
 
 const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 
@@ -218,42 +215,9 @@ async fn find_ours(
 }
 
 async fn list_ours(cluster: &KubeCluster, collection: &str) -> Result<Vec<Found>, ClusterError> {
-    for _ in 0..LISTINGS {
-        if let Some(found) = list_once(cluster, collection).await? {
-            return Ok(found);
-        }
-    }
-    Err(Fault::Unsettled.into())
-}
-
-/// All pages of a list; nothing when the cluster forgot where it was.
-async fn list_once(
-    cluster: &KubeCluster,
-    collection: &str,
-) -> Result<Option<Vec<Found>>, ClusterError> {
-    let mut all = Vec::new();
-    let mut next = String::new();
-    loop {
-        let path = format!("{collection}?labelSelector={IDENTITY_ID}&limit={PAGE}{next}");
-        let answer = cluster.bounded(async { cluster.ask(&Ask::get(path)).await });
-        let answer = answer.await?;
-        if answer.status == StatusCode::GONE {
-            return Ok(None);
-        }
-        let page = answer.object("listing identities")?;
-        let items = page["items"].as_array().ok_or(Fault::NotInKind)?;
-        all.extend(items.iter().filter_map(Found::read));
-        let token = page["metadata"]["continue"].as_str().unwrap_or_default();
-        if token.is_empty() {
-            return Ok(Some(all));
-        }
-        // What the cluster says goes back into a URL only as it would say it.
-        let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'=' | b'.');
-        if !token.bytes().all(fits) {
-            return Err(Fault::NotInKind.into());
-        }
-        next = format!("&continue={token}");
-    }
+    let selector = format!("labelSelector={IDENTITY_ID}");
+    let read = |object: Value| Found::read(&object);
+    list(cluster, collection, &selector, "listing identities", read).await
 }
 
 /// Accounts and bindings of one name and one making belong together.

@@ -7,15 +7,19 @@ use futures_util::future::try_join_all;
 use http::StatusCode;
 use k8s_openapi::api::core::v1::Namespace as KubeNamespace;
 use kube::Resource;
-use remotegpu_namespaces::{ClusterError, Namespace, NamespaceProvisioner};
+use remotegpu_namespaces::{
+    ClusterError, ClusterName, LocatedNamespace, Namespace, NamespaceProvisioner, Removal,
+};
 use serde_json::{Value, json};
 
 use crate::{
     KubeClusters,
     baseline_objects::{Baseline, Part, owner_labels},
     cluster::{KubeCluster, has_labels},
+    ending::held_by,
     labels::{FIELD_MANAGER, NAMESPACE_ID, is_going, label, metadata},
     request::{Ask, Fault, item},
+    survey::survey,
 };
 
 /// How often a name that was taken a moment ago is looked at again.
@@ -41,26 +45,41 @@ impl NamespaceProvisioner for KubeClusters {
             .await
     }
 
-    async fn remove(&self, namespace: &Namespace) -> Result<bool, ClusterError> {
+    async fn remove(&self, namespace: &Namespace) -> Result<Removal, ClusterError> {
         let cluster = self.cluster(&namespace.cluster)?;
         cluster
             .bounded(async {
                 let Some(found) = find(cluster, namespace).await? else {
-                    return Ok(true);
+                    return Ok(Removal::Gone);
                 };
                 // Ours was never made, or has gone and the name is somebody else's.
                 if !is_ours(&found, namespace) {
-                    return Ok(true);
+                    return Ok(Removal::Gone);
                 }
                 if !is_going(&found) {
                     let path = path(namespace)?;
                     let act = "removing the namespace";
                     cluster.delete(path, metadata(&found, "uid"), act).await?;
                 }
-                Ok(find(cluster, namespace)
-                    .await?
-                    .is_none_or(|found| !is_ours(&found, namespace)))
+                let left = find(cluster, namespace).await?;
+                let left = left.filter(|found| is_ours(found, namespace));
+                Ok(left.map_or(Removal::Gone, |found| Removal::Going {
+                    held_by: held_by(&found),
+                }))
             })
+            .await
+    }
+
+    async fn survey(&self, name: &ClusterName) -> Result<Vec<LocatedNamespace>, ClusterError> {
+        survey(name, self.cluster(name)?, &self.baseline).await
+    }
+
+    async fn discard(&self, located: &LocatedNamespace) -> Result<(), ClusterError> {
+        let cluster = self.cluster(&located.cluster)?;
+        let path = item(&KubeNamespace::url_path(&(), None), &located.object.name)?;
+        let uid = &located.object.uid;
+        cluster
+            .bounded(cluster.delete(path, uid, "removing the namespace"))
             .await
     }
 }
@@ -128,7 +147,9 @@ async fn wait_until_active(
         let found = find(cluster, namespace).await?;
         standing = found.ok_or(Fault::Unsettled)?;
     }
-    Err(Fault::Unsettled.into())
+    Err(ClusterError::Unfinished {
+        what: "the namespace is not active yet",
+    })
 }
 
 /// Has one object of the baseline stand and be in force.
@@ -143,7 +164,9 @@ async fn settle(
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    Err(Fault::Unsettled.into())
+    Err(ClusterError::Unfinished {
+        what: "the namespace's quotas do not count yet",
+    })
 }
 
 fn manifest(namespace: &Namespace, baseline: &Baseline) -> Value {

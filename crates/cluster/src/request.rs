@@ -10,6 +10,7 @@ use http::{
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kube::{Client, client::Body};
 use remotegpu_namespaces::ClusterError;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::labels::FIELD_MANAGER;
@@ -147,7 +148,7 @@ impl Ask {
             .map_err(|error| Fault::Connection(Box::new(error)))?;
         let status = answer.status();
         let body = match Limited::new(answer.into_body(), self.limit).collect().await {
-            Ok(body) => serde_json::from_slice(&body.to_bytes()).ok(),
+            Ok(body) => Some(body.to_bytes().into()),
             Err(error) if error.is::<LengthLimitError>() => None,
             Err(error) => return Err(Fault::Connection(error)),
         };
@@ -159,8 +160,8 @@ impl Ask {
 pub(crate) struct Answer {
     /// The status.
     pub(crate) status: StatusCode,
-    /// The body, where it is JSON and within its limit.
-    body: Option<Value>,
+    /// The body, where it is within its limit.
+    body: Option<Vec<u8>>,
 }
 
 impl Answer {
@@ -177,23 +178,36 @@ impl Answer {
 
     /// The body, if it is JSON.
     pub(crate) fn into_json(self) -> Option<Value> {
-        self.body
+        self.read()
+    }
+
+    fn read<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(self.body.as_ref()?).ok()
+    }
+
+    /// What of the object that the server answered is looked at, or why there is
+    /// none; `act` says what was tried. What is not looked at costs next to nothing.
+    pub(crate) fn part<T: DeserializeOwned>(&self, act: &str) -> Result<T, ClusterError> {
+        if !self.is_success() {
+            return Err(self.refused(act));
+        }
+        self.read().ok_or_else(|| Fault::NotInKind.into())
     }
 
     /// The object that the server answered, or why there is none; `act` says
     /// what was tried.
     pub(crate) fn object(self, act: &str) -> Result<Value, ClusterError> {
-        if !self.is_success() {
-            return Err(self.refused(act));
-        }
-        let object = self.body.filter(Value::is_object);
-        object.ok_or_else(|| Fault::NotInKind.into())
+        let object: Value = self.part(act)?;
+        Some(object)
+            .filter(Value::is_object)
+            .ok_or_else(|| Fault::NotInKind.into())
     }
 
     /// A refusal in our own words: of the answer only its status and the one
     /// word that Kubernetes has for the reason.
     pub(crate) fn refused(&self, act: &str) -> ClusterError {
-        let word = self.body.as_ref().and_then(|body| body["reason"].as_str());
+        let body: Option<Value> = self.read();
+        let word = body.as_ref().and_then(|body| body["reason"].as_str());
         let word = word.filter(|word| {
             (1..=40).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_alphabetic())
         });
@@ -227,7 +241,7 @@ mod tests {
     fn a_refusal_holds_nothing_of_the_answer_but_a_word() {
         let reason = |body: Value| {
             let status = StatusCode::FORBIDDEN;
-            let body = Some(body);
+            let body = Some(body.to_string().into_bytes());
             Answer { status, body }.refused("making it").to_string()
         };
         assert_eq!(

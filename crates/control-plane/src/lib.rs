@@ -29,6 +29,7 @@ mod sign_in;
 mod sign_up;
 mod signals;
 mod sweep_identities;
+mod sweep_namespaces;
 mod update_api_key;
 
 pub use authenticate_api_key::{
@@ -69,4 +70,5 @@ pub use sign_in::{SignInError, SignInPorts, SignedIn, sign_in};
 pub use sign_up::{SignUp, SignUpError, SignUpPorts, sign_up};
 pub use signals::Signals;
 pub use sweep_identities::{SweepError, SweepPorts, sweep_identities};
+pub use sweep_namespaces::{NamespaceSweepPorts, SweepCounts, sweep_namespaces};
 pub use update_api_key::{UpdateApiKeyError, update_api_key};

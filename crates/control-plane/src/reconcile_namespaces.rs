@@ -4,7 +4,7 @@ use futures_util::{StreamExt, stream};
 use rand::{CryptoRng, RngExt};
 use remotegpu_namespaces::{
     ClusterDirectory, ClusterError, ClusterName, ClusterStatus, IdentityRepository, Namespace,
-    NamespaceProvisioner, NamespaceRepository, NamespaceStatus,
+    NamespaceProvisioner, NamespaceRepository, NamespaceStatus, Removal,
 };
 use remotegpu_primitives::{Clock, StoreError};
 use time::{Duration, OffsetDateTime};
@@ -97,7 +97,7 @@ async fn step(
         Step::Waits(message) => {
             ports
                 .namespaces
-                .postpone(namespace.id, message, retry_at, now)
+                .postpone(namespace.id, message.as_deref(), retry_at, now)
                 .await?;
         }
         Step::Refused(reason) => {
@@ -134,11 +134,12 @@ async fn undo(ports: NamespacePorts<'_>, namespace: &Namespace) {
 enum Step {
     Provisioned,
     Removed,
-    Waits(Option<&'static str>),
+    Waits(Option<String>),
     Refused(String),
 }
 
 const NO_ANSWER: &str = "The cluster does not answer; the work goes on when it does";
+const GOING: &str = "The cluster is removing what the namespace holds";
 
 async fn provision(ports: NamespacePorts<'_>, namespace: &Namespace) -> Step {
     match ports.provisioner.provision(namespace).await {
@@ -153,8 +154,9 @@ async fn remove(ports: NamespacePorts<'_>, namespace: &Namespace) -> Result<Step
         return Ok(Step::Waits(None));
     }
     Ok(match ports.provisioner.remove(namespace).await {
-        Ok(true) => Step::Removed,
-        Ok(false) => Step::Waits(Some("The cluster is removing what the namespace holds")),
+        Ok(Removal::Gone) => Step::Removed,
+        Ok(Removal::Going { held_by: None }) => Step::Waits(Some(GOING.to_owned())),
+        Ok(Removal::Going { held_by: Some(why) }) => Step::Waits(Some(format!("{GOING}: {why}"))),
         Err(error) => failed(namespace, &error),
     })
 }
@@ -168,7 +170,10 @@ fn failed(namespace: &Namespace, error: &ClusterError) -> Step {
     );
     match error {
         ClusterError::Unavailable(_) | ClusterError::NotConfigured(_) => {
-            Step::Waits(Some(NO_ANSWER))
+            Step::Waits(Some(NO_ANSWER.to_owned()))
+        }
+        ClusterError::Unfinished { what } => {
+            Step::Waits(Some(format!("The cluster has not finished: {what}")))
         }
         ClusterError::Refused { reason } => {
             Step::Refused(format!("The cluster refused the namespace: {reason}"))

@@ -19,8 +19,8 @@ use remotegpu_namespaces::{
 use remotegpu_primitives::{Clock, StoreError};
 
 use crate::{
-    IdentityPorts, KeyUses, NamespacePorts, Signals, SweepPorts, reconcile_identities,
-    reconcile_namespaces, sweep_identities,
+    IdentityPorts, KeyUses, NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, SweepPorts,
+    reconcile_identities, reconcile_namespaces, sweep_identities, sweep_namespaces,
 };
 
 /// How often the store is asked for what other instances, the operator or the
@@ -34,7 +34,8 @@ const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(1);
 /// They wait less when many keys are in use.
 const USES_FLUSH: Duration = Duration::from_secs(2);
 /// How often what nothing living justifies is looked for.
-const SWEEP: Duration = Duration::from_mins(1);
+/// A minute has to be enough for the sweep itself too (contract N5).
+const SWEEP: Duration = Duration::from_secs(45);
 
 /// What the reconciler needs.
 #[derive(Clone)]
@@ -59,6 +60,8 @@ pub struct ReconcilerPorts {
     pub mint: Arc<dyn CredentialMint>,
     /// What wakes it.
     pub signals: Arc<Signals>,
+    /// What sweeps find.
+    pub sweeps: Arc<SweepCounts>,
     /// The uses that wait to be written.
     pub uses: Arc<KeyUses>,
     /// The time.
@@ -119,6 +122,21 @@ async fn sweep_cluster(ports: &ReconcilerPorts, cluster: ClusterName) {
             error = &error as &dyn std::error::Error,
             "a cluster was not swept"
         ),
+    }
+    // After the identities, so that bindings go before the namespace they are in.
+    let namespace_ports = NamespaceSweepPorts {
+        namespaces: &*ports.namespaces,
+        accounts: &*ports.accounts,
+        provisioner: &*ports.provisioner,
+        counts: &ports.sweeps,
+    };
+    let swept = sweep_namespaces(namespace_ports, &cluster, ports.clock.now()).await;
+    if let Err(error) = swept {
+        tracing::warn!(
+            %cluster,
+            error = &error as &dyn std::error::Error,
+            "the namespaces of a cluster were not swept"
+        );
     }
 }
 

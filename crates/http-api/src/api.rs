@@ -14,6 +14,7 @@ use rand::CryptoRng;
 use remotegpu_accounts::{AttemptRepository, SessionPolicy, SessionRepository, UserRepository};
 use remotegpu_control_plane::{
     ConcurrencyLimit, KeyCache, KeyUses, Load, MintLimits, Overloaded, PasswordWorkers, Signals,
+    SweepCounts,
 };
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
@@ -80,6 +81,8 @@ pub struct ApiPorts {
     pub signals: Arc<Signals>,
     /// Uses of keys that are not written down yet.
     pub uses: Arc<KeyUses>,
+    /// What sweeps of the clusters found, for the metrics.
+    pub sweeps: Arc<SweepCounts>,
     /// Whether requests can be served.
     pub readiness: Arc<dyn Readiness>,
     /// The time.

@@ -57,5 +57,6 @@ pub(crate) async fn metrics(api: web::Data<Api>) -> HttpResponse {
             &api.loads(),
             api.ports.mint_limits.rate_limited(),
             &api.ports.key_cache,
+            &api.ports.sweeps,
         ))
 }

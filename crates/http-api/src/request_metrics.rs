@@ -13,7 +13,7 @@ use std::{
 
 use metrics::{Counter, Histogram, counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use remotegpu_control_plane::{KeyCache, KeyCacheCounts, Load};
+use remotegpu_control_plane::{KeyCache, KeyCacheCounts, Load, SweepCounts};
 
 const SECONDS: [f64; 12] = [
     0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
@@ -79,6 +79,14 @@ impl RequestMetrics {
                 "mints_rate_limited_total",
                 "Mints that were refused because their key had minted too often."
             );
+            metrics::describe_counter!(
+                "namespaces_repaired_total",
+                "Namespaces that were changed in their cluster and put right."
+            );
+            metrics::describe_counter!(
+                "namespaces_unknown_removed_total",
+                "Namespaces that no row knew and that were removed from their cluster."
+            );
         });
         Self {
             recorder,
@@ -123,6 +131,7 @@ impl RequestMetrics {
         loads: &[(&'static str, Load)],
         rate_limited: u64,
         key_cache: &KeyCache,
+        sweeps: &SweepCounts,
     ) -> String {
         with_local_recorder(&self.recorder, || {
             for (class, load) in loads {
@@ -136,6 +145,8 @@ impl RequestMetrics {
             counter!("api_key_cache_misses_total").absolute(misses);
             let trusted = if key_cache.is_trusted() { 1.0 } else { 0.0 };
             gauge!("api_key_cache_trusted").set(trusted);
+            counter!("namespaces_repaired_total").absolute(sweeps.repaired());
+            counter!("namespaces_unknown_removed_total").absolute(sweeps.removed());
         });
         self.handle.render()
     }
@@ -160,7 +171,12 @@ mod tests {
             in_flight: 2,
             refused: 5,
         };
-        let text = one.render(&[("mint", load)], 7, &KeyCache::new(0));
+        let text = one.render(
+            &[("mint", load)],
+            7,
+            &KeyCache::new(0),
+            &SweepCounts::default(),
+        );
         assert!(
             text.contains(
                 r#"http_requests_total{method="GET",route="/v1/auth/key",status="200"} 1"#
@@ -172,7 +188,7 @@ mod tests {
         assert!(text.contains("mints_rate_limited_total 7"), "{text}");
         assert!(
             !other
-                .render(&[], 0, &KeyCache::new(0))
+                .render(&[], 0, &KeyCache::new(0), &SweepCounts::default())
                 .contains("/v1/auth/key")
         );
     }

@@ -5,9 +5,7 @@ use std::{error::Error, fmt};
 use async_trait::async_trait;
 use time::Duration;
 
-use crate::{
-    CredentialIdentity, LocatedIdentity, MintError, MintedToken, Namespace, PlainClusterToken,
-};
+use crate::{CredentialIdentity, LocatedIdentity, MintError, MintedToken, PlainClusterToken};
 
 /// The name of a cluster: configuration gives it, and the API uses it where it
 /// says `cluster`.
@@ -111,21 +109,15 @@ pub enum ClusterError {
         /// Why, in words that may be shown to the account.
         reason: String,
     },
+    /// It answers, and what was asked for has not come about yet.
+    #[error("the cluster has not finished: {what}")]
+    Unfinished {
+        /// What is missing, in words that may be shown to the account.
+        what: &'static str,
+    },
     /// The configuration names no such cluster (any more).
     #[error("the cluster {0} is not configured")]
     NotConfigured(ClusterName),
-}
-
-/// Makes a cluster have a namespace, or not have it. Every method may be called
-/// again after any failure and continues where it stopped.
-#[async_trait]
-pub trait NamespaceProvisioner: Send + Sync {
-    /// Makes the namespace, with our labels; success when all of it stands.
-    /// Never adopts what is not ours.
-    async fn provision(&self, namespace: &Namespace) -> Result<(), ClusterError>;
-
-    /// Asks the cluster to remove the namespace; `true` once it has let go.
-    async fn remove(&self, namespace: &Namespace) -> Result<bool, ClusterError>;
 }
 
 /// Gives key secrets their cluster identities, and ends them.

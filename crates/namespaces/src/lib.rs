@@ -5,11 +5,12 @@ mod cluster;
 mod credential;
 mod name;
 mod namespace;
+mod provisioner;
 mod repository;
 
 pub use cluster::{
     Cluster, ClusterDirectory, ClusterError, ClusterName, ClusterStatus, CredentialMint,
-    InvalidClusterName, NamespaceProvisioner,
+    InvalidClusterName,
 };
 pub use credential::{
     CredentialIdentity, ExecCredential, LocatedIdentity, LocatedObject, MintError, MintedToken,
@@ -17,6 +18,7 @@ pub use credential::{
 };
 pub use name::{InvalidNamespaceName, KubernetesNamespaceName, NamespaceName};
 pub use namespace::{IllegalTransition, Namespace, NamespaceStatus, NewNamespace};
+pub use provisioner::{LocatedNamespace, NamespaceProvisioner, Removal};
 pub use repository::{
     EnsureIdentity, IdentityRepository, InsertNamespace, NamespaceRepository, RenameNamespace,
 };

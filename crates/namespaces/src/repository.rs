@@ -25,6 +25,15 @@ pub trait NamespaceRepository: Send + Sync {
         page: PageRequest,
     ) -> Result<Page<Namespace>, StoreError>;
 
+    /// Up to `limit` namespaces of all accounts in this cluster, whatever their
+    /// status, in the order of their identifiers, those after `after`.
+    async fn list_in(
+        &self,
+        cluster: &ClusterName,
+        after: Option<NamespaceId>,
+        limit: u32,
+    ) -> Result<Vec<Namespace>, StoreError>;
+
     /// Stores a namespace as `provisioning`, unless the account has as many as
     /// it may have: its own limit, or else `default_limit` (contract N3).
     async fn insert(

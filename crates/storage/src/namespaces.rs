@@ -110,6 +110,28 @@ impl NamespaceRepository for Database {
         }))
     }
 
+    async fn list_in(
+        &self,
+        cluster: &ClusterName,
+        after: Option<NamespaceId>,
+        limit: u32,
+    ) -> Result<Vec<Namespace>, StoreError> {
+        let rows = with_conn!(self, read, |c| {
+            let mut query = namespaces::table
+                .filter(namespaces::cluster.eq(cluster.as_str()))
+                .filter(namespaces::removed_at.is_null())
+                .select(NamespaceRow::as_select())
+                .order(namespaces::id)
+                .limit(i64::from(limit))
+                .into_boxed();
+            if let Some(after) = after {
+                query = query.filter(namespaces::id.gt(DbUuid::from(after)));
+            }
+            Ok(query.load(c).await?)
+        })?;
+        Ok(read(rows)?)
+    }
+
     async fn insert(
         &self,
         new: &NewNamespace,

@@ -12,10 +12,10 @@ use std::{
 use async_trait::async_trait;
 use remotegpu_namespaces::{
     Cluster, ClusterDirectory, ClusterError, ClusterName, ClusterStatus, CredentialIdentity,
-    CredentialMint, LocatedIdentity, LocatedObject, MintError, MintedToken, Namespace,
-    NamespaceProvisioner, PlainClusterToken,
+    CredentialMint, LocatedIdentity, LocatedNamespace, LocatedObject, MintError, MintedToken,
+    Namespace, NamespaceProvisioner, PlainClusterToken, Removal,
 };
-use remotegpu_primitives::{AccountId, Clock, IdentityId};
+use remotegpu_primitives::{AccountId, Clock, IdentityId, NamespaceId};
 use time::Duration;
 
 /// What a test does at one step of the cluster's.
@@ -44,11 +44,21 @@ struct State {
     up: bool,
     answer: TokenAnswer,
     refuses: Option<String>,
-    namespaces: Vec<String>,
+    namespaces: BTreeMap<String, Standing>,
+    held_by: Option<String>,
     service_accounts: BTreeMap<String, String>,
     bindings: BTreeMap<String, String>,
     owners: BTreeMap<String, (IdentityId, AccountId)>,
     made: u64,
+}
+
+/// A namespace that stands.
+struct Standing {
+    id: NamespaceId,
+    account_id: AccountId,
+    uid: String,
+    is_whole: bool,
+    is_going: bool,
 }
 
 impl TestCluster {
@@ -60,7 +70,8 @@ impl TestCluster {
                 up: true,
                 answer: TokenAnswer::AsAsked,
                 refuses: None,
-                namespaces: Vec::new(),
+                namespaces: BTreeMap::new(),
+                held_by: None,
                 service_accounts: BTreeMap::new(),
                 bindings: BTreeMap::new(),
                 owners: BTreeMap::new(),
@@ -104,7 +115,33 @@ impl TestCluster {
 
     /// The namespaces it has.
     pub fn namespaces(&self) -> Vec<String> {
-        self.state().namespaces.clone()
+        self.state().namespaces.keys().cloned().collect()
+    }
+
+    /// Whether the namespace holds what it should.
+    pub fn is_whole(&self, name: &str) -> bool {
+        let state = self.state();
+        state
+            .namespaces
+            .get(name)
+            .is_some_and(|found| found.is_whole)
+    }
+
+    /// Changes a namespace behind the control plane's back.
+    pub fn bend(&self, name: &str) {
+        if let Some(found) = self.state().namespaces.get_mut(name) {
+            found.is_whole = false;
+        }
+    }
+
+    /// Loses a namespace behind the control plane's back.
+    pub fn lose_namespace(&self, name: &str) {
+        self.state().namespaces.remove(name);
+    }
+
+    /// Lets this hold up namespaces that are to go, or nothing any more.
+    pub fn hold_up(&self, held_by: Option<&str>) {
+        self.state().held_by = held_by.map(str::to_owned);
     }
 
     /// How many service accounts and how many bindings it has.
@@ -165,19 +202,63 @@ impl NamespaceProvisioner for TestCluster {
         if let Some(reason) = state.refuses.clone() {
             return Err(ClusterError::Refused { reason });
         }
+        state.made += 1;
+        let uid = format!("uid-{}", state.made);
         let name = namespace.kubernetes_namespace.as_str().to_owned();
-        if !state.namespaces.contains(&name) {
-            state.namespaces.push(name);
-        }
+        let standing = state.namespaces.entry(name).or_insert(Standing {
+            id: namespace.id,
+            account_id: namespace.account_id,
+            uid,
+            is_whole: true,
+            is_going: false,
+        });
+        standing.is_whole = true;
         Ok(())
     }
 
-    async fn remove(&self, namespace: &Namespace) -> Result<bool, ClusterError> {
+    async fn remove(&self, namespace: &Namespace) -> Result<Removal, ClusterError> {
         let mut state = self.answering()?;
+        let held_by = state.held_by.clone();
+        let name = namespace.kubernetes_namespace.as_str();
+        match state.namespaces.get_mut(name) {
+            Some(found) if held_by.is_some() => {
+                found.is_going = true;
+                Ok(Removal::Going { held_by })
+            }
+            _ => {
+                state.namespaces.remove(name);
+                Ok(Removal::Gone)
+            }
+        }
+    }
+
+    async fn survey(&self, cluster: &ClusterName) -> Result<Vec<LocatedNamespace>, ClusterError> {
+        let state = self.answering()?;
+        let located = state
+            .namespaces
+            .iter()
+            .map(|(name, found)| LocatedNamespace {
+                id: Some(found.id),
+                account_id: Some(found.account_id),
+                cluster: cluster.clone(),
+                object: LocatedObject {
+                    namespace: String::new(),
+                    name: name.clone(),
+                    uid: found.uid.clone(),
+                },
+                is_whole: found.is_whole,
+                is_going: found.is_going,
+            });
+        Ok(located.collect())
+    }
+
+    async fn discard(&self, located: &LocatedNamespace) -> Result<(), ClusterError> {
+        let mut state = self.answering()?;
+        let LocatedObject { name, uid, .. } = &located.object;
         state
             .namespaces
-            .retain(|name| name != namespace.kubernetes_namespace.as_str());
-        Ok(true)
+            .retain(|held, found| !(held == name && found.uid == *uid));
+        Ok(())
     }
 }
 

@@ -10,4 +10,5 @@ mod limits;
 mod mint;
 mod reconcile;
 mod sign_in;
+mod sweep_namespaces;
 mod world;

@@ -5,11 +5,13 @@ use std::{num::NonZeroU32, sync::Arc};
 use remotegpu_accounts::SessionContext;
 use remotegpu_control_plane::{
     IdentityPorts, MintExecCredentialError, MintExecCredentialPorts, MintLimits, NamespacePorts,
-    Signals, mint_exec_credential, reconcile_identities, reconcile_namespaces,
+    NamespaceSweepPorts, Signals, SweepCounts, mint_exec_credential, reconcile_identities,
+    reconcile_namespaces, sweep_namespaces,
 };
 use remotegpu_keys::PlainApiKey;
 use remotegpu_namespaces::{
-    ExecCredential, IdentityRepository, Namespace, NamespaceRepository, TokenLifetime,
+    ClusterDirectory, ExecCredential, IdentityRepository, Namespace, NamespaceRepository,
+    TokenLifetime,
 };
 use remotegpu_primitives::{Clock, NamespaceId};
 use remotegpu_test_support::{clock::TestClock, cluster::TestCluster, rng, store::TestStore};
@@ -20,6 +22,7 @@ pub struct World {
     pub clock: Arc<TestClock>,
     pub cluster: Arc<TestCluster>,
     pub signals: Signals,
+    pub sweeps: SweepCounts,
     pub mint_limits: MintLimits,
     pub ada: SessionContext,
 }
@@ -32,6 +35,7 @@ impl World {
         Self {
             cluster: Arc::new(TestCluster::new(clock.clone())),
             signals: Signals::default(),
+            sweeps: SweepCounts::default(),
             mint_limits: MintLimits::new([], 0, 0, NonZeroU32::MAX, NonZeroU32::MAX),
             store,
             clock,
@@ -75,6 +79,18 @@ impl World {
             lifetime: TokenLifetime::default(),
         };
         mint_exec_credential(ports, &presented, namespace, &mut rng(), self.now()).await
+    }
+
+    /// One sweep over the namespaces of the cluster.
+    pub async fn sweep(&self) {
+        let ports = NamespaceSweepPorts {
+            namespaces: &self.store.database,
+            accounts: &self.store.database,
+            provisioner: &*self.cluster,
+            counts: &self.sweeps,
+        };
+        let cluster = ClusterDirectory::list(&*self.cluster).remove(0).name;
+        sweep_namespaces(ports, &cluster, self.now()).await.unwrap();
     }
 
     /// One round of everything that the reconciler does; answers how many

@@ -64,6 +64,7 @@ impl World {
         let database = Arc::new(store.database.clone());
         let (signals, uses) = (Arc::new(Signals::default()), Arc::new(KeyUses::default()));
         let reconciler = ReconcilerPorts {
+            sweeps: Arc::default(),
             accounts: database.clone(),
             clusters: cluster.clone(),
             keys: database.clone(),
@@ -78,6 +79,7 @@ impl World {
             clock: clock.clone(),
         };
         let ports = ApiPorts {
+            sweeps: Arc::default(),
             users: database.clone(),
             sessions: database.clone(),
             attempts: database.clone(),

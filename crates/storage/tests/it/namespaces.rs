@@ -1,6 +1,6 @@
 use remotegpu_accounts::{AccountLimits, AccountRepository};
 use remotegpu_namespaces::{
-    InsertNamespace, Namespace, NamespaceName, NamespaceRepository, NamespaceStatus,
+    ClusterName, InsertNamespace, Namespace, NamespaceName, NamespaceRepository, NamespaceStatus,
     RenameNamespace,
 };
 use remotegpu_primitives::{NamespaceId, PageRequest, StoreError};
@@ -22,6 +22,7 @@ on_both_databases!(
     no_step_leads_back,
     unfinished_work_is_postponed_without_a_change,
     a_cluster_name_is_taken_for_ever,
+    a_clusters_namespaces_are_listed_over_all_accounts,
 );
 
 async fn find(world: &World, namespace: &Namespace) -> Option<Namespace> {
@@ -139,6 +140,36 @@ async fn lists_are_the_accounts_own_newest_first(world: World) {
         }
     }
     assert_eq!(listed, expected);
+}
+
+async fn a_clusters_namespaces_are_listed_over_all_accounts(world: World) {
+    // N5
+    let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+    let store: &dyn NamespaceRepository = &world.database;
+    let one = world.new_namespace(ada.account, "one").await;
+    let two = world.new_namespace(eve.account, "two").await;
+    let gone = world.new_namespace(eve.account, "gone").await;
+    let going = world.new_namespace(eve.account, "going").await;
+    for namespace in [&gone, &going] {
+        store
+            .mark_deleting(eve.account, namespace.id, NOW)
+            .await
+            .unwrap();
+    }
+    store.remove(gone.id, NOW).await.unwrap();
+    let list = async |after, limit| store.list_in(&one.cluster, after, limit).await.unwrap();
+    let all = list(None, 9).await;
+    let mut expected = [one.id, two.id, going.id];
+    expected.sort();
+    assert_eq!(
+        all.iter().map(|namespace| namespace.id).collect::<Vec<_>>(),
+        expected
+    );
+    assert_eq!(list(None, 2).await, all[..2]);
+    assert_eq!(list(Some(all[1].id), 2).await, all[2..]);
+    assert_eq!(list(Some(all[2].id), 2).await, []);
+    let other = ClusterName::parse("other").unwrap();
+    assert_eq!(store.list_in(&other, None, 9).await.unwrap(), []);
 }
 
 async fn only_active_namespaces_are_renamed(world: World) {

@@ -1,11 +1,14 @@
 use std::time::{Duration, Instant};
 
 use remotegpu_namespaces::{
-    ClusterDirectory, ClusterError, ClusterStatus, Namespace, NamespaceProvisioner,
+    ClusterDirectory, ClusterError, ClusterStatus, Namespace, NamespaceProvisioner, Removal,
 };
 use serde_json::json;
 
-use crate::subject::{Subject, name, namespace, path_of};
+use crate::{
+    conformance::baseline::objects,
+    subject::{Subject, name, namespace, path_of},
+};
 
 pub async fn cluster_is_unknown_until_it_was_asked(subject: &Subject) {
     // N0
@@ -70,7 +73,8 @@ pub async fn namespace_of_others_is_neither_adopted_nor_removed(subject: &Subjec
             matches!(refused, ClusterError::Refused { .. }),
             "{refused:?}"
         );
-        assert!(subject.clusters.remove(&taken).await.unwrap());
+        let removal = subject.clusters.remove(&taken).await.unwrap();
+        assert_eq!(removal, Removal::Gone);
         let after = subject.admin.done("GET", &path_of(&taken), None).await;
         assert_eq!(after["metadata"], before["metadata"]);
     }
@@ -103,8 +107,10 @@ pub async fn namespace_is_removed_once_and_for_all(subject: &Subject) {
     let held = json!({"metadata": {"name": "held", "finalizers": ["remotegpu.ai/test"]}});
     let held_at = format!("{}/configmaps", path_of(&namespace));
     subject.admin.done("POST", &held_at, Some(held)).await;
-    assert!(!subject.clusters.remove(&namespace).await.unwrap());
-    assert!(!subject.clusters.remove(&namespace).await.unwrap());
+    for _ in 0..2 {
+        let removal = subject.clusters.remove(&namespace).await.unwrap();
+        assert!(matches!(removal, Removal::Going { .. }), "{removal:?}");
+    }
     let refused = subject.clusters.provision(&namespace).await.unwrap_err();
     assert!(
         matches!(refused, ClusterError::Refused { .. }),
@@ -115,10 +121,89 @@ pub async fn namespace_is_removed_once_and_for_all(subject: &Subject) {
     let held_at = format!("{held_at}/held");
     subject.admin.done("PATCH", &held_at, Some(freed)).await;
     let began = Instant::now();
-    while !subject.clusters.remove(&namespace).await.unwrap() {
+    while subject.clusters.remove(&namespace).await.unwrap() != Removal::Gone {
         assert!(began.elapsed() < Duration::from_mins(1));
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(subject.admin.get(&path_of(&namespace)).await.0, 404);
-    assert!(subject.clusters.remove(&namespace).await.unwrap());
+    let again = subject.clusters.remove(&namespace).await.unwrap();
+    assert_eq!(again, Removal::Gone);
+}
+
+pub async fn survey_finds_what_is_ours_and_whether_it_is_whole(subject: &Subject) {
+    // N5
+    let [whole, bent, other] = [
+        subject.namespace("surveyed").await,
+        subject.namespace("surveyed-bent").await,
+        subject.namespace("surveyed-empty").await,
+    ];
+    let look = async |namespace: &Namespace| {
+        let located = subject.clusters.survey(&name()).await.unwrap();
+        let mut found = located
+            .into_iter()
+            .filter(|located| located.id == Some(namespace.id));
+        let one = found.next();
+        assert_eq!(found.next(), None);
+        one
+    };
+    let seen = look(&whole).await.unwrap();
+    assert_eq!(seen.account_id, Some(whole.account_id));
+    assert_eq!(seen.object.name, whole.kubernetes_namespace.as_str());
+    assert!(seen.is_whole && !seen.is_going);
+
+    let [policy, _, _, quota, account] = objects(&bent);
+    let open = json!({"spec": {"egress": [{}]}});
+    let privileged =
+        json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}});
+    for (path, change) in [
+        (policy, open),
+        (quota, json!({"spec": {"hard": {"pods": "9999"}}})),
+        (account, json!({"automountServiceAccountToken": null})),
+        (path_of(&bent), privileged),
+    ] {
+        subject.admin.done("PATCH", &path, Some(change)).await;
+        assert!(!look(&bent).await.unwrap().is_whole, "{path}");
+        subject.clusters.provision(&bent).await.unwrap();
+        assert!(look(&bent).await.unwrap().is_whole, "{path}");
+    }
+    let [policy, ..] = objects(&bent);
+    subject.admin.done("DELETE", &policy, None).await;
+    assert!(!look(&bent).await.unwrap().is_whole);
+    assert!(look(&whole).await.unwrap().is_whole);
+
+    let seen = look(&other).await.unwrap();
+    let mut stale = seen.clone();
+    stale.object.uid = "00000000-0000-0000-0000-000000000000".to_owned();
+    subject.clusters.discard(&stale).await.unwrap();
+    assert!(!look(&other).await.unwrap().is_going);
+    subject.clusters.discard(&seen).await.unwrap();
+    let began = Instant::now();
+    while look(&other).await.is_some_and(|seen| !seen.is_going) {
+        assert!(began.elapsed() < Duration::from_secs(10));
+    }
+}
+
+/// What only a cluster with all its controllers tells.
+pub async fn what_holds_a_namespace_is_told(subject: &Subject) {
+    // N5
+    let namespace = subject.namespace("held").await;
+    let held = json!({"metadata": {"name": "held", "finalizers": ["remotegpu.ai/test"]}});
+    let held_at = format!("{}/configmaps", path_of(&namespace));
+    subject.admin.done("POST", &held_at, Some(held)).await;
+    let began = Instant::now();
+    let told = loop {
+        match subject.clusters.remove(&namespace).await.unwrap() {
+            Removal::Going {
+                held_by: Some(told),
+            } => break told,
+            Removal::Going { held_by: None } => {}
+            Removal::Gone => panic!("it is gone"),
+        }
+        assert!(began.elapsed() < Duration::from_secs(30));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert!(told.contains("remotegpu.ai/test"), "{told}");
+    let freed = json!({"metadata": {"finalizers": null}});
+    let held_at = format!("{held_at}/held");
+    subject.admin.done("PATCH", &held_at, Some(freed)).await;
 }

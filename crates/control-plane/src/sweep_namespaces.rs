@@ -1,0 +1,154 @@
+//! The clusters follow the store, also where nobody has asked for anything: what
+//! of an active namespace was changed or removed behind our back is put right, and
+//! namespaces that no row knows are removed (contract N5).
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use remotegpu_accounts::AccountRepository;
+use remotegpu_namespaces::{
+    ClusterError, ClusterName, LocatedNamespace, Namespace, NamespaceProvisioner,
+    NamespaceRepository, NamespaceStatus,
+};
+use remotegpu_primitives::StoreError;
+use time::OffsetDateTime;
+
+use crate::SweepError;
+
+/// How many rows are read at once, and how many namespaces are repaired at once.
+const PAGE: u32 = 1000;
+const AT_ONCE: usize = 8;
+
+/// What sweeping namespaces needs.
+#[derive(Clone, Copy)]
+pub struct NamespaceSweepPorts<'a> {
+    /// Which namespaces there are.
+    pub namespaces: &'a dyn NamespaceRepository,
+    /// Which accounts are this installation's.
+    pub accounts: &'a dyn AccountRepository,
+    /// What the clusters hold.
+    pub provisioner: &'a dyn NamespaceProvisioner,
+    /// Where it is counted what was found.
+    pub counts: &'a SweepCounts,
+}
+
+/// What sweeps have found since this instance started.
+#[derive(Debug, Default)]
+pub struct SweepCounts {
+    repaired: AtomicU64,
+    removed: AtomicU64,
+}
+
+impl SweepCounts {
+    /// How many times a namespace was put right.
+    pub fn repaired(&self) -> u64 {
+        self.repaired.load(Ordering::Relaxed)
+    }
+
+    /// How many namespaces were removed that no row knew.
+    pub fn removed(&self) -> u64 {
+        self.removed.load(Ordering::Relaxed)
+    }
+}
+
+/// Compares one cluster with the store once, and has the cluster follow.
+///
+/// The cluster is read first and the store second: a row stands before its
+/// namespace, so that what is being made at this moment is found known. What names
+/// an account that is not ours belongs to another installation that shares the
+/// cluster, and stays. `now` is the time at which the sweep begins.
+pub async fn sweep_namespaces(
+    ports: NamespaceSweepPorts<'_>,
+    cluster: &ClusterName,
+    now: OffsetDateTime,
+) -> Result<(), SweepError> {
+    let held = ports.provisioner.survey(cluster).await?;
+    let mut held: HashMap<String, LocatedNamespace> = held
+        .into_iter()
+        .map(|located| (located.object.name.clone(), located))
+        .collect();
+    let mut known = HashSet::new();
+    let mut drifted = Vec::new();
+    let mut after = None;
+    loop {
+        let rows = ports.namespaces.list_in(cluster, after, PAGE).await?;
+        let Some(last) = rows.last() else { break };
+        after = Some(last.id);
+        for row in rows {
+            let found = held.remove(row.kubernetes_namespace.as_str());
+            known.insert(row.id);
+            let is_whole = found.is_some_and(|found| found.is_whole && found.id == Some(row.id));
+            // What changed since may have been looked at half made.
+            if row.status == NamespaceStatus::Active && !is_whole && row.updated_at < now {
+                drifted.push(row);
+            }
+        }
+    }
+    // Its label may name a namespace that stands elsewhere: that is nobody's work of ours.
+    held.retain(|_, located| located.id.is_some_and(|id| !known.contains(&id)));
+    remove_unknown(ports, held.into_values()).await?;
+    stream::iter(drifted)
+        .map(Ok)
+        .try_for_each_concurrent(AT_ONCE, |row| async move { repair(ports, &row).await })
+        .await
+}
+
+async fn remove_unknown(
+    ports: NamespaceSweepPorts<'_>,
+    unknown: impl Iterator<Item = LocatedNamespace>,
+) -> Result<(), SweepError> {
+    for located in unknown.filter(|located| !located.is_going) {
+        let Some(account) = located.account_id else {
+            continue;
+        };
+        if ports.accounts.find(account).await?.is_none() {
+            continue;
+        }
+        ports.provisioner.discard(&located).await?;
+        ports.counts.removed.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(
+            cluster = %located.cluster,
+            kubernetes_namespace = located.object.name,
+            "a namespace that no row knows is removed"
+        );
+    }
+    Ok(())
+}
+
+/// Puts one namespace right. One that cannot be does not keep the others waiting;
+/// a cluster that does not answer does.
+async fn repair(ports: NamespaceSweepPorts<'_>, row: &Namespace) -> Result<(), SweepError> {
+    if !is_active(ports, row).await? {
+        return Ok(());
+    }
+    match ports.provisioner.provision(row).await {
+        Ok(()) => {
+            ports.counts.repaired.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(
+                namespace = %row.id,
+                cluster = %row.cluster,
+                "a namespace that was changed in the cluster is put right"
+            );
+        }
+        Err(error @ ClusterError::Unavailable(_)) => return Err(error.into()),
+        Err(error) => tracing::warn!(
+            namespace = %row.id,
+            cluster = %row.cluster,
+            error = &error as &dyn std::error::Error,
+            "a namespace that was changed in the cluster could not be put right"
+        ),
+    }
+    // Who deleted it meanwhile may have been done before there was anything to remove.
+    if !is_active(ports, row).await? {
+        ports.provisioner.remove(row).await?;
+    }
+    Ok(())
+}
+
+async fn is_active(ports: NamespaceSweepPorts<'_>, row: &Namespace) -> Result<bool, StoreError> {
+    let again = ports.namespaces.find(row.account_id, row.id).await?;
+    Ok(again.is_some_and(|again| again.status == NamespaceStatus::Active))
+}
