@@ -45,6 +45,16 @@ impl Actor {
         (status, serde_json::from_slice(&body).unwrap_or_default())
     }
 
+    /// The status of a read in somebody else's name.
+    pub async fn get_as(&self, path: &str, user: &str) -> u16 {
+        let request = Request::builder()
+            .uri(path)
+            .header("impersonate-user", user)
+            .body(Body::empty())
+            .unwrap();
+        self.0.send(request).await.unwrap().status().as_u16()
+    }
+
     pub async fn get(&self, path: &str) -> (u16, Value) {
         self.ask("GET", path, None).await
     }

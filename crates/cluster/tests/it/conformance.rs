@@ -1,27 +1,31 @@
 //! The cluster conformance suite: what holds on every cluster.
 
 mod baseline;
+mod enforced;
 mod identities;
 mod namespaces;
 mod rights;
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use crate::subject::Subject;
+
+/// Runs checks one after the other and notes their names.
+macro_rules! check {
+    ($checks:ident, $subject:ident: $($module:ident::$name:ident),* $(,)?) => {$(
+        let began = Instant::now();
+        println!("check {}", stringify!($name));
+        $module::$name($subject).await;
+        println!("   ok {} in {} ms", stringify!($name), began.elapsed().as_millis());
+        $checks.push(stringify!($name));
+    )*};
+}
 
 /// Runs all checks and gives their names.
 pub async fn run(subject: &Subject) -> Vec<&'static str> {
     let mut checks = Vec::new();
-    macro_rules! check {
-        ($($module:ident::$name:ident),* $(,)?) => {$(
-            let began = Instant::now();
-            println!("check {}", stringify!($name));
-            $module::$name(subject).await;
-            println!("   ok {} in {} ms", stringify!($name), began.elapsed().as_millis());
-            checks.push(stringify!($name));
-        )*};
-    }
     check!(
+        checks, subject:
         namespaces::cluster_is_unknown_until_it_was_asked,
         namespaces::namespace_is_provisioned_with_labels_and_again,
         namespaces::namespace_of_others_is_neither_adopted_nor_removed,
@@ -31,6 +35,7 @@ pub async fn run(subject: &Subject) -> Vec<&'static str> {
         baseline::whatever_of_the_baseline_is_bent_or_gone_comes_back,
         baseline::object_of_others_in_the_way_is_not_adopted,
         baseline::namespace_that_lost_its_label_is_still_ours,
+        namespaces::survey_finds_what_is_ours_and_whether_it_is_whole,
         identities::token_opens_its_namespace_and_nothing_else,
         identities::token_without_identity_is_not_minted,
         identities::binding_away_is_403_and_account_away_is_401,
@@ -45,5 +50,21 @@ pub async fn run(subject: &Subject) -> Vec<&'static str> {
         rights::control_plane_has_no_right_that_it_does_not_need,
         rights::control_plane_outlives_its_token,
     );
+    checks
+}
+
+/// Runs the checks of what only a whole control plane enforces; gives their names.
+pub async fn run_enforced(subject: &Subject, audit_log: &Path) -> Vec<&'static str> {
+    let mut checks = Vec::new();
+    check!(
+        checks, subject:
+        namespaces::what_holds_a_namespace_is_told,
+        enforced::rights_of_a_tenant_are_those_of_the_golden_file,
+        enforced::tenant_is_refused_whatever_leads_out_of_its_namespace,
+        enforced::admission_refuses_what_no_right_tells_apart,
+        enforced::nothing_that_a_tenant_makes_outlives_its_key,
+    );
+    enforced::every_right_of_the_control_plane_is_used(audit_log);
+    checks.push("every_right_of_the_control_plane_is_used");
     checks
 }

@@ -17,6 +17,8 @@ use tempfile::TempDir;
 use crate::actor::Actor;
 
 const PROGRAMS: [&str; 3] = ["etcd", "kube-apiserver", "kube-controller-manager"];
+const AUDIT_LOG: &str = "audit.log";
+const AUDITED: &str = "system:serviceaccount:remotegpu-system:remotegpu-control-plane";
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Dropping it ends what it started, the last first.
@@ -100,6 +102,12 @@ impl ControlPlane {
             TcpStream::connect((Ipv4Addr::LOCALHOST, etcd)).is_ok()
         })
         .await;
+        let policy = json!({
+            "apiVersion": "audit.k8s.io/v1", "kind": "Policy",
+            "omitStages": ["RequestReceived"],
+            "rules": [{"level": "Metadata", "users": [AUDITED]}, {"level": "None"}],
+        });
+        std::fs::write(at.join("audit-policy.yaml"), policy.to_string()).unwrap();
         let flags = api_server_flags(&at, etcd, api);
         plane
             .running
@@ -123,6 +131,11 @@ impl ControlPlane {
         })
         .await;
         Some(plane)
+    }
+
+    /// Where the API server writes down what the control plane of ours asks for.
+    pub fn audit_log(&self) -> PathBuf {
+        self.folder.path().join(AUDIT_LOG)
     }
 
     pub fn admin_kubeconfig(&self) -> &str {
@@ -173,6 +186,10 @@ fn api_server_flags(folder: &Path, etcd: u16, port: u16) -> Vec<String> {
         format!("--tls-private-key-file={}", file("apiserver.key")),
         format!("--client-ca-file={}", file("ca.crt")),
         "--authorization-mode=RBAC".to_owned(),
+        // As everybody's installer sets it: Pod Security is what refuses.
+        "--allow-privileged=true".to_owned(),
+        format!("--audit-policy-file={}", file("audit-policy.yaml")),
+        format!("--audit-log-path={}", file(AUDIT_LOG)),
         "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local".to_owned(),
         format!("--service-account-key-file={}", file("sa.pub")),

@@ -49,6 +49,8 @@ async fn conformance_of_a_real_control_plane() {
         return;
     };
     let subject = Subject::prepare(control_plane.admin_kubeconfig().to_owned()).await;
-    let checks = conformance::run(&subject).await;
+    let mut checks = conformance::run(&subject).await;
+    let audit_log = control_plane.audit_log();
+    checks.extend(conformance::run_enforced(&subject, &audit_log).await);
     report::write(&subject, &checks).await;
 }
