@@ -110,7 +110,7 @@ async fn sweep_cluster(ports: &ReconcilerPorts, cluster: ClusterName) {
         accounts: &*ports.accounts,
         mint: &*ports.mint,
     };
-    match sweep_identities(sweep_ports, &cluster).await {
+    match sweep_identities(sweep_ports, &cluster, &*ports.clock).await {
         Ok(0) => {}
         Ok(removed) => tracing::warn!(
             %cluster,

@@ -1,13 +1,15 @@
 //! What a cluster holds under our labels and no row remembers is removed
-//! (contract X10): the work of a request that died between two steps.
+//! (contract X10): the work of a request that died between two steps. And a living
+//! identity that has lost its binding, with its namespace for one, gets it back.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use remotegpu_accounts::AccountRepository;
 use remotegpu_namespaces::{
-    ClusterError, ClusterName, CredentialMint, IdentityRepository, LocatedIdentity,
+    ClusterError, ClusterName, CredentialIdentity, CredentialMint, IdentityRepository,
+    LocatedIdentity,
 };
-use remotegpu_primitives::{AccountId, IdentityId, StoreError};
+use remotegpu_primitives::{AccountId, Clock, IdentityId, StoreError};
 
 /// What sweeping needs.
 #[derive(Clone, Copy)]
@@ -31,7 +33,8 @@ pub enum SweepError {
     Store(#[from] StoreError),
 }
 
-/// Removes the identities of one cluster that no row remembers. Answers how many.
+/// Removes the identities of one cluster that no row remembers, and binds those
+/// again that have lost their binding. Answers how many it removed.
 ///
 /// The cluster is read first and the store second: a row stands before its
 /// objects, so that what is being made at this moment is found remembered. What
@@ -40,17 +43,22 @@ pub enum SweepError {
 pub async fn sweep_identities(
     ports: SweepPorts<'_>,
     cluster: &ClusterName,
+    clock: &dyn Clock,
 ) -> Result<usize, SweepError> {
     let held = ports.mint.list(cluster).await?;
     let ids: Vec<IdentityId> = held.iter().filter_map(|identity| identity.id).collect();
-    let remembered: HashSet<IdentityId> = ports
-        .identities
-        .stored_among(&ids)
-        .await?
+    let stored = ports.identities.stored_among(&ids).await?;
+    let remembered: HashMap<IdentityId, CredentialIdentity> = stored
         .into_iter()
+        .map(|identity| (identity.id, identity))
         .collect();
-    let is_remembered =
-        |identity: &LocatedIdentity| identity.id.is_some_and(|id| remembered.contains(&id));
+    let row = |identity: &LocatedIdentity| identity.id.and_then(|id| remembered.get(&id));
+    let is_remembered = |identity: &LocatedIdentity| row(identity).is_some();
+    for unbound in held.iter().filter(|identity| identity.binding.is_none()) {
+        if let Some(identity) = row(unbound) {
+            bind_again(ports, identity, clock).await?;
+        }
+    }
     let mut ours: HashMap<AccountId, bool> = HashMap::new();
     let mut removed = 0;
     for identity in held.iter().filter(|identity| !is_remembered(identity)) {
@@ -66,4 +74,40 @@ pub async fn sweep_identities(
         }
     }
     Ok(removed)
+}
+
+/// Gives a living identity its binding again. One that was not seen to work yet is
+/// being made at this moment.
+async fn bind_again(
+    ports: SweepPorts<'_>,
+    identity: &CredentialIdentity,
+    clock: &dyn Clock,
+) -> Result<(), SweepError> {
+    // At this very time each: a sweep takes a while, and an end counts at once.
+    let is_living = async || ports.identities.is_living(identity.id, clock.now()).await;
+    if !identity.bound || !is_living().await? {
+        return Ok(());
+    }
+    let made = ports.mint.make(identity).await;
+    // Who ended it meanwhile may have been done before there was anything to remove.
+    if !is_living().await? {
+        let located = ports.mint.locate(identity).await?;
+        ports.mint.remove(&located).await?;
+        return Ok(());
+    }
+    match made {
+        Ok(()) => tracing::warn!(
+            identity = %identity.id,
+            cluster = %identity.cluster,
+            "a cluster identity that had lost its binding is bound again"
+        ),
+        Err(error @ ClusterError::Unavailable(_)) => return Err(error.into()),
+        Err(error) => tracing::warn!(
+            identity = %identity.id,
+            cluster = %identity.cluster,
+            error = &error as &dyn std::error::Error,
+            "a cluster identity that has lost its binding could not be bound again"
+        ),
+    }
+    Ok(())
 }

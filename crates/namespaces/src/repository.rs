@@ -178,7 +178,8 @@ pub trait IdentityRepository: Send + Sync {
     async fn count_in(&self, namespace: NamespaceId) -> Result<u64, StoreError>;
 
     /// Which of these are stored.
-    async fn stored_among(&self, ids: &[IdentityId]) -> Result<Vec<IdentityId>, StoreError>;
+    async fn stored_among(&self, ids: &[IdentityId])
+    -> Result<Vec<CredentialIdentity>, StoreError>;
 
     /// Ends every identity that nothing living justifies; answers how many
     /// (contract X10).

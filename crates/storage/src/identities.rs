@@ -331,15 +331,21 @@ impl IdentityRepository for Database {
         Ok(count.unsigned_abs())
     }
 
-    async fn stored_among(&self, ids: &[IdentityId]) -> Result<Vec<IdentityId>, StoreError> {
+    async fn stored_among(
+        &self,
+        ids: &[IdentityId],
+    ) -> Result<Vec<CredentialIdentity>, StoreError> {
         let mut stored = Vec::new();
         for ids in ids.chunks(usize::try_from(BATCH).unwrap_or(usize::MAX)) {
-            let rows: Vec<DbUuid> = with_conn!(self, read, |c| Ok(credential_identities::table
-                .filter(credential_identities::id.eq_any(ids.iter().map(|id| DbUuid::from(*id))))
-                .select(credential_identities::id)
-                .load(c)
-                .await?))?;
-            stored.extend(rows.into_iter().map(IdentityId::from));
+            let rows: Vec<IdentityRow> =
+                with_conn!(self, read, |c| Ok(credential_identities::table
+                    .filter(
+                        credential_identities::id.eq_any(ids.iter().map(|id| DbUuid::from(*id)))
+                    )
+                    .select(IdentityRow::as_select())
+                    .load(c)
+                    .await?))?;
+            stored.extend(rows.into_iter().map(CredentialIdentity::from));
         }
         Ok(stored)
     }

@@ -155,6 +155,11 @@ impl TestCluster {
         self.state().service_accounts.remove(identity);
     }
 
+    /// Loses all bindings behind the control plane's back.
+    pub fn lose_bindings(&self) {
+        self.state().bindings.clear();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

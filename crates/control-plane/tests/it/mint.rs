@@ -235,11 +235,56 @@ async fn a_sweep_removes_what_nobody_remembers_and_nothing_else() {
         mint: &*world.cluster,
     };
     for removed in [1, 0] {
-        let swept = sweep_identities(ports, &namespace.cluster).await.unwrap();
-        assert_eq!(swept, removed);
+        let swept = sweep_identities(ports, &namespace.cluster, &*world.clock);
+        assert_eq!(swept.await.unwrap(), removed);
     }
     assert_eq!(world.cluster.identities(), (2, 2));
     assert!(world.mint(&secret, namespace.id).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_binds_again_what_lives_and_has_lost_its_binding() {
+    // X9: with a namespace that was deleted in the cluster, its bindings go.
+    let world = World::new().await;
+    let namespace = world.namespace("team-ml").await;
+    let key = async || {
+        let key = world.store.key(&world.ada, Scopes::All, None, world.now());
+        let (key, secret) = key.await.unwrap();
+        world.mint(&secret, namespace.id).await.unwrap();
+        key
+    };
+    let (living, revoked) = (key().await, key().await);
+    world.cluster.lose_bindings();
+    let (database, account) = (&world.store.database, world.ada.account.id);
+    database
+        .revoke(account, revoked.id, world.now())
+        .await
+        .unwrap();
+    assert_eq!(world.cluster.identities(), (2, 0));
+    let ports = SweepPorts {
+        identities: database,
+        accounts: database,
+        mint: &*world.cluster,
+    };
+    let swept = sweep_identities(ports, &namespace.cluster, &*world.clock);
+    assert_eq!(swept.await.unwrap(), 0);
+    assert_eq!(world.cluster.identities(), (2, 1));
+    world.reconcile().await;
+    assert_eq!(world.cluster.identities(), (1, 1));
+
+    // Revoked at the very time at which it is bound again.
+    world.cluster.lose_bindings();
+    let (store, now) = (world.store.database.clone(), world.now());
+    let living = living.id;
+    world.cluster.during_make(Box::new(move || {
+        let store = store.clone();
+        Box::pin(async move {
+            store.revoke(account, living, now).await.unwrap();
+        })
+    }));
+    let swept = sweep_identities(ports, &namespace.cluster, &*world.clock);
+    assert_eq!(swept.await.unwrap(), 0);
+    assert_eq!(world.cluster.identities(), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

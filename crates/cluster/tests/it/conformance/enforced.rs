@@ -18,8 +18,79 @@ use crate::{
     subject::{CREDENTIALS, Subject, identity, path_of, until_status},
 };
 
-const NET: &str = "networking.k8s.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
+/// What a tenant asks for and does not get.
+const FORBIDDEN: &str = "
+    # Identities and rights.
+    GET {own}/serviceaccounts
+    POST {own}/serviceaccounts
+    PATCH {own}/serviceaccounts/default
+    POST {own}/serviceaccounts/default/token
+    GET {credentials}
+    POST {credentials}/{identity}/token
+    GET /apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/roles
+    POST /apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/roles
+    GET /apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings
+    POST /apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings
+    GET /apis/rbac.authorization.k8s.io/v1/clusterroles
+    GET /apis/rbac.authorization.k8s.io/v1/clusterroles/remotegpu:tenant
+    POST /apis/rbac.authorization.k8s.io/v1/clusterrolebindings
+    POST /apis/certificates.k8s.io/v1/certificatesigningrequests
+    POST /apis/authentication.k8s.io/v1/tokenreviews
+    POST /apis/authorization.k8s.io/v1/subjectaccessreviews
+    # What binds the tenant.
+    PATCH {own}
+    PUT {own}/finalize
+    DELETE {own}
+    POST {own}/resourcequotas
+    PATCH {own}/resourcequotas/remotegpu-objects
+    PATCH {own}/resourcequotas/remotegpu-objects/status
+    DELETE {own}/resourcequotas/remotegpu-objects
+    DELETE {own}/resourcequotas
+    POST {own}/limitranges
+    GET /apis/networking.k8s.io/v1/namespaces/{ns}/networkpolicies
+    POST /apis/networking.k8s.io/v1/namespaces/{ns}/networkpolicies
+    DELETE /apis/networking.k8s.io/v1/namespaces/{ns}/networkpolicies/remotegpu-tenant
+    DELETE /apis/networking.k8s.io/v1/namespaces/{ns}/networkpolicies
+    # What leads other people's traffic, or past the scheduler.
+    POST {own}/endpoints
+    POST /apis/discovery.k8s.io/v1/namespaces/{ns}/endpointslices
+    POST {own}/pods/made/binding
+    POST {own}/bindings
+    PATCH {own}/pods/made/status
+    PATCH {own}/pods/made/ephemeralcontainers
+    PATCH {own}/pods/made/resize
+    POST {own}/pods/made/eviction
+    GET {own}/pods/made/proxy
+    GET {own}/services/any/proxy
+    PATCH {own}/services/any/status
+    # What stands beside or above it.
+    GET /api/v1/namespaces
+    GET {there}
+    GET /api/v1/namespaces/no-such-namespace
+    GET {there}/pods
+    GET {there}/secrets
+    POST {there}/pods
+    GET /api/v1/pods
+    GET /api/v1/secrets
+    GET /api/v1/namespaces/kube-system/configmaps
+    GET /api/v1/namespaces/remotegpu-system/serviceaccounts
+    GET /api/v1/nodes
+    GET /api/v1/nodes/any/proxy/metrics
+    GET /api/v1/persistentvolumes
+    GET /apis/storage.k8s.io/v1/storageclasses
+    POST /apis/scheduling.k8s.io/v1/priorityclasses
+    # What acts by itself, or sees what others do.
+    POST {own}/events
+    POST /apis/coordination.k8s.io/v1/namespaces/{ns}/leases
+    POST /apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations
+    DELETE /apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/remotegpu-tenant-secrets
+    POST /apis/apiextensions.k8s.io/v1/customresourcedefinitions
+    POST /apis/apiregistration.k8s.io/v1/apiservices
+    GET /metrics
+    GET /logs
+    GET /debug/pprof/
+";
 /// The number of seconds that Kubernetes extends to a year.
 const EXTENDED: u32 = 3607;
 
@@ -116,132 +187,27 @@ pub async fn tenant_is_refused_whatever_leads_out_of_its_namespace(subject: &Sub
     let tenant = tenant(subject, "inside").await;
     let other = subject.namespace("outside").await;
     let own = path_of(&tenant.namespace);
-    let own_name = tenant.namespace.kubernetes_namespace.as_str();
     let made = pod("made", &json!({}));
     let actor = &tenant.actor;
     actor.done("POST", &format!("{own}/pods"), Some(made)).await;
-    let rbac = format!("/apis/{RBAC}/v1");
-    let net = format!("/apis/{NET}/v1/namespaces/{own_name}");
-    let there = path_of(&other);
-    let core = |kind: &str| format!("{own}/{kind}");
-    let forbidden = [
-        // Identities and rights.
-        ("GET", core("serviceaccounts")),
-        ("POST", core("serviceaccounts")),
-        ("PATCH", core("serviceaccounts/default")),
-        ("POST", core("serviceaccounts/default/token")),
-        (
-            "POST",
-            format!("{CREDENTIALS}/{}/token", tenant.identity.object_name()),
-        ),
-        ("GET", format!("{rbac}/namespaces/{own_name}/roles")),
-        ("POST", format!("{rbac}/namespaces/{own_name}/roles")),
-        ("GET", format!("{rbac}/namespaces/{own_name}/rolebindings")),
-        ("POST", format!("{rbac}/namespaces/{own_name}/rolebindings")),
-        ("GET", format!("{rbac}/clusterroles")),
-        ("GET", format!("{rbac}/clusterroles/remotegpu:tenant")),
-        ("POST", format!("{rbac}/clusterrolebindings")),
-        (
-            "POST",
-            "/apis/certificates.k8s.io/v1/certificatesigningrequests".to_owned(),
-        ),
-        (
-            "POST",
-            "/apis/authentication.k8s.io/v1/tokenreviews".to_owned(),
-        ),
-        (
-            "POST",
-            "/apis/authorization.k8s.io/v1/subjectaccessreviews".to_owned(),
-        ),
-        // What binds the tenant.
-        ("PATCH", own.clone()),
-        ("PUT", core("finalize")),
-        ("DELETE", own.clone()),
-        ("POST", core("resourcequotas")),
-        ("PATCH", core("resourcequotas/remotegpu-objects")),
-        ("PATCH", core("resourcequotas/remotegpu-objects/status")),
-        ("DELETE", core("resourcequotas/remotegpu-objects")),
-        ("DELETE", core("resourcequotas")),
-        ("POST", core("limitranges")),
-        ("GET", format!("{net}/networkpolicies")),
-        ("POST", format!("{net}/networkpolicies")),
-        ("DELETE", format!("{net}/networkpolicies/remotegpu-tenant")),
-        ("DELETE", format!("{net}/networkpolicies")),
-        // What leads other people's traffic, or past the scheduler.
-        ("POST", core("endpoints")),
-        (
-            "POST",
-            format!("/apis/discovery.k8s.io/v1/namespaces/{own_name}/endpointslices"),
-        ),
-        ("POST", core("pods/made/binding")),
-        ("POST", core("bindings")),
-        ("PATCH", core("pods/made/status")),
-        ("PATCH", core("pods/made/ephemeralcontainers")),
-        ("PATCH", core("pods/made/resize")),
-        ("POST", core("pods/made/eviction")),
-        ("GET", core("pods/made/proxy")),
-        ("GET", core("services/any/proxy")),
-        ("PATCH", core("services/any/status")),
-        // What stands beside or above it.
-        ("GET", "/api/v1/namespaces".to_owned()),
-        ("GET", there.clone()),
-        ("GET", "/api/v1/namespaces/no-such-namespace".to_owned()),
-        ("GET", format!("{there}/pods")),
-        ("GET", format!("{there}/secrets")),
-        ("POST", format!("{there}/pods")),
-        ("GET", "/api/v1/pods".to_owned()),
-        ("GET", "/api/v1/secrets".to_owned()),
-        (
-            "GET",
-            "/api/v1/namespaces/kube-system/configmaps".to_owned(),
-        ),
-        (
-            "GET",
-            "/api/v1/namespaces/remotegpu-system/serviceaccounts".to_owned(),
-        ),
-        ("GET", CREDENTIALS.to_owned()),
-        ("GET", "/api/v1/nodes".to_owned()),
-        ("GET", "/api/v1/nodes/any/proxy/metrics".to_owned()),
-        ("GET", "/api/v1/persistentvolumes".to_owned()),
-        ("GET", "/apis/storage.k8s.io/v1/storageclasses".to_owned()),
-        (
-            "POST",
-            "/apis/scheduling.k8s.io/v1/priorityclasses".to_owned(),
-        ),
-        // What acts by itself, or sees what others do.
-        ("POST", core("events")),
-        (
-            "POST",
-            format!("/apis/coordination.k8s.io/v1/namespaces/{own_name}/leases"),
-        ),
-        (
-            "POST",
-            "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations".to_owned(),
-        ),
-        (
-            "DELETE",
-            "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/\
-             remotegpu-tenant-secrets"
-                .to_owned(),
-        ),
-        (
-            "POST",
-            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions".to_owned(),
-        ),
-        (
-            "POST",
-            "/apis/apiregistration.k8s.io/v1/apiservices".to_owned(),
-        ),
-        ("GET", "/metrics".to_owned()),
-        ("GET", "/logs".to_owned()),
-        ("GET", "/debug/pprof/".to_owned()),
-    ];
-    for (method, path) in &forbidden {
-        let body = (*method != "GET").then(|| json!({"metadata": {"name": "any"}}));
+    let asks = FORBIDDEN
+        .replace("{own}", &own)
+        .replace("{ns}", tenant.namespace.kubernetes_namespace.as_str())
+        .replace("{there}", &path_of(&other))
+        .replace("{credentials}", CREDENTIALS)
+        .replace("{identity}", &tenant.identity.object_name());
+    let asks = asks
+        .lines()
+        .filter_map(|line| line.trim().split_once(' '))
+        .filter(|(method, _)| *method != "#");
+    let mut count = 0;
+    for (method, path) in asks {
+        let body = (method != "GET").then(|| json!({"metadata": {"name": "any"}}));
         let (status, answer) = actor.ask(method, path, body).await;
         assert_eq!(status, 403, "{method} {path}: {answer}");
+        count += 1;
     }
-    println!("      {} requests refused", forbidden.len());
+    println!("      {count} requests refused");
     for who in ["admin", "system:serviceaccount:kube-system:default"] {
         let status = actor.get_as(&format!("{own}/pods"), who).await;
         assert_eq!(status, 403, "as {who}");

@@ -173,7 +173,7 @@ pub async fn survey_finds_what_is_ours_and_whether_it_is_whole(subject: &Subject
 
     let seen = look(&other).await.unwrap();
     let mut stale = seen.clone();
-    stale.object.uid = "00000000-0000-0000-0000-000000000000".to_owned();
+    "00000000-0000-0000-0000-000000000000".clone_into(&mut stale.object.uid);
     subject.clusters.discard(&stale).await.unwrap();
     assert!(!look(&other).await.unwrap().is_going);
     subject.clusters.discard(&seen).await.unwrap();
