@@ -18,8 +18,8 @@ pub(crate) struct Journal {
     file: File,
     length: u64,
     lines: usize,
-    /// Held as long as the journal is, so that no second process writes beside us.
-    _lock: File,
+    /// Held until the journal is closed, so that nobody else writes beside us.
+    lock: Option<File>,
 }
 
 type Loaded = BTreeMap<Key, Value>;
@@ -59,15 +59,23 @@ impl Journal {
         }
         let length = whole as u64;
         file.set_len(length).map_err(failed)?;
-        Ok((Self { path, file, length, lines, _lock: lock }, objects, version))
+        Ok((Self { path, file, length, lines, lock: Some(lock) }, objects, version))
     }
 
     pub fn lines(&self) -> usize {
         self.lines
     }
 
+    /// Takes no more changes and gives the folder free for another journal.
+    pub fn close(&mut self) {
+        self.lock = None;
+    }
+
     /// Writes one change; after an error the journal is as it was before.
     pub fn append(&mut self, key: &Key, object: Option<&Value>, version: u64) -> io::Result<()> {
+        if self.lock.is_none() {
+            return Err(io::Error::other("the journal is closed"));
+        }
         let line = line(key, object, version);
         if let Err(error) = self.file.write_all(line.as_bytes()) {
             self.file.set_len(self.length)?;

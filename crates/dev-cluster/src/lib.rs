@@ -152,6 +152,8 @@ impl DevCluster {
             // A task that has panicked has ended, too.
             drop(task.await);
         }
+        // The server's threads let go of the cluster a little later than the server says it has ended.
+        cluster.store.close();
     }
 }
 

@@ -85,6 +85,11 @@ impl Store {
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
     }
+
+    /// Takes no more changes and frees the folder, whoever still holds the store.
+    pub fn close(&self) {
+        self.with(|objects| objects.journal.close());
+    }
 }
 
 impl Objects {
