@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod cluster;
+pub mod control_plane;
 pub mod postgres;
 pub mod store;
 

@@ -10,7 +10,6 @@
 
 mod actor;
 mod conformance;
-mod control_plane;
 mod misbehaving;
 mod report;
 mod subject;
@@ -18,8 +17,9 @@ mod subject;
 use std::net::SocketAddr;
 
 use remotegpu_dev_cluster::{DevCluster, DevClusterConfig};
+use remotegpu_test_support::control_plane::ControlPlane;
 
-use crate::{control_plane::ControlPlane, subject::Subject};
+use crate::subject::Subject;
 
 /// The one provider of cryptography in the tree, for all tests of the process.
 fn install_ring() {

@@ -1,5 +1,10 @@
 //! A throwaway etcd, kube-apiserver and kube-controller-manager on loopback.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "Whoever starts one is a test, which fails by panicking."
+)]
+
 use std::{
     fs::File,
     net::{Ipv4Addr, TcpListener, TcpStream},
@@ -8,13 +13,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
 };
 use serde_json::json;
 use tempfile::TempDir;
-
-use crate::actor::Actor;
+use ureq::{
+    Agent,
+    tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig},
+};
 
 const PROGRAMS: [&str; 3] = ["etcd", "kube-apiserver", "kube-controller-manager"];
 const AUDIT_LOG: &str = "audit.log";
@@ -112,24 +120,20 @@ impl ControlPlane {
         plane
             .running
             .push(Running::start(&at, &programs.join(PROGRAMS[1]), &flags));
-        until("kube-apiserver", &at, async || {
-            TcpStream::connect((Ipv4Addr::LOCALHOST, api)).is_ok()
-        })
-        .await;
-        let admin = Actor::of_kubeconfig(&plane.admin_kubeconfig).await;
-        until("kube-apiserver", &at, async || {
-            admin.get("/readyz").await.0 == 200
-        })
-        .await;
+        let admin = keys.agent();
+        let answers = |path: &str| {
+            admin
+                .get(format!("https://127.0.0.1:{api}{path}"))
+                .call()
+                .is_ok()
+        };
+        until("kube-apiserver", &at, async || answers("/readyz")).await;
         let flags = controller_flags(&at, &keys.controllers, controllers);
         plane
             .running
             .push(Running::start(&at, &programs.join(PROGRAMS[2]), &flags));
         let account = "/api/v1/namespaces/default/serviceaccounts/default";
-        until("kube-controller-manager", &at, async || {
-            admin.get(account).await.0 == 200
-        })
-        .await;
+        until("kube-controller-manager", &at, async || answers(account)).await;
         Some(plane)
     }
 
@@ -138,6 +142,7 @@ impl ControlPlane {
         self.folder.path().join(AUDIT_LOG)
     }
 
+    /// Who may do everything; it holds its certificates itself.
     pub fn admin_kubeconfig(&self) -> &str {
         &self.admin_kubeconfig
     }
@@ -213,10 +218,11 @@ fn controller_flags(folder: &Path, kubeconfig: &Path, port: u16) -> Vec<String> 
     ]
 }
 
-/// The kubeconfigs; all else stands in files under the names that the flags say.
+/// What clients need; all else stands in files under the names that the flags say.
 struct Keys {
     admin: PathBuf,
     controllers: PathBuf,
+    folder: PathBuf,
 }
 
 impl Keys {
@@ -265,22 +271,40 @@ impl Keys {
         Self {
             admin: client("admin", Some("system:masters")),
             controllers: client("system:kube-controller-manager", None),
+            folder: folder.to_owned(),
         }
+    }
+
+    /// Somebody who may do everything.
+    fn agent(&self) -> Agent {
+        let read = |name: &str| std::fs::read(self.folder.join(name)).unwrap();
+        let certificate = |name: &str| Certificate::from_pem(&read(name)).unwrap();
+        let key = PrivateKey::from_pem(&read("admin.key")).unwrap();
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::new_with_certs(&[certificate("ca.crt")]))
+            .client_cert(Some(ClientCert::new_with_certs(
+                &[certificate("admin.crt")],
+                key,
+            )))
+            .build();
+        let config = Agent::config_builder().tls_config(tls).proxy(None);
+        let config = config.timeout_global(Some(Duration::from_secs(5)));
+        config.build().new_agent()
     }
 }
 
 fn kubeconfig(folder: &Path, user: &str, api: u16) -> PathBuf {
-    let file = |name: &str| folder.join(name).display().to_string();
+    let data = |name: &str| STANDARD.encode(std::fs::read(folder.join(name)).unwrap());
     let document = json!({
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "real", "cluster": {
             "server": format!("https://127.0.0.1:{api}"),
-            "certificate-authority": file("ca.crt"),
+            "certificate-authority-data": data("ca.crt"),
         }}],
         "users": [{"name": user, "user": {
-            "client-certificate": file(&format!("{user}.crt")),
-            "client-key": file(&format!("{user}.key")),
+            "client-certificate-data": data(&format!("{user}.crt")),
+            "client-key-data": data(&format!("{user}.key")),
         }}],
         "contexts": [{"name": "real", "context": {"cluster": "real", "user": user}}],
         "current-context": "real",
