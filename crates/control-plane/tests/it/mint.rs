@@ -425,3 +425,24 @@ async fn a_scope_that_comes_back_gets_a_new_identity() {
     assert!(minted.is_ok(), "{minted:?}");
     assert_eq!(world.cluster.identities(), (1, 1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_is_slow_at_every_step_is_given_up_in_time() {
+    // C7
+    let world = World::new().await;
+    let namespace = world.namespace("team-ml").await;
+    let (_, secret) = world
+        .store
+        .key(&world.ada, Scopes::All, None, world.now())
+        .await
+        .unwrap();
+    let slow =
+        || -> Hook { Box::new(|| Box::pin(tokio::time::sleep(std::time::Duration::from_secs(3)))) };
+    world.cluster.during_make(slow());
+    world.cluster.during_mint(slow());
+    let began = std::time::Instant::now();
+    let refused = world.mint(&secret, namespace.id).await;
+    let took = began.elapsed();
+    assert!(matches!(refused, Err(Error::TooSlow)), "{refused:?}");
+    assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+}
