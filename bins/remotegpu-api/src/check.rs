@@ -2,49 +2,77 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use remotegpu_cluster::KubeClusters;
+use anyhow::Result;
+use remotegpu_cluster::{Finding, KubeClusters, Verdict};
+use remotegpu_primitives::Clock;
 
 use crate::{
+    clock::SystemClock,
     config::{ClusterConfig, Config, DatabaseChoice},
     dependencies, tls,
 };
 
 /// Checks what the configuration names, and changes nothing. Fails if anything
-/// is wrong, after having looked at all of it.
+/// is wrong, after having looked at all of it; a warning alone is no failure.
 pub async fn check(config: &Config) -> Result<ExitCode> {
-    let mut whole = true;
-    let mut tell = |what: String, result: Result<String>| match result {
-        Ok(fine) => println!("ok     {what}: {fine}"),
-        Err(error) => {
-            whole = false;
-            println!("wrong  {what}: {error:#}");
-        }
-    };
+    let mut report = Report { whole: true };
     if let Some(files) = &config.tls {
         let read = tls::server_config(files).map(|_| "the certificate and its key fit".to_owned());
-        tell("TLS".to_owned(), read);
+        report.tell("TLS", read);
     }
-    tell("database".to_owned(), database(config).await);
+    report.tell("database", database(config).await);
     for cluster in &config.clusters {
-        tell(format!("cluster {}", cluster.name), reach(cluster).await);
+        let what = format!("cluster {}", cluster.name);
+        match inspect(config, cluster).await {
+            Ok(findings) => findings
+                .into_iter()
+                .for_each(|found| report.say(found.verdict, &what, &found.sentence)),
+            Err(error) => report.tell(&what, Err(error)),
+        }
     }
     if config.runs_dev_cluster() {
-        tell(
-            "cluster dev".to_owned(),
+        report.tell(
+            "cluster dev",
             Ok("the embedded development cluster starts with the server".to_owned()),
         );
     } else if config.clusters.is_empty() {
-        tell(
-            "clusters".to_owned(),
+        report.tell(
+            "clusters",
             Ok("none is configured, so that no namespaces can be made".to_owned()),
         );
     }
-    Ok(if whole {
+    Ok(if report.whole {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What is told, a line for each thing that was looked at.
+struct Report {
+    /// Whether nothing was wrong so far.
+    whole: bool,
+}
+
+impl Report {
+    fn tell(&mut self, what: &str, result: Result<String>) {
+        match result {
+            Ok(fine) => self.say(Verdict::Fine, what, &fine),
+            Err(error) => self.say(Verdict::Wrong, what, &format!("{error:#}")),
+        }
+    }
+
+    fn say(&mut self, verdict: Verdict, what: &str, sentence: &str) {
+        let word = match verdict {
+            Verdict::Fine => "ok",
+            Verdict::Warning => "warn",
+            Verdict::Wrong => {
+                self.whole = false;
+                "wrong"
+            }
+        };
+        println!("{word:<6} {what}: {sentence}");
+    }
 }
 
 async fn database(config: &Config) -> Result<String> {
@@ -63,12 +91,11 @@ async fn database(config: &Config) -> Result<String> {
     ))
 }
 
-async fn reach(cluster: &ClusterConfig) -> Result<String> {
+async fn inspect(config: &Config, cluster: &ClusterConfig) -> Result<Vec<Finding>> {
     let connection = dependencies::cluster_connection(cluster)?;
     let clusters = KubeClusters::connect(vec![connection]).await?;
-    let version = clusters
-        .probe(&cluster.name)
-        .await
-        .context("it was asked for its version")?;
-    Ok(format!("Kubernetes {version} answers"))
+    // What a mint for a key without an end asks for.
+    let lifetime = config.token_lifetime.to_ask(None, SystemClock.now());
+    let findings = clusters.inspect(&cluster.name, lifetime, &SystemClock);
+    Ok(findings.await?)
 }

@@ -30,6 +30,8 @@ const REQUEST_WITHIN: Duration = Duration::from_millis(3_500);
 /// A configured cluster and the ways to ask it.
 pub(crate) struct KubeCluster {
     known: Cluster,
+    /// Where the control plane reaches it, as the kubeconfig says.
+    server: String,
     /// A client without a credential of its own.
     plain: Client,
     credential: Credential,
@@ -44,9 +46,15 @@ struct Health {
 }
 
 impl KubeCluster {
-    pub(crate) fn new(known: Cluster, plain: Client, credential: Credential) -> Self {
+    pub(crate) fn new(
+        known: Cluster,
+        server: String,
+        plain: Client,
+        credential: Credential,
+    ) -> Self {
         Self {
             known,
+            server,
             plain,
             credential,
             health: Mutex::default(),
@@ -57,6 +65,11 @@ impl KubeCluster {
     /// The cluster as customers see it.
     pub(crate) fn known(&self) -> &Cluster {
         &self.known
+    }
+
+    /// The URL that the control plane itself asks.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
     }
 
     /// What is known of it now.

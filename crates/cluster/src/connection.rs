@@ -160,7 +160,7 @@ impl ClusterConnection {
                 Credential::Renewed(RenewedToken::new(admin.client()?, renewal))
             }
         };
-        Ok(KubeCluster::new(known, plain, credential))
+        Ok(KubeCluster::new(known, opened.server, plain, credential))
     }
 }
 

@@ -27,7 +27,8 @@ use crate::{
 /// How often an object that is in the way is looked at again.
 const ATTEMPTS: usize = 4;
 
-const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+/// Where an account asks what it may.
+pub(crate) const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 
 #[async_trait]
 impl CredentialMint for KubeClusters {

@@ -170,7 +170,8 @@ pub async fn apply_prerequisites(admin_kubeconfig: &str) -> Result<(), ConnectEr
     Ok(())
 }
 
-async fn apply(client: &Client, object: &Value) -> Result<(), ClusterError> {
+/// Where one of the objects stands.
+pub(crate) fn path_of(object: &Value) -> Result<String, ClusterError> {
     let namespace = object["metadata"]["namespace"].as_str();
     let collection = match text(&object["kind"]) {
         "Namespace" => Namespace::url_path(&(), None),
@@ -182,7 +183,11 @@ async fn apply(client: &Client, object: &Value) -> Result<(), ClusterError> {
         "ValidatingAdmissionPolicyBinding" => ValidatingAdmissionPolicyBinding::url_path(&(), None),
         _ => RoleBinding::url_path(&(), namespace),
     };
-    let path = item(&collection, metadata(object, "name"))?;
+    item(&collection, metadata(object, "name"))
+}
+
+async fn apply(client: &Client, object: &Value) -> Result<(), ClusterError> {
+    let path = path_of(object)?;
     let answer = Ask::apply(&path, object).send(client, None).await?;
     if let Some(fault) = answer.fault() {
         return Err(fault.into());

@@ -5,7 +5,7 @@ use std::error::Error;
 
 use http::{
     HeaderValue, Method, Request, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kube::{Client, client::Body};
@@ -147,12 +147,13 @@ impl Ask {
             .await
             .map_err(|error| Fault::Connection(Box::new(error)))?;
         let status = answer.status();
+        let date = answer.headers().get(DATE).cloned();
         let body = match Limited::new(answer.into_body(), self.limit).collect().await {
             Ok(body) => Some(body.to_bytes().into()),
             Err(error) if error.is::<LengthLimitError>() => None,
             Err(error) => return Err(Fault::Connection(error)),
         };
-        Ok(Answer { status, body })
+        Ok(Answer { status, date, body })
     }
 }
 
@@ -160,11 +161,23 @@ impl Ask {
 pub(crate) struct Answer {
     /// The status.
     pub(crate) status: StatusCode,
+    /// The server's time, in its own words.
+    pub(crate) date: Option<HeaderValue>,
     /// The body, where it is within its limit.
     body: Option<Vec<u8>>,
 }
 
 impl Answer {
+    /// An empty answer of that time.
+    #[cfg(test)]
+    pub(crate) fn dated(date: Option<HeaderValue>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            date,
+            body: None,
+        }
+    }
+
     /// What the status says about the server itself.
     pub(crate) fn fault(&self) -> Option<Fault> {
         let busy = self.status == StatusCode::TOO_MANY_REQUESTS;
@@ -242,7 +255,10 @@ mod tests {
         let reason = |body: Value| {
             let status = StatusCode::FORBIDDEN;
             let body = Some(body.to_string().into_bytes());
-            Answer { status, body }.refused("making it").to_string()
+            let date = None;
+            Answer { status, date, body }
+                .refused("making it")
+                .to_string()
         };
         assert_eq!(
             reason(json!({"reason": "Forbidden", "message": "secret"})),

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::baseline_objects::{DEFAULT_ACCOUNT, NETWORK_POLICY, QUOTAS};
+use crate::{
+    baseline_objects::{DEFAULT_ACCOUNT, NETWORK_POLICY, QUOTAS},
+    guards::GUARDS,
+};
 
 /// The API group of roles and bindings.
 pub(crate) const RBAC: &str = "rbac.authorization.k8s.io";
@@ -224,6 +227,24 @@ pub(crate) fn control_plane_rules() -> Vec<Rule> {
             &["bind"],
         )
         .named(&[TENANT_ROLE, VIEWER_ROLE]),
+        Rule::new(
+            "remotegpu-api check compares them with what it would apply itself: an older version's, \
+             or one that somebody has changed, gives tenants other rights.",
+            RBAC,
+            &["clusterroles"],
+            &["get"],
+        )
+        .named(&[TENANT_ROLE, VIEWER_ROLE]),
+        Rule::new(
+            "The same for what admission refuses.",
+            "admissionregistration.k8s.io",
+            &[
+                "validatingadmissionpolicies",
+                "validatingadmissionpolicybindings",
+            ],
+            &["get"],
+        )
+        .named(&GUARDS.each_ref().map(|guard| guard.name)),
     ]
 }
 

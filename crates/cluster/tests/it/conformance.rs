@@ -3,6 +3,7 @@
 mod baseline;
 mod enforced;
 mod identities;
+mod inspection;
 mod namespaces;
 mod rights;
 
@@ -27,6 +28,11 @@ pub async fn run(subject: &Subject) -> Vec<&'static str> {
     check!(
         checks, subject:
         namespaces::cluster_is_unknown_until_it_was_asked,
+        inspection::prepared_cluster_has_nothing_wrong,
+        inspection::clock_that_is_off_is_told,
+        inspection::missing_right_is_named_with_its_remedy,
+        inspection::what_was_applied_and_changed_is_named,
+        inspection::inspection_leaves_nothing_behind,
         namespaces::namespace_is_provisioned_with_labels_and_again,
         namespaces::namespace_of_others_is_neither_adopted_nor_removed,
         namespaces::lost_labels_come_back,
