@@ -3,15 +3,17 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
+mod clusters;
 mod limits;
 
+pub use clusters::{ClusterConfig, ClusterSource};
 pub use limits::Limits;
 
 use anyhow::{Context, Result, anyhow, bail};
 use remotegpu_accounts::{Email, SessionPolicy};
 use remotegpu_cluster::TenantBaseline;
 use remotegpu_http_api::PublicUrl;
-use remotegpu_namespaces::{ClusterName, TokenLifetime};
+use remotegpu_namespaces::TokenLifetime;
 use time::Duration;
 
 use crate::{settings::Settings, tenant_baseline};
@@ -86,17 +88,6 @@ impl fmt::Debug for DatabaseChoice {
     }
 }
 
-/// One cluster as the operator describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClusterConfig {
-    pub name: ClusterName,
-    pub title: String,
-    pub kubeconfig: PathBuf,
-    pub context: Option<String>,
-    pub server: Option<String>,
-    pub certificate_authority: Option<PathBuf>,
-}
-
 impl Config {
     pub fn read(settings: &Settings) -> Result<Self> {
         let config = Self {
@@ -123,7 +114,7 @@ impl Config {
             data_dir: parse(settings, "data_dir", "a folder")?,
             dev_cluster_listen: parse(settings, "dev_cluster_listen", "an address and a port")?,
             dev_cluster_given: settings.is_given("dev_cluster_listen"),
-            clusters: clusters(settings)?,
+            clusters: clusters::read(settings)?,
             tenant_baseline: tenant_baseline::read(&settings.baseline_table)?,
             sign_up_open: choice(settings, "sign_up", ["closed", "open"])? == "open",
             key_limit: number(settings, "key_limit", 0..=1_000_000)?,
@@ -328,67 +319,6 @@ fn database(settings: &Settings) -> Result<DatabaseChoice> {
         // The value stays out of the sentence: it may hold a password.
         bail!("database_url: a URL that begins with postgres:// is expected")
     }
-}
-
-fn clusters(settings: &Settings) -> Result<Vec<ClusterConfig>> {
-    let listed = list(settings, "clusters", |text| {
-        let (name, kubeconfig) = text
-            .split_once('=')
-            .with_context(|| format!("{text:?} is wrong; NAME=KUBECONFIG is expected"))?;
-        Ok(ClusterConfig {
-            name: ClusterName::parse(name).map_err(|error| anyhow!("{name:?}: {error}"))?,
-            title: name.to_owned(),
-            kubeconfig: kubeconfig.into(),
-            context: None,
-            server: None,
-            certificate_authority: None,
-        })
-    })?;
-    let clusters = if listed.is_empty() {
-        let tables = settings.cluster_tables.iter();
-        tables.map(cluster_table).collect::<Result<Vec<_>>>()?
-    } else {
-        listed
-    };
-    for (index, cluster) in clusters.iter().enumerate() {
-        if clusters[..index]
-            .iter()
-            .any(|other| other.name == cluster.name)
-        {
-            bail!("clusters: the name {} stands twice", cluster.name);
-        }
-    }
-    Ok(clusters)
-}
-
-fn cluster_table(table: &toml::Table) -> Result<ClusterConfig> {
-    let known = [
-        "name",
-        "title",
-        "kubeconfig",
-        "context",
-        "server",
-        "certificate_authority",
-    ];
-    if let Some(unknown) = table.keys().find(|key| !known.contains(&key.as_str())) {
-        bail!("clusters: there is no setting {unknown:?} of a cluster");
-    }
-    let text = |key: &str| match table.get(key) {
-        None => Ok(None),
-        Some(toml::Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(anyhow!("clusters: {key} must be a text")),
-    };
-    let name = text("name")?.context("clusters: every cluster needs a name")?;
-    let kubeconfig =
-        text("kubeconfig")?.with_context(|| format!("clusters: {name} needs a kubeconfig"))?;
-    Ok(ClusterConfig {
-        title: text("title")?.unwrap_or_else(|| name.clone()),
-        name: ClusterName::parse(&name).map_err(|error| anyhow!("clusters: {name:?}: {error}"))?,
-        kubeconfig: kubeconfig.into(),
-        context: text("context")?,
-        server: text("server")?,
-        certificate_authority: text("certificate_authority")?.map(Into::into),
-    })
 }
 
 /// What a URL may show: everything but its password.

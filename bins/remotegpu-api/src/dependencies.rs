@@ -4,12 +4,12 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use remotegpu_cluster::{ClusterConnection, KubeClusters};
+use remotegpu_cluster::{ClusterConnection, KubeClusters, in_cluster_kubeconfig};
 use remotegpu_dev_cluster::{DevCluster, DevClusterConfig};
 use remotegpu_namespaces::ClusterName;
 use remotegpu_storage::{Database, DatabaseOptions};
 
-use crate::config::{ClusterConfig, Config, DatabaseChoice};
+use crate::config::{ClusterConfig, ClusterSource, Config, DatabaseChoice};
 
 /// Opens the store, without touching what is in it.
 pub async fn connect_database(config: &Config) -> Result<Database> {
@@ -37,11 +37,25 @@ pub fn cluster_connection(cluster: &ClusterConfig) -> Result<ClusterConnection> 
             )
         })
     };
+    let (kubeconfig, context) = match &cluster.source {
+        ClusterSource::Kubeconfig { path, context } => (read(path)?, context.clone()),
+        ClusterSource::InCluster {
+            service_account_dir,
+        } => {
+            // Read for the sentence that says what is missing; the client reads them
+            // again.
+            read(&service_account_dir.join("token"))?;
+            read(&service_account_dir.join("ca.crt"))?;
+            let (host, port) = api_server_of_this_pod(&cluster.name)?;
+            let kubeconfig = in_cluster_kubeconfig(&host, port, service_account_dir);
+            (kubeconfig, None)
+        }
+    };
     Ok(ClusterConnection {
         name: cluster.name.clone(),
         title: cluster.title.clone(),
-        kubeconfig: read(&cluster.kubeconfig)?,
-        context: cluster.context.clone(),
+        kubeconfig,
+        context,
         public_server: cluster.server.clone(),
         public_ca_pem: cluster
             .certificate_authority
@@ -49,6 +63,23 @@ pub fn cluster_connection(cluster: &ClusterConfig) -> Result<ClusterConnection> 
             .map(read)
             .transpose()?,
     })
+}
+
+/// Where Kubernetes tells a pod that its API server is. Asked for only where
+/// `in_cluster` is configured (contract R2).
+fn api_server_of_this_pod(cluster: &ClusterName) -> Result<(String, u16)> {
+    let variable = |name: &str| {
+        let value = std::env::var(name).ok().filter(|value| !value.is_empty());
+        value.with_context(|| {
+            format!("clusters: {cluster}: {name} is not set, so that this is no pod of a cluster")
+        })
+    };
+    let host = variable("KUBERNETES_SERVICE_HOST")?;
+    let port = variable("KUBERNETES_SERVICE_PORT")?;
+    let port = port.parse().with_context(|| {
+        format!("clusters: {cluster}: KUBERNETES_SERVICE_PORT {port:?} is no port")
+    })?;
+    Ok((host, port))
 }
 
 /// The embedded development cluster, and how the control plane reaches it with
