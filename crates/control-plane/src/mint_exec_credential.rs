@@ -2,8 +2,8 @@
 //!
 //! The order is what makes a revocation win every race: the identity is written
 //! down before the cluster knows it, the token is minted, and key and identity
-//! are read once more before the token leaves the house. An identity whose row
-//! is gone by then is removed by whoever made it: nobody else remembers it.
+//! are read once more before the token leaves the house. An identity that has ended
+//! by then is removed by whoever made it: perhaps nobody else remembers it.
 
 use std::time::Duration;
 
@@ -148,13 +148,13 @@ pub async fn mint_exec_credential(
         Err(refusal) => {
             ports.identities.end(identity.id, later).await?;
             ports.signals.wake_identities();
-            forget_if_unknown(ports, &identity, started + REMOVED_WITHIN).await?;
+            forget(ports, &identity, started + REMOVED_WITHIN).await;
             return Err(refusal);
         }
     };
     if !ports.identities.is_living(identity.id, later).await? {
         // The key was ended and allowed again: this identity stays ended.
-        forget_if_unknown(ports, &identity, started + REMOVED_WITHIN).await?;
+        forget(ports, &identity, started + REMOVED_WITHIN).await;
         return Err(MintExecCredentialError::TooSlow);
     }
     minted?
@@ -185,21 +185,10 @@ async fn obtain(
     Ok(minted)
 }
 
-/// Removes what this call may have made after the reconciler had removed the
-/// identity and its row. While the row stands the reconciler does it.
-async fn forget_if_unknown(
-    ports: MintExecCredentialPorts<'_>,
-    identity: &CredentialIdentity,
-    until: Instant,
-) -> Result<(), MintExecCredentialError> {
-    if !ports
-        .identities
-        .stored_among(&[identity.id])
-        .await?
-        .is_empty()
-    {
-        return Ok(());
-    }
+/// Removes what this call may have made, of an identity that has ended for good. That
+/// the row still stands is no reason to leave it to the reconciler: it may have looked
+/// before this call made something, and be about to remove the row.
+async fn forget(ports: MintExecCredentialPorts<'_>, identity: &CredentialIdentity, until: Instant) {
     let removed = async {
         let located = ports.mint.locate(identity).await?;
         ports.mint.remove(&located).await
@@ -207,7 +196,7 @@ async fn forget_if_unknown(
     // Where this fails the sweep does it.
     let removed = timeout_at(until, removed).await;
     let error: &dyn std::error::Error = match &removed {
-        Ok(Ok(())) => return Ok(()),
+        Ok(Ok(())) => return,
         Ok(Err(error)) => error,
         Err(late) => late,
     };
@@ -217,7 +206,6 @@ async fn forget_if_unknown(
         error,
         "a cluster identity that has ended is left to the sweep"
     );
-    Ok(())
 }
 
 /// Contract N6, X11: what is another account's, or goes, does not exist.

@@ -38,6 +38,7 @@ pub struct TestCluster {
     state: Mutex<State>,
     during_make: Mutex<Option<Hook>>,
     during_mint: Mutex<Option<Hook>>,
+    after_locate: Mutex<Option<Hook>>,
 }
 
 struct State {
@@ -79,6 +80,7 @@ impl TestCluster {
             }),
             during_make: Mutex::new(None),
             during_mint: Mutex::new(None),
+            after_locate: Mutex::new(None),
         }
     }
 
@@ -109,6 +111,15 @@ impl TestCluster {
     pub fn during_mint(&self, hook: Hook) {
         *self
             .during_mint
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(hook);
+    }
+
+    /// Runs `hook` whenever an identity's objects were looked for, before it is told
+    /// which there are.
+    pub fn after_locate(&self, hook: Hook) {
+        *self
+            .after_locate
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Some(hook);
     }
@@ -322,22 +333,26 @@ impl CredentialMint for TestCluster {
     }
 
     async fn locate(&self, identity: &CredentialIdentity) -> Result<LocatedIdentity, ClusterError> {
-        let state = self.answering()?;
-        let name = identity.object_name();
-        let locate = |namespace: &str, objects: &BTreeMap<String, String>| {
-            objects.get(&name).map(|uid| LocatedObject {
-                namespace: namespace.to_owned(),
-                name: name.clone(),
-                uid: uid.clone(),
-            })
+        let located = {
+            let state = self.answering()?;
+            let name = identity.object_name();
+            let locate = |namespace: &str, objects: &BTreeMap<String, String>| {
+                objects.get(&name).map(|uid| LocatedObject {
+                    namespace: namespace.to_owned(),
+                    name: name.clone(),
+                    uid: uid.clone(),
+                })
+            };
+            LocatedIdentity {
+                id: Some(identity.id),
+                account_id: Some(identity.account_id),
+                cluster: identity.cluster.clone(),
+                binding: locate(identity.kubernetes_namespace.as_str(), &state.bindings),
+                service_account: locate("remotegpu-credentials", &state.service_accounts),
+            }
         };
-        Ok(LocatedIdentity {
-            id: Some(identity.id),
-            account_id: Some(identity.account_id),
-            cluster: identity.cluster.clone(),
-            binding: locate(identity.kubernetes_namespace.as_str(), &state.bindings),
-            service_account: locate("remotegpu-credentials", &state.service_accounts),
-        })
+        run(&self.after_locate).await;
+        Ok(located)
     }
 
     async fn remove(&self, located: &LocatedIdentity) -> Result<(), ClusterError> {

@@ -117,17 +117,7 @@ async fn check_race_during(
         .await
         .unwrap();
     let (reached, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let once = Arc::new(AtomicBool::new(true));
-    let hook = (reached.clone(), go_on.clone());
-    let hook: Hook = Box::new(move || {
-        let ((reached, go_on), once) = (hook.clone(), once.clone());
-        Box::pin(async move {
-            if once.swap(false, Ordering::Relaxed) {
-                reached.notify_one();
-                go_on.notified().await;
-            }
-        })
-    });
+    let hook = stop_once(&reached, &go_on);
     match during {
         During::Make => world.cluster.during_make(hook),
         During::Mint => world.cluster.during_mint(hook),
@@ -445,4 +435,57 @@ async fn a_cluster_that_is_slow_at_every_step_is_given_up_in_time() {
     let took = began.elapsed();
     assert!(matches!(refused, Err(Error::TooSlow)), "{refused:?}");
     assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+}
+
+/// A hook that says once that it was reached, and waits to be let go on.
+fn stop_once(reached: &Arc<Notify>, go_on: &Arc<Notify>) -> Hook {
+    let once = Arc::new(AtomicBool::new(true));
+    let (reached, go_on) = (Arc::clone(reached), Arc::clone(go_on));
+    Box::new(move || {
+        let (reached, go_on, once) = (reached.clone(), go_on.clone(), once.clone());
+        Box::pin(async move {
+            if once.swap(false, Ordering::Relaxed) {
+                reached.notify_one();
+                go_on.notified().await;
+            }
+        })
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_that_is_made_after_the_reconciler_looked_goes_too() {
+    // X10
+    let world = World::new().await;
+    let namespace = world.namespace("team-ml").await;
+    let (key, secret) = world
+        .store
+        .key(&world.ada, Scopes::All, None, world.now())
+        .await
+        .unwrap();
+    let [making, make, looked, remove] = [(); 4].map(|()| Arc::new(Notify::new()));
+    world.cluster.during_make(stop_once(&making, &make));
+    world.cluster.after_locate(stop_once(&looked, &remove));
+    let minting = async {
+        let minted = world.mint(&secret, namespace.id).await;
+        // Only now does the reconciler go on, with what it saw before.
+        remove.notify_one();
+        minted
+    };
+    let reconciling = async {
+        making.notified().await;
+        let (database, account) = (&world.store.database, world.ada.account.id);
+        database.revoke(account, key.id, world.now()).await.unwrap();
+        world.reconcile().await
+    };
+    let letting_make = async {
+        looked.notified().await;
+        make.notify_one();
+    };
+    let (minted, (ended, _), ()) = tokio::join!(minting, reconciling, letting_make);
+    assert!(
+        matches!(minted, Err(Error::KeyRefused(KeyRefused::Revoked))),
+        "{minted:?}"
+    );
+    assert_eq!(ended, 1);
+    assert_eq!(world.cluster.identities(), (0, 0));
 }
