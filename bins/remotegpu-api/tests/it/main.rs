@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::too_many_lines,
     reason = "Everything here is a test: it fails by panicking, and tells a story to its end."
 )]
@@ -12,12 +13,14 @@ mod configuration;
 mod conventions;
 mod crash;
 mod draining;
+mod faults;
 mod fuzzing;
 mod instances;
 mod journeys;
 mod operator;
 mod overload;
 mod readme;
+mod real_control_plane;
 mod slow_clients;
 mod support;
 mod v1;

@@ -3,6 +3,7 @@
 mod answer;
 mod cluster;
 mod cluster_proxy;
+mod fault_proxy;
 mod kubectl;
 mod person;
 mod plain_proxy;
@@ -14,6 +15,7 @@ mod time;
 pub use answer::Answer;
 pub use cluster::{Workload, cluster_client};
 pub use cluster_proxy::{ClusterProxy, Twist};
+pub use fault_proxy::{CANARY, Fault, FaultProxy, TEN_MEGABYTES};
 pub use kubectl::Kubectl;
 pub use person::{KeyHolder, Person, client};
 pub use plain_proxy::PlainProxy;

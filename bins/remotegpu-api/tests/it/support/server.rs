@@ -35,6 +35,8 @@ pub struct ServerOptions {
     /// Whether the operator's password is given, or printed once.
     pub given_password: bool,
     pub encrypted: bool,
+    /// Variables of the process, which has no others.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl ServerOptions {
@@ -44,6 +46,7 @@ impl ServerOptions {
             settings: vec![("sign-up", "open".to_owned())],
             given_password: true,
             encrypted: false,
+            environment: Vec::new(),
         }
     }
 
@@ -67,6 +70,7 @@ pub struct Server {
     pub database: Option<TestDatabase>,
     pub dev_cluster: Option<DevCluster>,
     arguments: Vec<String>,
+    environment: Vec<(&'static str, String)>,
     child: Option<Child>,
     log: Arc<Mutex<String>>,
 }
@@ -97,7 +101,7 @@ impl Server {
             format!("--data-dir={}", folder.path().join("data").display()),
         ];
         let (mut database, mut dev_cluster) = (None, None);
-        let elsewhere = |flag: &str| ["clusters", "database-url"].contains(&flag);
+        let elsewhere = |flag: &str| ["clusters", "config", "database-url"].contains(&flag);
         let elsewhere = options.settings.iter().any(|(flag, _)| elsewhere(flag));
         match options.backend {
             Backend::Sqlite if elsewhere => {}
@@ -132,6 +136,7 @@ impl Server {
             database,
             dev_cluster,
             arguments,
+            environment: options.environment,
             child: None,
             log: Arc::default(),
         };
@@ -164,6 +169,7 @@ impl Server {
             database: None,
             dev_cluster: None,
             arguments,
+            environment: self.environment.clone(),
             child: None,
             log: Arc::default(),
         };
@@ -175,6 +181,7 @@ impl Server {
     pub async fn run(&mut self) {
         assert!(self.child.is_none(), "the server runs already");
         let mut child = command(&self.arguments)
+            .envs(self.environment.iter().cloned())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -215,7 +222,9 @@ impl Server {
     pub fn command(&self, arguments: &[&str]) -> Output {
         let mut all: Vec<String> = self.arguments.clone();
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        command(&all).output().unwrap()
+        let mut command = command(&all);
+        command.envs(self.environment.iter().cloned());
+        command.output().unwrap()
     }
 
     /// What an `admin` command prints, beside the running server.

@@ -1,0 +1,265 @@
+//! A cluster that fails in every way that was thought of: who asks is told so in
+//! time and in the contract's words, nothing of what the cluster said gets
+//! anywhere, and all is well again when it is.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use remotegpu_dev_cluster::DevCluster;
+use reqwest::Client;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{
+    Answer, Backend, CANARY, Fault, FaultProxy, KeyHolder, Person, Server, ServerOptions,
+    TEN_MEGABYTES, cluster_client, eventually, foreign_cluster,
+};
+
+/// C7: what every answer has to keep.
+const IN_TIME: Duration = Duration::from_secs(5);
+/// How long it may take until all is well again: a breaker's pause, and room.
+const RECOVERED: Duration = Duration::from_secs(6);
+
+/// For how long an instance's claim on a piece of work outlives it.
+const CLAIMED: Duration = Duration::from_secs(10);
+
+const UNAVAILABLE: (&str, &str) = ("cluster_unavailable", "The cluster is not available");
+const UNUSABLE: (&str, &str) = (
+    "cluster_unavailable",
+    "The cluster's token response was not usable",
+);
+const NO_EXPIRATION: (&str, &str) = (
+    "token_without_expiration",
+    "The backing Kubernetes token response did not include an expiration",
+);
+
+/// A server whose one cluster is behind a proxy.
+struct World {
+    server: Server,
+    proxy: FaultProxy,
+    person: Person,
+    namespace: Value,
+    cluster: DevCluster,
+    /// The way to the cluster that does not lead through the proxy.
+    direct: (Client, String),
+    _folder: TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (cluster, kubeconfig) = foreign_cluster(folder.path()).await;
+        let kubeconfig = std::fs::read_to_string(kubeconfig).unwrap();
+        let proxy = FaultProxy::start(&kubeconfig).await;
+        let path = folder.path().join("proxy.kubeconfig");
+        std::fs::write(&path, &proxy.kubeconfig).unwrap();
+        let options = ServerOptions::new(Backend::Sqlite)
+            .with("clusters", format!("eu={}", path.display()))
+            .with("key-limit", "1000")
+            .with("mint-rate", "1000")
+            .with("mint-burst", "1000");
+        let server = Server::start_with(options).await;
+        let person = server.operator().await;
+        let namespace = person.namespace("team-ml").await;
+        Self {
+            direct: cluster_client(&kubeconfig),
+            server,
+            proxy,
+            person,
+            namespace,
+            cluster,
+            _folder: folder,
+        }
+    }
+
+    async fn key(&self) -> KeyHolder {
+        self.person.key(json!({"all": true})).await
+    }
+
+    /// A key that has minted already, and its token.
+    async fn warm_key(&self) -> (KeyHolder, String) {
+        let key = self.key().await;
+        let minted = key.mint(&self.namespace).await.expect(200);
+        let token = minted["status"]["token"].as_str().unwrap().to_owned();
+        (key, token)
+    }
+
+    /// Whether the cluster lets this token in.
+    async fn opens(&self, token: &str) -> bool {
+        let (client, url) = &self.direct;
+        let namespace = self.namespace["kubernetes_namespace"].as_str().unwrap();
+        let pods = format!("{url}/api/v1/namespaces/{namespace}/pods");
+        let answer = client.get(pods).bearer_auth(token).send().await.unwrap();
+        assert!([200, 401, 403].contains(&answer.status().as_u16()));
+        answer.status() == 200
+    }
+
+    /// Minting works again, and so does what it gives.
+    async fn recovers(&self, key: &KeyHolder) {
+        let began = Instant::now();
+        eventually("minting works again", RECOVERED, async || {
+            key.mint(&self.namespace).await.status == 200
+        })
+        .await;
+        let token = key.mint(&self.namespace).await.expect(200);
+        assert!(self.opens(token["status"]["token"].as_str().unwrap()).await);
+        println!("      recovered in {} ms", began.elapsed().as_millis());
+    }
+}
+
+/// The middle of what so many checks of a key take, one after the other.
+async fn median_check(key: &KeyHolder, count: usize) -> Duration {
+    let mut took = Vec::new();
+    for _ in 0..count {
+        let began = Instant::now();
+        key.get("/v1/auth/key").await.expect(200);
+        took.push(began.elapsed());
+    }
+    took.sort();
+    took[count / 2]
+}
+
+async fn timed_mint(key: &KeyHolder, namespace: &Value) -> (Answer, Duration) {
+    let began = Instant::now();
+    let answer = key.mint(namespace).await;
+    (answer, began.elapsed())
+}
+
+/// The most memory that the server has held so far, in KiB.
+fn peak_memory(server: &Server) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.unwrap().split_whitespace().next().unwrap();
+    number.parse().unwrap()
+}
+
+#[track_caller]
+fn says_nothing(answer: &Answer) {
+    let all = format!("{answer:?}");
+    assert!(!all.contains(CANARY) && !all.contains("eyJ"), "{all}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fault_of_a_cluster_is_a_503_in_time_that_says_nothing_of_it() {
+    // C7, X6 [S], X8
+    let mut world = World::new().await;
+    let slow = Fault::Slow(Duration::from_millis(1_500));
+    let (warm, _) = world.warm_key().await;
+    let checked = world.person.key(json!({"inference": true})).await;
+    let before = median_check(&checked, 40).await;
+    println!("checks of a key take {before:?} where nothing is wrong");
+    // The fault, and what somebody is told whose identity stands already, and
+    // somebody who mints for the first time.
+    for (fault, of_warm, of_first) in [
+        (Fault::Refuse, Some(UNAVAILABLE), UNAVAILABLE),
+        (Fault::Hang, Some(UNAVAILABLE), UNAVAILABLE),
+        // A mint of one request comes through, one of five does not.
+        (slow, None, UNAVAILABLE),
+        (Fault::Trickle, Some(UNAVAILABLE), UNAVAILABLE),
+        (Fault::Status(500), Some(UNAVAILABLE), UNAVAILABLE),
+        (Fault::Status(429), Some(UNAVAILABLE), UNAVAILABLE),
+        (Fault::Status(401), Some(UNAVAILABLE), UNAVAILABLE),
+        (Fault::Status(403), Some(UNAVAILABLE), UNAVAILABLE),
+        (Fault::Redirect, Some(UNAVAILABLE), UNAVAILABLE),
+        (Fault::Html, Some(UNUSABLE), UNAVAILABLE),
+        (Fault::Huge, Some(UNUSABLE), UNAVAILABLE),
+        (Fault::NoExpiration, Some(NO_EXPIRATION), NO_EXPIRATION),
+        (Fault::PastExpiration, Some(UNUSABLE), UNUSABLE),
+        (Fault::FarExpiration, Some(UNUSABLE), UNUSABLE),
+        (Fault::WrongCa, Some(UNAVAILABLE), UNAVAILABLE),
+    ] {
+        println!("fault {fault:?}");
+        let first = world.key().await;
+        let memory = peak_memory(&world.server);
+        // Thirty answers of ten megabytes each would be seen.
+        let count = if fault == Fault::Huge { 30 } else { 3 };
+        world.proxy.set(fault).await;
+        let mints = async {
+            let warm = join_all((0..count).map(|_| timed_mint(&warm, &world.namespace)));
+            tokio::join!(warm, timed_mint(&first, &world.namespace))
+        };
+        let ((of_warm_key, of_first_mint), during) =
+            tokio::join!(mints, median_check(&checked, 40));
+        for ((answer, took), wanted) in of_warm_key
+            .into_iter()
+            .map(|answered| (answered, of_warm))
+            .chain([(of_first_mint, Some(of_first))])
+        {
+            assert!(took < IN_TIME, "{fault:?}: {took:?} {answer:?}");
+            let Some((code, detail)) = wanted else {
+                answer.expect(200);
+                continue;
+            };
+            assert_eq!(answer.problem(503, code), detail, "{fault:?}");
+            says_nothing(&answer);
+            let again: u32 = answer.header("retry-after").unwrap().parse().unwrap();
+            assert!(again <= 30, "C7: our own word, not the cluster's: {again}");
+            println!("      503 {detail:?} in {} ms", took.as_millis());
+        }
+        println!("      checks of a key take {during:?} meanwhile");
+        assert!(during < Duration::from_millis(250), "{fault:?}: {during:?}");
+        if fault == Fault::Huge {
+            let grown = peak_memory(&world.server) - memory;
+            println!("      the server's memory grew by {grown} KiB at the most");
+            assert!(grown < 100 * 1024, "{count} x {TEN_MEGABYTES}: {grown} KiB");
+            let taken = world.proxy.longest_taken();
+            println!("      at the most {taken} bytes of a token's answer were sent");
+            assert!(taken < TEN_MEGABYTES, "an answer was taken to its end");
+        }
+        world.proxy.set(Fault::None).await;
+        world.recovers(&warm).await;
+        world.recovers(&first).await;
+    }
+    assert_eq!(world.proxy.visits_elsewhere(), 0);
+    let log = world.server.log();
+    assert!(!log.contains(CANARY), "{log}");
+    assert!(!log.contains("eyJ"), "a part of a token: {log}");
+    assert!(world.server.stop().success());
+    world.cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_waits_for_its_cluster_and_survives_the_instance() {
+    // X9, K13
+    let mut world = World::new().await;
+    for fault in [Fault::Refuse, Fault::Hang, Fault::Status(500)] {
+        for dies in [false, true] {
+            let (key, token) = world.warm_key().await;
+            assert!(world.opens(&token).await);
+            world.proxy.set(fault).await;
+            let began = Instant::now();
+            let path = format!("/v1/account/api-keys/{}/revoke", key.id());
+            world.person.post(&path, json!({})).await.expect(200);
+            let took = began.elapsed();
+            assert!(
+                took < Duration::from_secs(1),
+                "a revocation waits for no cluster: {took:?}"
+            );
+            key.mint(&world.namespace)
+                .await
+                .problem(401, "invalid_api_key");
+            // Time enough for vain attempts.
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            assert!(world.opens(&token).await, "the cluster could not know yet");
+            if dies {
+                world.server.kill();
+                world.proxy.set(Fault::None).await;
+                world.server.run().await;
+            } else {
+                world.proxy.set(Fault::None).await;
+            }
+            let began = Instant::now();
+            // What an instance was about to do when it died is another's after the ten
+            // seconds of its claim.
+            let within = if dies { CLAIMED + RECOVERED } else { RECOVERED };
+            eventually("the token is refused", within, async || {
+                !world.opens(&token).await
+            })
+            .await;
+            let took = began.elapsed().as_millis();
+            println!("{fault:?}, the instance dies: {dies}: refused after {took} ms");
+        }
+    }
+    assert!(world.server.stop().success());
+    world.cluster.stop().await;
+}
