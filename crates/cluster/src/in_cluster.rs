@@ -12,9 +12,10 @@ use serde_json::json;
 pub fn in_cluster_kubeconfig(host: &str, port: u16, service_account: &Path) -> String {
     const NAME: &str = "in-cluster";
     // An IPv6 address stands in brackets in a URL.
-    let host = match host.contains(':') {
-        true => format!("[{host}]"),
-        false => host.to_owned(),
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
     };
     // JSON is YAML.
     json!({

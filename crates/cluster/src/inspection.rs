@@ -82,14 +82,14 @@ impl KubeClusters {
         let cluster = self.cluster(name)?;
         let version = match self.probe(name).await {
             Ok(version) => version,
-            Err(error) => return Ok(vec![reach::diagnose(cluster, error).await]),
+            Err(error) => return Ok(vec![reach::diagnose(cluster, &error).await]),
         };
         // The second request measures the way there and back alone: the first one
         // opened the connection, and may have fetched the credential.
         let asked_at = clock.now();
         let who = match who(cluster).await {
             Ok(answer) => answer,
-            Err(error) => return Ok(vec![reach::diagnose(cluster, error).await]),
+            Err(error) => return Ok(vec![reach::diagnose(cluster, &error).await]),
         };
         let measured = clock::difference(&who, asked_at, clock.now());
         let mut findings = vec![judge_version(&version, who)];

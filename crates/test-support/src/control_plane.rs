@@ -90,6 +90,9 @@ fn programs() -> Option<PathBuf> {
 
 impl ControlPlane {
     /// Starts one, if its programs are there.
+    ///
+    /// # Panics
+    /// They do not run; the panic tells their log.
     pub async fn start() -> Option<Self> {
         let programs = programs()?;
         let folder = tempfile::tempdir().unwrap();

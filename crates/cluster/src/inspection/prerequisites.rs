@@ -42,19 +42,25 @@ pub(super) async fn inspect(cluster: &KubeCluster) -> Vec<Finding> {
         }
     }
     let mut findings = Vec::new();
-    let mut tell = |names: &[String], what: &str| {
+    let mut tell = |names: &[String], what: &str, more: &str| {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         if !names.is_empty() {
             let names = enumerated(&names);
-            findings.push(Finding::wrong(format!("{what}: {names}; {REMEDY}")));
+            findings.push(Finding::wrong(format!("{what}: {names}; {REMEDY}{more}")));
         }
     };
-    tell(&missing, "What it needs beforehand is missing");
+    tell(&missing, "What it needs beforehand is missing", "");
     tell(
         &changed,
         "What stands there is not what this version applies",
+        // Applying leaves alone what others have added to an object.
+        ", and delete these first where that alone does not mend it",
     );
-    tell(&hidden, "Whether it stands there unchanged cannot be seen");
+    tell(
+        &hidden,
+        "Whether it stands there unchanged cannot be seen",
+        "",
+    );
     if findings.is_empty() {
         findings.push(Finding::fine(
             "What `remotegpu-api cluster manifest` prints stands there unchanged",

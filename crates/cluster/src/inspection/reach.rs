@@ -20,9 +20,9 @@ use crate::{
 const RESOLVE_WITHIN: Duration = Duration::from_secs(3);
 
 /// What an error in place of an answer means.
-pub(super) async fn diagnose(cluster: &KubeCluster, error: ClusterError) -> Finding {
+pub(super) async fn diagnose(cluster: &KubeCluster, error: &ClusterError) -> Finding {
     let server = cluster.server();
-    let sentence = match fault(&error) {
+    let sentence = match fault(error) {
         Some(Fault::Credential) => format!(
             "{server} does not accept the control plane's credential (401): it has ended, or the \
              account that it is of is gone; make a new one"
@@ -36,10 +36,10 @@ pub(super) async fn diagnose(cluster: &KubeCluster, error: ClusterError) -> Find
         ),
         Some(Fault::Connection(source)) => match certificate(&**source) {
             Some(error) => untrusted(server, error),
-            None => connect(server, &error).await,
+            None => connect(server, error).await,
         },
-        Some(Fault::Slow) => connect(server, &error).await,
-        _ => format!("{server} does not answer: {}", chain(&error)),
+        Some(Fault::Slow) => connect(server, error).await,
+        _ => format!("{server} does not answer: {}", chain(error)),
     };
     Finding::wrong(sentence)
 }

@@ -155,10 +155,10 @@ fn told(missing: &[Right]) -> Vec<String> {
     }
     let mut names: BTreeMap<(&str, &str, &str, Vec<&str>), Vec<&str>> = BTreeMap::new();
     for ((namespace, group, resource, name), verbs) in verbs {
-        let named = names
+        let lacking = names
             .entry((namespace, group, resource, verbs))
             .or_default();
-        named.extend(Some(name).filter(|name| !name.is_empty()));
+        lacking.extend(Some(name).filter(|name| !name.is_empty()));
     }
     names
         .into_iter()

@@ -146,6 +146,9 @@ pub async fn what_was_applied_and_changed_is_named(subject: &Subject) {
         ),
         "{changed}"
     );
+    assert!(changed.ends_with("delete these first where that alone does not mend it"));
+    // Applying would leave "Audit" beside "Deny".
+    subject.admin.done("DELETE", &binding, None).await;
     apply_prerequisites(&subject.admin_kubeconfig)
         .await
         .unwrap();
