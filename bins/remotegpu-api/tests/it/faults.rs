@@ -50,7 +50,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let (cluster, kubeconfig) = foreign_cluster(folder.path()).await;
         let kubeconfig = std::fs::read_to_string(kubeconfig).unwrap();
-        let proxy = FaultProxy::start(&kubeconfig).await;
+        let proxy = FaultProxy::start(&kubeconfig);
         let path = folder.path().join("proxy.kubeconfig");
         std::fs::write(&path, &proxy.kubeconfig).unwrap();
         let options = ServerOptions::new(Backend::Sqlite)

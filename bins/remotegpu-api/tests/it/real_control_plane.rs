@@ -259,8 +259,9 @@ async fn in_a_pod(cluster: &Cluster) {
     let server = known["server"].as_str().unwrap();
     let config = cluster.path("config.toml");
     let text = format!(
-        "[[clusters]]\nname = \"real\"\nin_cluster = true\nservice_account_dir = {mount:?}\n\
-         server = {server:?}\n"
+        "[[clusters]]\nname = \"real\"\nin_cluster = true\nservice_account_dir = \"{}\"\n\
+         server = {server:?}\n",
+        mount.display()
     );
     std::fs::write(&config, text).unwrap();
     let arguments = [

@@ -82,7 +82,8 @@ struct State {
 }
 
 impl FaultProxy {
-    pub async fn start(kubeconfig: &str) -> Self {
+    /// Must be called inside of the runtime that it is to run in.
+    pub fn start(kubeconfig: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (upstream, upstream_url) = cluster_client(kubeconfig);
         let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
