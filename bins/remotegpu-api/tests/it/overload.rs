@@ -99,6 +99,30 @@ async fn sign_ins_beyond_the_line_are_refused_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_asks_again_at_once_is_not_refused_as_fast_as_he_asks() {
+    // Section 10
+    let options = ServerOptions::new(Backend::Sqlite)
+        .with("trusted-proxies", "127.0.0.1/32")
+        .with("password-workers", "1")
+        .with("password-queue", "0");
+    let server = Server::start_with(options).await;
+    let http = client();
+    let ended = Instant::now() + Duration::from_secs(2);
+    let refused = join_all((0..8).map(async |number| {
+        let mut refused = 0;
+        while Instant::now() < ended {
+            let answer = sign_in(&http, &server.url, number, "not the password").await;
+            refused += u32::from(answer.status.as_u16() == 503);
+        }
+        refused
+    }));
+    for refused in refused.await {
+        // In two seconds, with 20 ms for each; the last may be asked before the end.
+        assert!((1..=101).contains(&refused), "{refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_are_still_on_their_way_hold_no_place() {
     // C5, section 10
     let options = ServerOptions::new(Backend::Sqlite)

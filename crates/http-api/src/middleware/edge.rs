@@ -1,6 +1,9 @@
 //! The way in and out of every request.
 
-use std::{net::IpAddr, time::Instant};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     Error, HttpMessage,
@@ -27,6 +30,11 @@ use crate::{
     routes::WorkClass,
     server::Exchange,
 };
+
+/// How long who is refused for having come too soon or too often waits for hearing it.
+/// One who asks again at once would else have the server, and so everybody else,
+/// spend its time on refusals. It holds no place meanwhile.
+const REFUSED_AFTER: Duration = Duration::from_millis(20);
 
 /// What a listener answers, and whether it minds for whom a request is meant.
 #[derive(Debug)]
@@ -67,6 +75,9 @@ pub(crate) async fn edge(
         next.call(request).await?.map_into_boxed_body()
     };
     let body_ended = unread.drain().await;
+    if came_too_soon(&response) && !api.is_draining() {
+        tokio::time::sleep(REFUSED_AFTER).await;
+    }
     let mut response = with_problem(response, &id);
     add_headers(response.headers_mut(), &path, &id);
     let seen = Seen {
@@ -119,8 +130,7 @@ fn with_problem(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
-    let error = response.response().error();
-    let document = match error.and_then(|error| error.as_error::<ApiError>()) {
+    let document = match refusal(&response) {
         Some(error) => {
             // Refusing is what a server does that is well; it is counted, and a flood
             // of requests must not become a flood of errors.
@@ -133,6 +143,19 @@ fn with_problem(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse
         None => problem::answer(&ErrorCode::of_status(status).into(), id),
     };
     response.into_response(document)
+}
+
+/// Whether it is refused for the sake of others.
+fn came_too_soon(response: &ServiceResponse<BoxBody>) -> bool {
+    matches!(
+        refusal(response).map(ApiError::code),
+        Some(ErrorCode::Overloaded | ErrorCode::RateLimited | ErrorCode::TooManyAttempts)
+    )
+}
+
+/// The error that an answer stands for, if it is one of ours.
+fn refusal(response: &ServiceResponse<BoxBody>) -> Option<&ApiError> {
+    response.response().error()?.as_error::<ApiError>()
 }
 
 fn add_headers(headers: &mut HeaderMap, path: &str, id: &str) {
