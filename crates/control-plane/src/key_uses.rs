@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use remotegpu_keys::ApiKeyRepository;
@@ -15,6 +15,12 @@ use tokio::sync::Notify;
 /// How many keys are remembered at the most. Uses of further ones are not noted
 /// until the next flush has made room.
 const CAPACITY: usize = 100_000;
+/// How many uses are written at once.
+const BATCH: usize = 1_000;
+/// How many times as long as a batch took nothing is written after it: however many
+/// keys are in use, writing that down takes a tenth of one processor's time.
+const REST: u32 = 9;
+const LONGEST_REST: Duration = Duration::from_secs(1);
 const INTERVAL: time::Duration = time::Duration::MINUTE;
 
 /// The uses of keys that this instance has seen and not written yet.
@@ -85,15 +91,39 @@ impl KeyUses {
         let _ = tokio::time::timeout(interval, self.crowded.notified()).await;
     }
 
-    /// Writes what is due, in batches, and forgets keys that have been quiet
-    /// since their last write a minute ago.
+    /// Writes what is due, in batches with pauses between them, and forgets keys that
+    /// have been quiet since their last write a minute ago.
+    ///
+    /// # Errors
+    /// The store did not take a batch; what it has not taken waits on.
+    pub async fn flush_gently(
+        &self,
+        keys: &dyn ApiKeyRepository,
+        now: OffsetDateTime,
+    ) -> Result<(), StoreError> {
+        self.write(keys, now, REST).await
+    }
+
+    /// The same without pauses, for an instance that is going down.
+    ///
+    /// # Errors
+    /// As [`KeyUses::flush_gently`].
     pub async fn flush(
         &self,
         keys: &dyn ApiKeyRepository,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
+        self.write(keys, now, 0).await
+    }
+
+    async fn write(
+        &self,
+        keys: &dyn ApiKeyRepository,
+        now: OffsetDateTime,
+        rest: u32,
+    ) -> Result<(), StoreError> {
         let now = micros(now);
-        let due: Vec<(ApiKeyId, i64)> = match self.lock() {
+        let mut due: Vec<(ApiKeyId, i64)> = match self.lock() {
             None => return Ok(()),
             Some(seen) => seen
                 .iter()
@@ -101,27 +131,38 @@ impl KeyUses {
                 .map(|(key, entry)| (*key, entry.last))
                 .collect(),
         };
-        if !due.is_empty() {
-            let uses: Vec<(ApiKeyId, OffsetDateTime)> = due
+        // Rows lie in the order of their ids.
+        due.sort_unstable_by_key(|(key, _)| *key);
+        for (index, batch) in due.chunks(BATCH).enumerate() {
+            let begun = Instant::now();
+            let uses: Vec<(ApiKeyId, OffsetDateTime)> = batch
                 .iter()
                 .map(|(key, last)| (*key, time_of(*last)))
                 .collect();
             keys.record_use(&uses).await?;
+            self.mark_written(batch);
+            if (index + 1) * BATCH < due.len() {
+                tokio::time::sleep((begun.elapsed() * rest).min(LONGEST_REST)).await;
+            }
         }
         let Some(mut seen) = self.lock() else {
             return Ok(());
         };
-        for (key, last) in due {
-            if let Some(entry) = seen.get_mut(&key) {
-                entry.written = last;
-            }
-        }
         // With very many keys in use, the store's own rule keeps their writes a
         // minute apart.
         let crowded = seen.len() >= CAPACITY / 2;
         let quiet = |entry: &Use| now.saturating_sub(entry.written) >= micros_of(INTERVAL);
         seen.retain(|_, entry| entry.is_pending() || !(crowded || quiet(entry)));
         Ok(())
+    }
+
+    fn mark_written(&self, batch: &[(ApiKeyId, i64)]) {
+        let Some(mut seen) = self.lock() else { return };
+        for (key, last) in batch {
+            if let Some(entry) = seen.get_mut(key) {
+                entry.written = *last;
+            }
+        }
     }
 
     fn lock(&self) -> Option<MutexGuard<'_, HashMap<ApiKeyId, Use>>> {

@@ -77,7 +77,10 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send) 
     let uses = async {
         loop {
             ports.uses.flush_within(USES_FLUSH).await;
-            let flushed = ports.uses.flush(&*ports.keys, ports.clock.now()).await;
+            let flushed = ports
+                .uses
+                .flush_gently(&*ports.keys, ports.clock.now())
+                .await;
             tell("uses of keys were not written down", flushed);
         }
     };

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use compact_str::CompactString;
 use remotegpu_keys::{ApiKey, KeyName, KeyPrefix, KeySecret, PresentedKey};
 use remotegpu_primitives::{AccountId, ApiKeyId, KeySecretId, NamespaceId, UserId};
 use remotegpu_scopes::{NamespaceAccess, Scopes};
@@ -16,9 +17,10 @@ pub struct Entry {
     account: Uuid,
     maker: Uuid,
     secret: Uuid,
-    /// Name and prefix in one piece.
-    texts: Box<str>,
-    prefix_len: u8,
+    /// Texts of up to 24 bytes stand in the entry itself: with a million keys, each
+    /// further place in memory is felt.
+    prefix: CompactString,
+    name: CompactString,
     account_suspended: bool,
     maker_may_write: bool,
     scopes: CompactScopes,
@@ -44,15 +46,14 @@ struct Micros(i64);
 impl Entry {
     pub fn new(begun: Begun, presented: &PresentedKey) -> Self {
         let PresentedKey { key, secret, .. } = presented;
-        let prefix = key.prefix.as_str();
         Self {
             begun,
             key: key.id.as_uuid(),
             account: key.account_id.as_uuid(),
             maker: key.created_by.as_uuid(),
             secret: secret.id.as_uuid(),
-            texts: format!("{prefix}{}", key.name.as_str()).into_boxed_str(),
-            prefix_len: u8::try_from(prefix.len()).unwrap_or_default(),
+            prefix: key.prefix.as_str().into(),
+            name: key.name.as_str().into(),
             account_suspended: presented.account_suspended,
             maker_may_write: presented.maker_may_write,
             scopes: CompactScopes::from(&key.scopes),
@@ -86,13 +87,12 @@ impl Entry {
     }
 
     pub fn presented(&self) -> PresentedKey {
-        let (prefix, name) = self.texts.split_at(usize::from(self.prefix_len));
         PresentedKey {
             key: ApiKey {
                 id: ApiKeyId::from_uuid(self.key),
                 account_id: AccountId::from_uuid(self.account),
-                name: KeyName::from_stored(name.to_owned()),
-                prefix: KeyPrefix::from_stored(prefix.to_owned()),
+                name: KeyName::from_stored(self.name.to_string()),
+                prefix: KeyPrefix::from_stored(self.prefix.to_string()),
                 scopes: Scopes::from(&self.scopes),
                 created_at: self.created_at.time().unwrap_or(OffsetDateTime::UNIX_EPOCH),
                 created_by: UserId::from_uuid(self.maker),
