@@ -17,8 +17,6 @@ use tempfile::TempDir;
 
 use crate::{machine::cores, process::Process, server::free_port};
 
-/// How much later the slowed cluster answers.
-pub const CLUSTER_DELAY: Duration = Duration::from_millis(50);
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const KUBECONFIG: &str = "slow.kubeconfig";
 
@@ -27,15 +25,15 @@ const KUBECONFIG: &str = "slow.kubeconfig";
 pub enum ChildRole {
     /// The least that actix can do for a request.
     EmptyRoute,
-    /// A development cluster that answers late.
+    /// A development cluster that answers so much later.
     SlowCluster,
 }
 
 /// Runs such a process until it is killed.
-pub fn run_child(role: ChildRole, port: u16, folder: Option<&Path>) -> Result<()> {
+pub fn run_child(role: ChildRole, port: u16, folder: Option<&Path>, delay: Duration) -> Result<()> {
     match role {
         ChildRole::EmptyRoute => empty_route(port),
-        ChildRole::SlowCluster => slow_cluster(port, folder.context("--child-folder")?),
+        ChildRole::SlowCluster => slow_cluster(port, folder.context("--child-folder")?, delay),
     }
 }
 
@@ -49,7 +47,7 @@ fn empty_route(port: u16) -> Result<()> {
 }
 
 /// The cluster listens where the system likes, its slow way on `port`.
-fn slow_cluster(port: u16, folder: &Path) -> Result<()> {
+fn slow_cluster(port: u16, folder: &Path, delay: Duration) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let config = DevClusterConfig::new("127.0.0.1:0".parse()?, folder.join("cluster"));
@@ -64,7 +62,7 @@ fn slow_cluster(port: u16, folder: &Path) -> Result<()> {
         let (unfinished, path) = (folder.join("unfinished"), folder.join(KUBECONFIG));
         std::fs::write(&unfinished, kubeconfig)?;
         std::fs::rename(&unfinished, &path)?;
-        delay::relay(listener, cluster.local_addr(), CLUSTER_DELAY).await
+        delay::relay(listener, cluster.local_addr(), delay).await
     })
 }
 
@@ -100,9 +98,13 @@ pub struct SlowCluster {
 }
 
 impl SlowCluster {
-    pub fn start() -> Result<Self> {
+    /// One that answers so much later than it would.
+    pub fn start(delay: Duration) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let arguments = [format!("--child-folder={}", folder.path().display())];
+        let arguments = [
+            format!("--child-folder={}", folder.path().display()),
+            format!("--child-delay-ms={}", delay.as_millis()),
+        ];
         let mut process = spawn("slow-cluster", free_port(), &arguments)?;
         let kubeconfig = folder.path().join(KUBECONFIG);
         wait_for("the cluster", &mut process, || kubeconfig.exists())?;

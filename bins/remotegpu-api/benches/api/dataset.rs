@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use rand::{SeedableRng, rngs::StdRng};
 use remotegpu_accounts::PlainPassword;
 use remotegpu_keys::PlainApiKey;
-use remotegpu_primitives::{AccountId, ApiKeyId, KeySecretId, UserId};
+use remotegpu_primitives::{AccountId, ApiKeyId, KeySecretId, NamespaceId, UserId};
 use remotegpu_scopes::Scopes;
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime, macros::datetime};
@@ -98,6 +98,12 @@ pub fn email(number: usize) -> String {
 impl Dataset {
     /// Draws everything from one seed: the same accounts have the same keys in every run.
     pub fn generate(groups: &[Accounts]) -> Result<Self> {
+        Self::generate_with_namespaces(groups, 0)
+    }
+
+    /// The same, with so many namespaces in each account, which are said to be active in
+    /// the cluster `bench`.
+    pub fn generate_with_namespaces(groups: &[Accounts], namespaces: usize) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut files = Files::create(folder.path())?;
         let mut rng = StdRng::seed_from_u64(1);
@@ -117,6 +123,14 @@ impl Dataset {
             writeln!(files.accounts, "{account},Account {number},{MADE_TEXT}")?;
             writeln!(files.users, "{user},{email},\"{hash}\",{MADE_TEXT}")?;
             writeln!(files.memberships, "{account},{user},admin,{MADE_TEXT}")?;
+            for index in 0..namespaces {
+                let id = NamespaceId::generate(made, &mut rng);
+                let name = format!("n{index}");
+                writeln!(
+                    files.namespaces,
+                    "{id},{account},{name},bench-{number}-{index},bench,active,{MADE_TEXT},{MADE_TEXT}"
+                )?;
+            }
             for _ in 0..size {
                 let made = MADE + Duration::milliseconds(i64::try_from(keys.len())?);
                 let id = ApiKeyId::generate(made, &mut rng);
@@ -148,16 +162,21 @@ struct Files {
     accounts: BufWriter<File>,
     users: BufWriter<File>,
     memberships: BufWriter<File>,
+    namespaces: BufWriter<File>,
     api_keys: BufWriter<File>,
     key_secrets: BufWriter<File>,
 }
 
 impl Files {
     /// In an order in which every row refers to rows before it.
-    const LAYOUT: [(&'static str, &'static str); 5] = [
+    const LAYOUT: [(&'static str, &'static str); 6] = [
         ("accounts", "id, name, created_at"),
         ("users", "id, email, password_hash, created_at"),
         ("memberships", "account_id, user_id, role, created_at"),
+        (
+            "namespaces",
+            "id, account_id, name, kubernetes_namespace, cluster, status, created_at, updated_at",
+        ),
         (
             "api_keys",
             "id, account_id, name, prefix, scopes, created_at, created_by",
@@ -175,6 +194,7 @@ impl Files {
             accounts: create("accounts")?,
             users: create("users")?,
             memberships: create("memberships")?,
+            namespaces: create("namespaces")?,
             api_keys: create("api_keys")?,
             key_secrets: create("key_secrets")?,
         })
@@ -184,6 +204,7 @@ impl Files {
         self.accounts.flush()?;
         self.users.flush()?;
         self.memberships.flush()?;
+        self.namespaces.flush()?;
         self.api_keys.flush()?;
         self.key_secrets.flush()?;
         Ok(())

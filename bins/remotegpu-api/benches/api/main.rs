@@ -20,7 +20,11 @@ mod scenarios;
 mod server;
 mod store;
 
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -61,6 +65,8 @@ struct Arguments {
     child_port: u16,
     #[arg(long, hide = true)]
     child_folder: Option<PathBuf>,
+    #[arg(long, hide = true, default_value_t = 0)]
+    child_delay_ms: u64,
     /// What `cargo bench` adds.
     #[arg(long, hide = true)]
     bench: bool,
@@ -75,6 +81,7 @@ fn main() -> ExitCode {
             role,
             arguments.child_port,
             arguments.child_folder.as_deref(),
+            Duration::from_millis(arguments.child_delay_ms),
         )
         .map(|()| ExitCode::SUCCESS),
         None => measure(&arguments),

@@ -1,6 +1,9 @@
 //! What can be measured, one file for each.
 
+mod credentials;
+mod idle;
 mod key_checks;
+mod kubectl;
 mod listing;
 mod overload;
 mod sign_ins;
@@ -25,23 +28,33 @@ pub enum Scenario {
     OverloadSignIns,
     /// Three times as many cluster credentials as there is room for.
     OverloadMints,
+    /// Cluster credentials and `kubectl` on a real API server; on PostgreSQL.
+    Credentials,
+    /// What an instance costs that has ten thousand namespaces and nothing to do.
+    Idle,
     /// Thousands of clients that keep the server waiting; on one database.
     SlowClients,
 }
 
 impl Scenario {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Keys,
         Self::Listing,
         Self::SignIns,
         Self::OverloadSignIns,
         Self::OverloadMints,
+        Self::Credentials,
+        Self::Idle,
         Self::SlowClients,
     ];
 
     /// Whether it tells anything about databases.
     pub fn needs(self, backend: Backend) -> bool {
-        self != Self::SlowClients || backend == Backend::Sqlite
+        match self {
+            Self::SlowClients => backend == Backend::Sqlite,
+            Self::Credentials => backend == Backend::Postgres,
+            _ => true,
+        }
     }
 
     pub fn run(self, backend: Backend, effort: Effort, report: &mut Report) -> Result<()> {
@@ -51,6 +64,8 @@ impl Scenario {
             Self::SignIns => sign_ins::measure(backend, effort, report),
             Self::OverloadSignIns => overload::sign_ins(backend, effort, report),
             Self::OverloadMints => overload::mints(backend, effort, report),
+            Self::Credentials => credentials::measure(backend, effort, report),
+            Self::Idle => idle::measure(backend, effort, report),
             Self::SlowClients => slow_clients::measure(backend, effort, report),
         }
     }
@@ -68,6 +83,8 @@ pub struct Effort {
     pub overload: Duration,
     pub few_keys: usize,
     pub many_keys: usize,
+    /// How many namespaces an idle instance has.
+    pub namespaces: usize,
     pub connections: usize,
     pub load_threads: usize,
     pub starts: usize,
@@ -85,6 +102,7 @@ impl Effort {
             overload: Duration::from_mins(1),
             few_keys: 1_000,
             many_keys: 1_000_000,
+            namespaces: 10_000,
             connections: 32,
             load_threads,
             starts: 5,
@@ -99,6 +117,7 @@ impl Effort {
             warm_up: Duration::from_millis(200),
             overload: Duration::from_secs(6),
             many_keys: 20_000,
+            namespaces: 500,
             starts: 2,
             ..thorough
         }

@@ -20,7 +20,7 @@ use crate::{
     store::Store,
 };
 
-const BINARY: &str = env!("CARGO_BIN_EXE_remotegpu-api");
+pub const BINARY: &str = env!("CARGO_BIN_EXE_remotegpu-api");
 const READY_WITHIN: Duration = Duration::from_mins(1);
 /// How often a start is looked at.
 const LOOK: Duration = Duration::from_millis(5);
@@ -111,6 +111,27 @@ impl Server {
     /// How many MB it holds now.
     pub fn resident(&self) -> Result<f64> {
         Ok(memory(self.pid())?.now)
+    }
+
+    /// A metric of one series, by its name without labels.
+    pub fn metric(&self, name: &str) -> Result<u64> {
+        let flag = |argument: &String| {
+            let address = argument.strip_prefix("--internal-listen=")?;
+            Some(format!("http://{address}/metrics"))
+        };
+        let url = self
+            .arguments
+            .iter()
+            .find_map(flag)
+            .context("no internal listener")?;
+        let text = ureq::get(&url).call()?.body_mut().read_to_string()?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(line
+            .with_context(|| format!("no metric {name}"))?
+            .trim()
+            .parse()?)
     }
 
     /// Waits until it does nothing any more.

@@ -11,9 +11,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use serde_json::json;
 
-use super::Effort;
+use super::{Effort, credentials::active_namespace};
 use crate::{
     children::SlowCluster,
     dataset::{Accounts, Dataset, Keys, PASSWORD, email},
@@ -30,6 +29,8 @@ use crate::{
 const TIMES: f64 = 3.0;
 /// As many connections as an open loop may make: what is not refused piles up there.
 const MOST_CONNECTIONS: usize = 8_000;
+/// How much later the slowed cluster answers.
+const CLUSTER_DELAY: Duration = Duration::from_millis(50);
 /// A step of more connections that brings less than this has found the peak.
 const GAIN: f64 = 1.03;
 const MOST_AT_ONCE: usize = 256;
@@ -76,7 +77,7 @@ pub fn sign_ins(backend: Backend, effort: Effort, report: &mut Report) -> Result
 }
 
 pub fn mints(backend: Backend, effort: Effort, report: &mut Report) -> Result<()> {
-    let cluster = SlowCluster::start()?;
+    let cluster = SlowCluster::start(CLUSTER_DELAY)?;
     // Of one account, which the namespace belongs to.
     let owner = Accounts {
         count: 1,
@@ -110,22 +111,10 @@ pub fn mints(backend: Backend, effort: Effort, report: &mut Report) -> Result<()
 
 /// Makes a namespace, and answers where its credentials are minted.
 fn namespace_path(server: &Server) -> Result<String> {
-    let token = server.sign_in(&email(0), PASSWORD)?;
-    let made = server.post(
-        "/v1/kubernetes/namespaces",
-        Some(&token),
-        &json!({"name": "bench"}),
-    )?;
-    let id = made["id"].as_str().context("a namespace without id")?;
-    for _ in 0..300 {
-        // It is the only one.
-        let all = server.get("/v1/kubernetes/namespaces", &token)?;
-        if all["items"][0]["status"] == "active" {
-            return Ok(format!("/v1/kubernetes/namespaces/{id}/exec-credential"));
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
-    bail!("the namespace does not become active")
+    let session = server.sign_in(&email(0), PASSWORD)?;
+    let namespace = active_namespace(server, &session)?;
+    let id = namespace["id"].as_str().context("a namespace without id")?;
+    Ok(format!("/v1/kubernetes/namespaces/{id}/exec-credential"))
 }
 
 /// A key's first credential makes its identity in the cluster; later ones are what is

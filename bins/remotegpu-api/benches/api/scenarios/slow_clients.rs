@@ -52,10 +52,12 @@ pub fn measure(backend: Backend, effort: Effort, report: &mut Report) -> Result<
     let store = Store::filled(backend, &data)?;
     let certificate = tempfile::tempdir()?;
     let server = Server::start(&store, &tls_settings(certificate.path())?)?;
-    // The good client has a thread of its own: it is to feel the server, not the
-    // crowd around it.
+    // The good client has a thread of its own, and the crowd, which would be on other
+    // machines, gets what is left of the processor: the good client is to feel the
+    // server, not the crowd's own handshakes.
     let crowd = Builder::new_multi_thread()
         .worker_threads(1)
+        .on_thread_start(|| drop(rustix::process::nice(19)))
         .enable_all()
         .build()?;
     let good = Builder::new_current_thread().enable_all().build()?;
