@@ -42,7 +42,10 @@ bench *arguments:
     set -euo pipefail
     # The load generator holds a connection for each request that is not refused.
     ulimit -Sn "$(ulimit -Hn)"
+    # The plugin that kubectl is measured with.
+    cargo build {{ locked }} --workspace --release --bin kubectl-remotegpu
     cargo bench {{ locked }} --workspace --bench api -- {{ arguments }}
+
 # The API under its fuzzer with a new seed and ten times the examples; arguments go to nextest.
 fuzz *arguments:
     #!/usr/bin/env bash
@@ -51,6 +54,16 @@ fuzz *arguments:
     export REMOTEGPU_FUZZ_EXAMPLES="${REMOTEGPU_FUZZ_EXAMPLES:-1000}"
     echo "REMOTEGPU_FUZZ_SEED=$REMOTEGPU_FUZZ_SEED REMOTEGPU_FUZZ_EXAMPLES=$REMOTEGPU_FUZZ_EXAMPLES"
     cargo nextest run {{ locked }} --workspace --profile fuzz -E 'test(/^fuzzing::/)' {{ arguments }}
+
+# Kills the server a hundred times under sixteen writers, on PostgreSQL and, where there is one,
+# a real control plane; compares everything after each ten. Arguments go to nextest.
+chaos *arguments:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    export REMOTEGPU_CHAOS_KILLS="${REMOTEGPU_CHAOS_KILLS:-100}"
+    export REMOTEGPU_CHAOS_WRITERS="${REMOTEGPU_CHAOS_WRITERS:-16}"
+    cargo nextest run {{ locked }} --workspace --profile chaos --no-capture \
+        -E 'test(/^crash::nothing_acknowledged_is_lost_on_postgresql$/)' {{ arguments }}
 
 # Formats everything.
 fmt:

@@ -110,11 +110,13 @@ impl Server {
             }
             Backend::Postgres => {
                 let created = TestPostgres::shared().unwrap().create_database().unwrap();
-                let (cluster, kubeconfig) = foreign_cluster(folder.path()).await;
                 arguments.push(format!("--database-url={}", created.url()));
-                arguments.push(format!("--clusters=eu={}", kubeconfig.display()));
                 database = Some(created);
-                dev_cluster = Some(cluster);
+                if !elsewhere {
+                    let (cluster, kubeconfig) = foreign_cluster(folder.path()).await;
+                    arguments.push(format!("--clusters=eu={}", kubeconfig.display()));
+                    dev_cluster = Some(cluster);
+                }
             }
         }
         if options.given_password {
