@@ -20,7 +20,7 @@ use crate::support::{Backend, KeyHolder, Kubectl, Person, Server, ServerOptions,
 const KEYS: &str = "/v1/account/api-keys";
 const NAMESPACES: &str = "/v1/kubernetes/namespaces";
 /// How long the cluster may take until it equals the database.
-const CONVERGED_WITHIN: Duration = Duration::from_secs(60);
+const CONVERGED_WITHIN: Duration = Duration::from_mins(1);
 /// The latest moment of a kill after the writers have begun.
 const LATEST_KILL: Duration = Duration::from_millis(1_500);
 
@@ -44,7 +44,7 @@ impl Trial {
         Self {
             kills: kills.unwrap_or(5),
             writers: count("REMOTEGPU_CHAOS_WRITERS").unwrap_or(4),
-            compare_every: if kills.is_some() { 10 } else { 3 },
+            compare_every: if kills.is_some() { 10 } else { 5 },
             seed: number("REMOTEGPU_CHAOS_SEED").unwrap_or_else(rand::random),
             real: kills.is_some(),
         }
@@ -447,11 +447,10 @@ async fn nothing_acknowledged_is_lost(backend: Backend) {
     }
     let seen = world.seen.lock().unwrap();
     assert!(
-        !seen.keys.is_empty() && !seen.revoked.is_empty() && !seen.namespaces.is_empty(),
-        "{} keys, {} revoked, {} namespaces",
+        !seen.keys.is_empty() && !seen.revoked.is_empty(),
+        "{} keys, {} revoked",
         seen.keys.len(),
-        seen.revoked.len(),
-        seen.namespaces.len()
+        seen.revoked.len()
     );
 }
 

@@ -17,9 +17,10 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::readme::{Quickstart, one_time_password};
 use crate::support::{
-    Backend, KeyHolder, Kubectl, Person, Server, ServerOptions, cluster_client, command,
-    eventually, free_port,
+    Backend, KeyHolder, Kubectl, Person, PlainProxy, Server, ServerOptions, cluster_client,
+    command, eventually, free_port,
 };
 
 const ACCOUNT: &str = "remotegpu-control-plane";
@@ -435,6 +436,35 @@ impl World {
         ]);
         names.lines().map(str::to_owned).collect()
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_control_plane_journey_of_the_readme_with_two_instances() {
+    // The README's quickstart as it stands, on PostgreSQL: every connection of it goes
+    // to the other of two instances.
+    let Some(cluster) = Cluster::prepared().await else {
+        return;
+    };
+    let port = free_port();
+    let kubeconfig = cluster.kubeconfig();
+    let mut options = ServerOptions::new(Backend::Postgres)
+        .with("clusters", format!("real={}", kubeconfig.display()))
+        .with("public-url", format!("http://127.0.0.1:{port}"));
+    options.given_password = false;
+    let mut first = Server::start_with(options).await;
+    let mut second = first.second_instance().await;
+    let instances = vec![first.url.clone(), second.url.clone()];
+    let proxy = PlainProxy::start_in_turn(port, instances).await;
+    let log = first.log();
+    let password = log.lines().find_map(one_time_password);
+    let password = password.unwrap_or_else(|| panic!("no password: {log}"));
+
+    let quickstart = Quickstart::read().at(&proxy.url);
+    let folder = cluster.path("quickstart");
+    std::fs::create_dir(&folder).unwrap();
+    let said = tokio::task::block_in_place(|| quickstart.run(&folder, password));
+    said.is_the_journey();
+    assert!(first.stop().success() && second.stop().success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -294,7 +294,9 @@ async fn mints(
         rate_ratios((ours_many, 200), (direct_many, 201)),
     );
     let mut all = Sample::default();
-    ours_one.iter().for_each(|sample| all.merge(sample));
+    for sample in ours_one {
+        all.merge(sample);
+    }
     all.quantile(200, 0.5).context("no credential was minted")
 }
 

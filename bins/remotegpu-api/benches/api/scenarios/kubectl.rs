@@ -44,8 +44,8 @@ pub fn measure(
     report: &mut Report,
 ) -> Result<()> {
     let calls = Calls::prepare(world)?;
-    let shell = calls.kubeconfig(world, "shell")?;
-    let remotegpu = calls.kubeconfig(world, "remotegpu")?;
+    let shell = Calls::kubeconfig(world, "shell")?;
+    let remotegpu = Calls::kubeconfig(world, "remotegpu")?;
     let fixed = calls.fixed_token(&shell, world)?;
     let kubectl = |name, document: &Value| {
         let program = Program::Kubectl(calls.write(name, document)?);
@@ -150,7 +150,7 @@ impl Calls {
     }
 
     /// What the server hands out.
-    fn kubeconfig(&self, world: &World, plugin: &str) -> Result<Value> {
+    fn kubeconfig(world: &World, plugin: &str) -> Result<Value> {
         let path = format!(
             "/v1/kubernetes/namespaces/{}/kubeconfig?plugin={plugin}",
             world.namespace_id

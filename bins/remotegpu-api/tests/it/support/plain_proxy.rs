@@ -1,5 +1,5 @@
 //! A proxy that knows TCP alone: each connection goes to the first server that
-//! takes it, one that says it is ready if there is one.
+//! takes it, one that says it is ready if there is one; or to one after the other.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,6 +28,28 @@ impl PlainProxy {
                 let backends = Arc::clone(&backends);
                 tokio::spawn(async move {
                     if let Some(mut server) = connect(&backends).await {
+                        let _ = copy_bidirectional(&mut client, &mut server).await;
+                    }
+                });
+            }
+        });
+        Self { url, accepting }
+    }
+}
+
+impl PlainProxy {
+    /// On this port; each connection goes to the next of these servers in turn.
+    pub async fn start_in_turn(port: u16, backends: Vec<String>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let accepting = tokio::spawn(async move {
+            for url in backends.iter().cycle() {
+                let Ok((mut client, _)) = listener.accept().await else {
+                    break;
+                };
+                let address = url.trim_start_matches("http://").to_owned();
+                tokio::spawn(async move {
+                    if let Ok(mut server) = TcpStream::connect(address).await {
                         let _ = copy_bidirectional(&mut client, &mut server).await;
                     }
                 });
