@@ -1,14 +1,15 @@
 //! Namespaces, and the work on them that is due.
 
+mod rows;
+
 use async_trait::async_trait;
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable,
-    SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
 };
 use diesel_async::RunQueryDsl;
 use remotegpu_namespaces::{
-    ClusterName, InsertNamespace, KubernetesNamespaceName, Namespace, NamespaceName,
-    NamespaceRepository, NamespaceStatus, NewNamespace, RenameNamespace,
+    ClusterName, InsertNamespace, Namespace, NamespaceName, NamespaceRepository, NamespaceStatus,
+    NewNamespace, RenameNamespace,
 };
 use remotegpu_primitives::{AccountId, NamespaceId, Page, PageRequest, StoreError};
 use time::OffsetDateTime;
@@ -23,39 +24,7 @@ use crate::{
     types::{DbTime, DbUuid},
 };
 
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = namespaces)]
-pub struct NamespaceRow {
-    id: DbUuid,
-    account_id: DbUuid,
-    name: String,
-    kubernetes_namespace: String,
-    cluster: String,
-    status: String,
-    message: Option<String>,
-    created_at: DbTime,
-    updated_at: DbTime,
-}
-
-impl TryFrom<NamespaceRow> for Namespace {
-    type Error = Failure;
-
-    fn try_from(row: NamespaceRow) -> Result<Self, Failure> {
-        let status = NamespaceStatus::from_stored(&row.status);
-        Ok(Self {
-            id: row.id.into(),
-            account_id: row.account_id.into(),
-            name: NamespaceName::from_stored(row.name),
-            kubernetes_namespace: KubernetesNamespaceName::from_stored(row.kubernetes_namespace),
-            cluster: ClusterName::from_stored(row.cluster),
-            status: status
-                .ok_or_else(|| Failure::Corrupt(format!("{} is no status", row.status)))?,
-            message: row.message,
-            created_at: row.created_at.into(),
-            updated_at: row.updated_at.into(),
-        })
-    }
-}
+use rows::{NamespaceRow, read};
 
 /// The words of the statuses from which a namespace may take a step.
 fn origins(to: NamespaceStatus) -> Vec<&'static str> {
@@ -414,8 +383,4 @@ impl NamespaceRepository for Database {
         })?;
         Ok(())
     }
-}
-
-fn read(rows: Vec<NamespaceRow>) -> Result<Vec<Namespace>, Failure> {
-    rows.into_iter().map(Namespace::try_from).collect()
 }
