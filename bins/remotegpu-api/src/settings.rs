@@ -8,8 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+mod file;
+
+use anyhow::{Result, bail};
 use clap::{Arg, ArgMatches};
+use file::{read_file, take_cluster_tables, text_of};
 
 /// One thing that can be configured.
 pub struct Setting {
@@ -381,53 +384,6 @@ impl Settings {
         self.get(key)
             .is_some_and(|found| found.source != Source::Default)
     }
-}
-
-fn read_file(path: &Path) -> Result<toml::Table> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
-    text.parse().map_err(|error: toml::de::Error| {
-        // The error as a whole shows the line, which may hold a password.
-        let before = error
-            .span()
-            .and_then(|span| text.get(..span.start))
-            .unwrap_or_default();
-        let (path, line) = (path.display(), before.matches('\n').count() + 1);
-        let why = error.message().replace('\n', ", ");
-        anyhow!("the configuration file {path} is no TOML in line {line}: {why}")
-    })
-}
-
-/// `clusters` in the file is either text, as in the variable, or tables.
-fn take_cluster_tables(table: &mut toml::Table) -> Result<Vec<toml::Table>> {
-    match table.get("clusters") {
-        Some(toml::Value::Array(_)) => {}
-        _ => return Ok(Vec::new()),
-    }
-    let Some(toml::Value::Array(entries)) = table.remove("clusters") else {
-        return Ok(Vec::new());
-    };
-    let as_table = |entry| match entry {
-        toml::Value::Table(table) => Ok(table),
-        _ => bail!("clusters: every entry must be a [[clusters]] table"),
-    };
-    entries.into_iter().map(as_table).collect()
-}
-
-fn text_of(key: &str, value: toml::Value) -> Result<String> {
-    Ok(match value {
-        toml::Value::String(text) => text,
-        toml::Value::Integer(number) => number.to_string(),
-        toml::Value::Boolean(flag) => flag.to_string(),
-        toml::Value::Array(values) => {
-            let texts: Result<Vec<String>> = values
-                .into_iter()
-                .map(|value| text_of(key, value))
-                .collect();
-            texts?.join(",")
-        }
-        _ => bail!("{key}: a text, a number or a list is expected"),
-    })
 }
 
 #[cfg(test)]
