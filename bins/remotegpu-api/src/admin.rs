@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, anyhow, bail};
 use remotegpu_accounts::{Account, AccountLimits, AccountRepository, PlainPassword};
 use remotegpu_control_plane::{PasswordWorkers, create_account, create_user, reset_password};
-use remotegpu_primitives::{AccountId, Clock, PageRequest};
+use remotegpu_primitives::{AccountId, Act, Actor, Clock, Origin, PageRequest};
 use remotegpu_storage::Database;
 
 use crate::{
@@ -13,6 +13,12 @@ use crate::{
     config::Config,
     dependencies,
 };
+
+/// What the operator does at this moment, for the audit log.
+fn operator() -> Act {
+    let (actor, origin) = (Actor::Operator, Origin::default());
+    Act::new(actor, origin, &mut system_rng(), SystemClock.now())
+}
 
 /// Runs one command.
 pub async fn run(config: &Config, command: Admin) -> Result<()> {
@@ -30,15 +36,15 @@ async fn account(database: &Database, command: AccountCommand) -> Result<()> {
     match command {
         AccountCommand::List => return list(accounts).await,
         AccountCommand::Create { name } => {
-            let now = SystemClock.now();
-            print(&create_account(accounts, name, &mut system_rng(), now).await?);
+            print(&create_account(accounts, name, &mut system_rng(), &operator()).await?);
         }
         AccountCommand::Suspend { account_id } => {
-            let suspended = accounts.suspend(account_id, SystemClock.now()).await?;
+            let suspended = accounts.suspend(account_id, &operator()).await?;
             print(&known(suspended, account_id)?);
         }
         AccountCommand::Resume { account_id } => {
-            print(&known(accounts.resume(account_id).await?, account_id)?);
+            let resumed = accounts.resume(account_id, &operator()).await?;
+            print(&known(resumed, account_id)?);
         }
         AccountCommand::SetLimit {
             account_id,
@@ -53,10 +59,8 @@ async fn account(database: &Database, command: AccountCommand) -> Result<()> {
                 keys: keys.map_or(before.keys, Limit::own),
                 namespaces: namespaces.map_or(before.namespaces, Limit::own),
             };
-            print(&known(
-                accounts.set_limits(account_id, limits).await?,
-                account_id,
-            )?);
+            let set = accounts.set_limits(account_id, limits, &operator()).await?;
+            print(&known(set, account_id)?);
         }
     }
     Ok(())
@@ -96,7 +100,7 @@ fn print(account: &Account) {
 
 async fn user(database: &Database, command: UserCommand) -> Result<()> {
     let passwords = PasswordWorkers::new(1, 0)?;
-    let (now, mut rng) = (SystemClock.now(), system_rng());
+    let (act, mut rng) = (operator(), system_rng());
     let password: PlainPassword = match command {
         UserCommand::Create {
             email,
@@ -104,10 +108,10 @@ async fn user(database: &Database, command: UserCommand) -> Result<()> {
             role,
         } => {
             let place = (account_id, role);
-            create_user(database, &passwords, email, place, &mut rng, now).await?
+            create_user(database, &passwords, email, place, &mut rng, &act).await?
         }
         UserCommand::ResetPassword { email } => {
-            reset_password(database, &passwords, &email, &mut rng, now)
+            reset_password(database, &passwords, &email, &mut rng, &act)
                 .await
                 .map_err(|error| anyhow!(error).context(email.to_string()))?
         }

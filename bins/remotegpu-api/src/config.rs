@@ -42,6 +42,7 @@ pub struct Config {
     pub keys: KeyMemory,
     pub session_policy: SessionPolicy,
     pub token_lifetime: TokenLifetime,
+    pub audit_retention: Duration,
     pub limits: Limits,
     pub drain: std::time::Duration,
     pub log: tracing::level_filters::LevelFilter,
@@ -132,6 +133,9 @@ impl Config {
                 seconds.context("a number from 600 to 3600 is expected")
             })?
             .unwrap_or_default(),
+            audit_retention: Duration::days(
+                number(settings, "audit_retention_days", 1..=36_500)?.into(),
+            ),
             limits: Limits::read(settings)?,
             drain: std::time::Duration::from_secs(
                 number(settings, "drain_seconds", 0..=600)?.into(),

@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use remotegpu_cluster::KubeClusters;
 use remotegpu_control_plane::{
-    CachedApiKeys, KeyCache, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts, Signals,
-    SweepCounts, follow_key_changes, run_reconciler,
+    AuditBuffer, CachedApiKeys, KeyCache, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts,
+    Signals, SweepCounts, follow_key_changes, run_reconciler,
 };
 use remotegpu_dev_cluster::DevCluster;
 use remotegpu_http_api::{
@@ -104,6 +104,13 @@ pub async fn serve(config: Config) -> Result<()> {
             "the last uses of keys were not written down"
         );
     }
+    if let Err(error) = shared.audit.flush(&shared.database).await {
+        tracing::warn!(
+            lost = shared.audit.waiting(),
+            error = &error as &dyn std::error::Error,
+            "the last audit events were not written down"
+        );
+    }
     internal_stopper.stop_now().await;
     let _ = tokio::join!(serving, internal_serving);
     if let Some(dev_cluster) = dev_cluster {
@@ -120,6 +127,7 @@ struct Shared {
     clusters: KubeClusters,
     signals: Arc<Signals>,
     uses: Arc<KeyUses>,
+    audit: Arc<AuditBuffer>,
     sweeps: Arc<SweepCounts>,
     key_cache: Arc<KeyCache>,
 }
@@ -131,6 +139,7 @@ impl Shared {
             clusters,
             signals: Arc::default(),
             uses: Arc::new(KeyUses::new(config.keys.record_last_use)),
+            audit: Arc::default(),
             sweeps: Arc::default(),
             key_cache: Arc::new(KeyCache::new(config.keys.cache_size)),
         }
@@ -179,6 +188,8 @@ impl Shared {
             mint_limits: Arc::new(mint_limits),
             signals: Arc::clone(&self.signals),
             uses: Arc::clone(&self.uses),
+            audit: Arc::clone(&self.audit),
+            audit_log: database,
             sweeps: Arc::clone(&self.sweeps),
             readiness: Arc::new(DatabaseReadiness(self.database.clone())),
             clock: Arc::new(SystemClock),
@@ -196,12 +207,15 @@ impl Shared {
             sessions: database.clone(),
             session_policy: config.session_policy,
             namespaces: database.clone(),
-            identities: database,
+            identities: database.clone(),
             provisioner: clusters.clone(),
             mint: clusters,
             signals: Arc::clone(&self.signals),
             sweeps: Arc::clone(&self.sweeps),
             uses: Arc::clone(&self.uses),
+            audit: Arc::clone(&self.audit),
+            audit_log: database,
+            audit_retention: config.audit_retention,
             clock: Arc::new(SystemClock),
         }
     }

@@ -191,6 +191,12 @@ pub const SETTINGS: &[Setting] = &[
         "How long cluster tokens live: 600 to 3600",
     ),
     setting(
+        "audit_retention_days",
+        Some("365"),
+        "DAYS",
+        "How long audit events are kept",
+    ),
+    setting(
         "password_workers",
         Some("1"),
         "NUMBER",

@@ -1,8 +1,9 @@
 //! Throttling of sign-in and sign-up (contract A8): what counts as one caller,
 //! and how many attempts it has.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
+use remotegpu_primitives::Origin;
 use sha2::{Digest, Sha256};
 use time::Duration;
 
@@ -21,6 +22,16 @@ impl From<IpAddr> for ClientAddress {
             IpAddr::V6(v6) => key.copy_from_slice(&v6.octets()[..8]),
         }
         Self(key)
+    }
+}
+
+impl From<&Origin> for ClientAddress {
+    /// What comes from nowhere is one caller.
+    fn from(origin: &Origin) -> Self {
+        origin
+            .ip
+            .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+            .into()
     }
 }
 

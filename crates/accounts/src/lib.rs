@@ -3,6 +3,7 @@
 
 mod account;
 mod attempt;
+mod audit_event;
 mod password;
 mod repository;
 mod session;
@@ -10,6 +11,10 @@ mod user;
 
 pub use account::{Account, AccountLimits, AccountName, InvalidAccountName, Role, UnknownRole};
 pub use attempt::{Attempt, AttemptKind, AttemptOutcome, ClientAddress};
+pub use audit_event::{
+    ACTOR_KINDS, AuditAction, AuditDetails, AuditEvent, AuditFilter, AuditLog, AuditSubject,
+    NewAuditEvent, actor_from_parts, actor_parts,
+};
 pub use password::{
     HashedPassword, InvalidPassword, PlainPassword, UnreadablePasswordHash, one_time_password,
 };

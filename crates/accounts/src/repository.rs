@@ -1,7 +1,8 @@
-//! What a store of people and accounts does. Each method is atomic.
+//! What a store of people and accounts does. Each method is atomic, together with
+//! the audit event of the act that it is (contract R5).
 
 use async_trait::async_trait;
-use remotegpu_primitives::{AccountId, Page, PageRequest, SessionId, StoreError, UserId};
+use remotegpu_primitives::{AccountId, Act, Page, PageRequest, SessionId, StoreError, UserId};
 use time::OffsetDateTime;
 
 use crate::{
@@ -20,13 +21,19 @@ pub trait UserRepository: Send + Sync {
 
     /// Makes the installation's first user and account, with the role `admin`.
     /// Of all callers on all instances, ever, one gets `true` (contract A10).
-    async fn insert_first(&self, user: &NewUser, account: &Account) -> Result<bool, StoreError>;
+    async fn insert_first(
+        &self,
+        user: &NewUser,
+        account: &Account,
+        act: &Act,
+    ) -> Result<bool, StoreError>;
 
     /// Makes a user and an account of their own, with the role `admin`.
     async fn insert_with_account(
         &self,
         user: &NewUser,
         account: &Account,
+        act: &Act,
     ) -> Result<CreateUser, StoreError>;
 
     /// Makes a user who is a member of an account that exists.
@@ -35,12 +42,14 @@ pub trait UserRepository: Send + Sync {
         user: &NewUser,
         account: AccountId,
         role: Role,
+        act: &Act,
     ) -> Result<CreateUser, StoreError>;
 
     /// Sets a password and ends the user's sessions, but for `keep`. Whoever had
     /// to know the current password names in `verified` the hash they compared
     /// with. `false` when the user's password is another by now, or there is no
-    /// such user: then nothing changed, and no session ended.
+    /// such user: then nothing changed, and no session ended. All of the user's
+    /// accounts have the event.
     async fn set_password(
         &self,
         user: UserId,
@@ -48,6 +57,7 @@ pub trait UserRepository: Send + Sync {
         password: &HashedPassword,
         change: PasswordChange,
         keep: Option<SessionId>,
+        act: &Act,
     ) -> Result<bool, StoreError>;
 }
 
@@ -72,25 +82,22 @@ pub trait AccountRepository: Send + Sync {
     async fn list(&self, page: PageRequest) -> Result<Page<Account>, StoreError>;
 
     /// Stores an account that has no members yet.
-    async fn insert(&self, account: &Account) -> Result<(), StoreError>;
+    async fn insert(&self, account: &Account, act: &Act) -> Result<(), StoreError>;
 
-    /// Suspends an account: its sessions and cluster identities end in the same
+    /// Suspends an account at the time of the act: its sessions and cluster identities end in the same
     /// transaction. `None` when there is no such account; suspending twice
     /// changes nothing.
-    async fn suspend(
-        &self,
-        id: AccountId,
-        now: OffsetDateTime,
-    ) -> Result<Option<Account>, StoreError>;
+    async fn suspend(&self, id: AccountId, act: &Act) -> Result<Option<Account>, StoreError>;
 
     /// Lifts a suspension; what it ended stays ended.
-    async fn resume(&self, id: AccountId) -> Result<Option<Account>, StoreError>;
+    async fn resume(&self, id: AccountId, act: &Act) -> Result<Option<Account>, StoreError>;
 
     /// Replaces the account's own limits.
     async fn set_limits(
         &self,
         id: AccountId,
         limits: AccountLimits,
+        act: &Act,
     ) -> Result<Option<Account>, StoreError>;
 }
 
@@ -110,7 +117,7 @@ pub enum InsertSession {
 pub trait SessionRepository: Send + Sync {
     /// Stores a session, unless it may not act for its account or the user's
     /// password is another than the one that was verified.
-    async fn insert(&self, session: &NewSession) -> Result<InsertSession, StoreError>;
+    async fn insert(&self, session: &NewSession, act: &Act) -> Result<InsertSession, StoreError>;
 
     /// The session with this secret, and who it stands for today. A session
     /// whose user is no member any more, or whose account is suspended, is not
@@ -124,11 +131,16 @@ pub trait SessionRepository: Send + Sync {
     async fn touch(&self, id: SessionId, now: OffsetDateTime) -> Result<(), StoreError>;
 
     /// Lets the session act for another account of its user. `false` when the
-    /// user is no member of it or it is suspended.
-    async fn switch_account(&self, id: SessionId, account: AccountId) -> Result<bool, StoreError>;
+    /// user is no member of it or it is suspended. Both accounts have the event.
+    async fn switch_account(
+        &self,
+        id: SessionId,
+        account: AccountId,
+        act: &Act,
+    ) -> Result<bool, StoreError>;
 
     /// Ends the session.
-    async fn delete(&self, id: SessionId) -> Result<(), StoreError>;
+    async fn delete(&self, id: SessionId, act: &Act) -> Result<(), StoreError>;
 
     /// Removes sessions that ended by the clock: signed in before `created`, or
     /// last used before `seen`.

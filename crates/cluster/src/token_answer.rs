@@ -1,6 +1,7 @@
 //! What a cluster answers to a `TokenRequest`, read leniently and judged
 //! strictly (contract X6, X8).
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use remotegpu_namespaces::{MintError, MintedToken, PlainClusterToken};
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
@@ -38,9 +39,27 @@ pub(crate) fn read_token(answer: Option<Value>) -> Result<MintedToken, MintError
     let token = status["token"].as_str().filter(|token| is_token(token));
     let token = token.ok_or(MintError::Unusable)?.to_owned();
     Ok(MintedToken {
+        token_id: token_id(&token),
         token: PlainClusterToken::new(token),
         expires_at,
     })
+}
+
+/// The longest `jti` that is kept: an API server's is a UUID.
+const LONGEST_ID: usize = 64;
+
+/// The token's `jti`, where the token is one that has it. Nothing is verified: the
+/// cluster has just made it, and the name only finds it again in the cluster's own
+/// audit log. A name of other characters could be anything, and is none.
+fn token_id(token: &str) -> Option<String> {
+    let payload = token.split('.').nth(1)?;
+    let claims = URL_SAFE_NO_PAD.decode(payload).ok()?;
+    let claims: Value = serde_json::from_slice(&claims).ok()?;
+    let fits = |id: &&str| {
+        (1..=LONGEST_ID).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    claims["jti"].as_str().filter(fits).map(str::to_owned)
 }
 
 fn is_token(text: &str) -> bool {
@@ -113,6 +132,30 @@ mod tests {
             read_token(Some(json!(1))),
             Err(MintError::Unusable)
         ));
+    }
+
+    #[test]
+    fn a_token_says_what_it_is_called_where_it_does() {
+        // R5
+        let token = |claims: &Value| {
+            let encoded = URL_SAFE_NO_PAD.encode(claims.to_string());
+            token_id(&format!("h.{encoded}.s"))
+        };
+        let id = "6a1c2f0e-6b0c-4d3e-9e63-0b8a5f4d9c11";
+        assert_eq!(token(&json!({"jti": id, "sub": "x"})).as_deref(), Some(id));
+        for claims in [
+            json!({}),
+            json!({"jti": 7}),
+            json!({"jti": ""}),
+            json!({"jti": "a b"}),
+            json!({"jti": "a".repeat(LONGEST_ID + 1)}),
+            json!(["jti"]),
+        ] {
+            assert_eq!(token(&claims), None, "{claims}");
+        }
+        for odd in ["", "a", "a.b", "a.!.c", "..."] {
+            assert_eq!(token_id(odd), None, "{odd}");
+        }
     }
 
     #[test]

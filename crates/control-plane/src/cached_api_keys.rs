@@ -7,7 +7,7 @@ use remotegpu_keys::{
     ApiKey, ApiKeyChange, ApiKeyRepository, HashedApiKey, InsertApiKey, KeyChange, NewApiKey,
     NewKeySecret, PresentedKey, RevokeApiKey, RotateApiKey, UpdateApiKey,
 };
-use remotegpu_primitives::{AccountId, ApiKeyId, KeySecretId, Page, PageRequest, StoreError};
+use remotegpu_primitives::{AccountId, Act, ApiKeyId, KeySecretId, Page, PageRequest, StoreError};
 use time::OffsetDateTime;
 
 use crate::KeyCache;
@@ -67,8 +67,9 @@ impl ApiKeyRepository for CachedApiKeys {
         &self,
         key: &NewApiKey,
         default_limit: u32,
+        act: &Act,
     ) -> Result<InsertApiKey, StoreError> {
-        self.store.insert(key, default_limit).await
+        self.store.insert(key, default_limit, act).await
     }
 
     async fn update(
@@ -76,20 +77,20 @@ impl ApiKeyRepository for CachedApiKeys {
         account: AccountId,
         id: ApiKeyId,
         change: &ApiKeyChange,
-        now: OffsetDateTime,
+        act: &Act,
     ) -> Result<UpdateApiKey, StoreError> {
         let _noted = self.cache.note_later(KeyChange::Key(id));
-        self.store.update(account, id, change, now).await
+        self.store.update(account, id, change, act).await
     }
 
     async fn revoke(
         &self,
         account: AccountId,
         id: ApiKeyId,
-        now: OffsetDateTime,
+        act: &Act,
     ) -> Result<RevokeApiKey, StoreError> {
         let _noted = self.cache.note_later(KeyChange::Key(id));
-        self.store.revoke(account, id, now).await
+        self.store.revoke(account, id, act).await
     }
 
     async fn rotate(
@@ -98,11 +99,11 @@ impl ApiKeyRepository for CachedApiKeys {
         id: ApiKeyId,
         secret: &NewKeySecret,
         old_ends_at: OffsetDateTime,
-        now: OffsetDateTime,
+        act: &Act,
     ) -> Result<RotateApiKey, StoreError> {
         let _noted = self.cache.note_later(KeyChange::Key(id));
         self.store
-            .rotate(account, id, secret, old_ends_at, now)
+            .rotate(account, id, secret, old_ends_at, act)
             .await
     }
 

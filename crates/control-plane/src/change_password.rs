@@ -2,13 +2,13 @@
 
 use rand::CryptoRng;
 use remotegpu_accounts::{
-    Attempt, AttemptOutcome, AttemptRepository, ClientAddress, PasswordChange, PlainPassword,
-    SessionContext, UserRepository,
+    Attempt, AttemptOutcome, AttemptRepository, AuditAction, AuditSubject, ClientAddress,
+    NewAuditEvent, PasswordChange, PlainPassword, SessionContext, UserRepository,
 };
-use remotegpu_primitives::StoreError;
-use time::{Duration, OffsetDateTime};
+use remotegpu_primitives::{Act, StoreError};
+use time::Duration;
 
-use crate::{Overloaded, PasswordError, PasswordWorkers};
+use crate::{AuditBuffer, Overloaded, PasswordError, PasswordWorkers};
 
 /// What changing a password needs.
 #[derive(Clone, Copy)]
@@ -19,6 +19,8 @@ pub struct ChangePasswordPorts<'a> {
     pub attempts: &'a dyn AttemptRepository,
     /// What compares and hashes.
     pub passwords: &'a PasswordWorkers,
+    /// Where wrong current passwords are noted.
+    pub audit: &'a AuditBuffer,
 }
 
 /// The password stays as it was.
@@ -51,20 +53,24 @@ pub async fn change_password(
     context: &SessionContext,
     current: &str,
     new: PlainPassword,
-    address: ClientAddress,
     rng: &mut impl CryptoRng,
-    now: OffsetDateTime,
+    act: &Act,
 ) -> Result<(), ChangePasswordError> {
     let turn = ports.passwords.enter().await?;
     let mut salt = [0; 16];
     rng.fill_bytes(&mut salt);
     let user = &context.user;
-    let attempt = Attempt::sign_in(&user.email, address);
-    if let AttemptOutcome::Throttled(wait) = ports.attempts.begin(&attempt, now).await? {
+    let attempt = Attempt::sign_in(&user.email, ClientAddress::from(&act.origin));
+    if let AttemptOutcome::Throttled(wait) = ports.attempts.begin(&attempt, act.at).await? {
         return Err(ChangePasswordError::Throttled(wait));
     }
     let presented = PlainPassword::presented(current);
     if !turn.matches(presented, user.password.clone()).await? {
+        let (account, subject) = (context.account.id, AuditSubject::User(user.id));
+        let action = AuditAction::UserSignInRefused;
+        ports
+            .audit
+            .note(NewAuditEvent::new(act, account, action, subject));
         return Err(ChangePasswordError::WrongCredentials);
     }
     ports.attempts.clear(&attempt).await?;
@@ -76,7 +82,7 @@ pub async fn change_password(
     let change = PasswordChange::NotNeeded;
     let users = ports.users;
     if users
-        .set_password(user.id, verified, &hash, change, keep)
+        .set_password(user.id, verified, &hash, change, keep, act)
         .await?
     {
         Ok(())

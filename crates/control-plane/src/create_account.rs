@@ -2,8 +2,7 @@
 
 use rand::CryptoRng;
 use remotegpu_accounts::{Account, AccountName, AccountRepository};
-use remotegpu_primitives::StoreError;
-use time::OffsetDateTime;
+use remotegpu_primitives::{Act, StoreError};
 
 use crate::sign_up::new_account;
 
@@ -12,9 +11,9 @@ pub async fn create_account(
     accounts: &dyn AccountRepository,
     name: AccountName,
     rng: &mut impl CryptoRng,
-    now: OffsetDateTime,
+    act: &Act,
 ) -> Result<Account, StoreError> {
-    let account = new_account(name, rng, now);
-    accounts.insert(&account).await?;
+    let account = new_account(name, rng, act.at);
+    accounts.insert(&account, act).await?;
     Ok(account)
 }

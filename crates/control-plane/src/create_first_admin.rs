@@ -4,7 +4,7 @@ use rand::CryptoRng;
 use remotegpu_accounts::{
     AccountName, Email, NewUser, PasswordChange, PlainPassword, UserRepository, one_time_password,
 };
-use remotegpu_primitives::{StoreError, UserId};
+use remotegpu_primitives::{Act, Actor, Origin, StoreError, UserId};
 use time::{Duration, OffsetDateTime};
 
 use crate::{PasswordError, PasswordWorkers, sign_up::new_account};
@@ -70,7 +70,8 @@ pub async fn create_first_admin(
         password_change: change,
         created_at: now,
     };
-    if !users.insert_first(&user, &account).await? {
+    let act = Act::new(Actor::System, Origin::default(), rng, now);
+    if !users.insert_first(&user, &account, &act).await? {
         return Ok(None);
     }
     Ok(Some(FirstAdmin {

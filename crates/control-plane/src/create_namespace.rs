@@ -9,8 +9,7 @@ use remotegpu_namespaces::{
     ClusterDirectory, ClusterName, ClusterStatus, InsertNamespace, KubernetesNamespaceName,
     Namespace, NamespaceName, NamespaceRepository, NamespaceStatus, NewNamespace,
 };
-use remotegpu_primitives::{NamespaceId, StoreError};
-use time::OffsetDateTime;
+use remotegpu_primitives::{Act, NamespaceId, StoreError};
 use tokio::time::Instant;
 
 use crate::Signals;
@@ -66,7 +65,7 @@ pub async fn create_namespace(
     caller: &SessionContext,
     wanted: CreateNamespace,
     rng: &mut impl CryptoRng,
-    now: OffsetDateTime,
+    act: &Act,
 ) -> Result<Namespace, CreateNamespaceError> {
     let cluster = match wanted.cluster {
         None => ports.clusters.list().into_iter().next(),
@@ -76,14 +75,15 @@ pub async fn create_namespace(
     };
     let cluster = cluster.ok_or(CreateNamespaceError::ClusterUnknown)?.name;
     let new = NewNamespace {
-        id: NamespaceId::generate(now, rng),
+        id: NamespaceId::generate(act.at, rng),
         account_id: caller.account.id,
         kubernetes_namespace: KubernetesNamespaceName::generate(&wanted.name, rng),
         name: wanted.name,
         cluster,
-        created_at: now,
+        created_at: act.at,
     };
-    let inserted = match ports.namespaces.insert(&new, wanted.default_limit).await? {
+    let limit = wanted.default_limit;
+    let inserted = match ports.namespaces.insert(&new, limit, act).await? {
         InsertNamespace::Inserted(namespace) => namespace,
         InsertNamespace::NameTaken => return Err(CreateNamespaceError::NameTaken),
         InsertNamespace::LimitReached => return Err(CreateNamespaceError::LimitReached),

@@ -5,8 +5,7 @@ use remotegpu_accounts::{
     CreateUser, Email, NewUser, PasswordChange, PlainPassword, Role, UserRepository,
     one_time_password,
 };
-use remotegpu_primitives::{AccountId, StoreError, UserId};
-use time::OffsetDateTime;
+use remotegpu_primitives::{AccountId, Act, StoreError, UserId};
 
 use crate::{PasswordError, PasswordWorkers, create_first_admin::ONE_TIME_PASSWORD_LIFE};
 
@@ -34,8 +33,9 @@ pub async fn create_user(
     email: Email,
     (account, role): (AccountId, Role),
     rng: &mut impl CryptoRng,
-    now: OffsetDateTime,
+    act: &Act,
 ) -> Result<PlainPassword, CreateUserError> {
+    let now = act.at;
     let plain = one_time_password(rng);
     let turn = passwords.enter().await.map_err(PasswordError::from)?;
     let mut salt = [0; 16];
@@ -47,7 +47,7 @@ pub async fn create_user(
         password_change: PasswordChange::NeededUntil(now + ONE_TIME_PASSWORD_LIFE),
         created_at: now,
     };
-    match users.insert_member(&user, account, role).await? {
+    match users.insert_member(&user, account, role, act).await? {
         CreateUser::Created => Ok(plain),
         CreateUser::EmailTaken => Err(CreateUserError::EmailTaken),
         CreateUser::AccountNotFound => Err(CreateUserError::AccountNotFound),

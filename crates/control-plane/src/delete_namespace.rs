@@ -1,8 +1,7 @@
 //! A namespace is let go; its credentials end at once (contract N5, N6).
 
 use remotegpu_namespaces::{Namespace, NamespaceRepository};
-use remotegpu_primitives::{AccountId, NamespaceId, StoreError};
-use time::OffsetDateTime;
+use remotegpu_primitives::{AccountId, Act, NamespaceId, StoreError};
 
 use crate::Signals;
 
@@ -12,9 +11,9 @@ pub async fn delete_namespace(
     namespaces: &dyn NamespaceRepository,
     signals: &Signals,
     (account, id): (AccountId, NamespaceId),
-    now: OffsetDateTime,
+    act: &Act,
 ) -> Result<Option<Namespace>, StoreError> {
-    let deleting = namespaces.mark_deleting(account, id, now).await?;
+    let deleting = namespaces.mark_deleting(account, id, act).await?;
     signals.wake_identities();
     signals.wake_namespaces();
     Ok(deleting)

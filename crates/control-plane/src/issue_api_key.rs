@@ -5,7 +5,7 @@ use remotegpu_accounts::SessionContext;
 use remotegpu_keys::{
     ApiKey, ApiKeyRepository, InsertApiKey, KeyName, NewApiKey, NewKeySecret, PlainApiKey,
 };
-use remotegpu_primitives::{ApiKeyId, KeySecretId, NamespaceId, StoreError};
+use remotegpu_primitives::{Act, ApiKeyId, KeySecretId, NamespaceId, StoreError};
 use remotegpu_scopes::Scopes;
 use time::OffsetDateTime;
 
@@ -54,8 +54,9 @@ pub async fn issue_api_key(
     caller: &SessionContext,
     wanted: IssueApiKey,
     rng: &mut impl CryptoRng,
-    now: OffsetDateTime,
+    act: &Act,
 ) -> Result<IssuedApiKey, IssueApiKeyError> {
+    let now = act.at;
     if wanted.expires_at.is_some_and(|end| end <= now) {
         return Err(IssueApiKeyError::ExpiryNotInFuture);
     }
@@ -70,7 +71,7 @@ pub async fn issue_api_key(
         expires_at: wanted.expires_at,
         secret: new_secret(&secret, rng, now),
     };
-    match keys.insert(&new, wanted.default_limit).await? {
+    match keys.insert(&new, wanted.default_limit, act).await? {
         InsertApiKey::Inserted(key) => Ok(IssuedApiKey { key, secret }),
         InsertApiKey::LimitReached => Err(IssueApiKeyError::LimitReached),
         InsertApiKey::ForeignNamespaces(ids) => Err(IssueApiKeyError::ForeignNamespaces(ids)),

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod audit_buffer;
 mod authenticate_api_key;
 mod authenticate_session;
 mod cached_api_keys;
@@ -32,6 +33,7 @@ mod sweep_identities;
 mod sweep_namespaces;
 mod update_api_key;
 
+pub use audit_buffer::AuditBuffer;
 pub use authenticate_api_key::{
     AuthenticateApiKeyError, RecalledApiKey, authenticate_api_key, recall_api_key,
 };

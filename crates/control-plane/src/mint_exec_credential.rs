@@ -8,17 +8,18 @@
 use std::time::Duration;
 
 use rand::CryptoRng;
+use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent};
 use remotegpu_keys::{ApiKeyRepository, KeyRefused, PresentedKey};
 use remotegpu_namespaces::{
     ClusterError, CredentialIdentity, CredentialMint, EnsureIdentity, ExecCredential,
     IdentityRepository, MintError, MintedToken, Namespace, NamespaceRepository, NamespaceStatus,
     PlainClusterToken, TokenLifetime,
 };
-use remotegpu_primitives::{IdentityId, NamespaceId, StoreError};
+use remotegpu_primitives::{Act, IdentityId, NamespaceId, StoreError};
 use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
 
-use crate::{MintLimits, Overloaded, Signals};
+use crate::{AuditBuffer, MintLimits, Overloaded, Signals};
 
 /// How long a first mint waits for its binding to work, or for an identity of the
 /// same secret and namespace that has ended to go.
@@ -49,6 +50,8 @@ pub struct MintExecCredentialPorts<'a> {
     pub limits: &'a MintLimits,
     /// For how long tokens are asked for.
     pub lifetime: TokenLifetime,
+    /// Where mints are noted (contract R5).
+    pub audit: &'a AuditBuffer,
 }
 
 /// No credential was minted.
@@ -105,8 +108,9 @@ pub async fn mint_exec_credential(
     presented: &PresentedKey,
     namespace: NamespaceId,
     rng: &mut impl CryptoRng,
-    now: OffsetDateTime,
+    act: &Act,
 ) -> Result<ExecCredential, MintExecCredentialError> {
+    let now = act.at;
     let started = Instant::now();
     let account = presented.key.account_id;
     let found = ports.namespaces.find(account, namespace).await?;
@@ -157,9 +161,22 @@ pub async fn mint_exec_credential(
         forget(ports, &identity, started + REMOVED_WITHIN).await;
         return Err(MintExecCredentialError::TooSlow);
     }
-    minted?
+    let credential = minted?
         .judge(asked, end, now)
-        .map_err(|_| MintExecCredentialError::Unusable)
+        .map_err(|_| MintExecCredentialError::Unusable)?;
+    ports.audit.note(event(act, &identity, &credential));
+    Ok(credential)
+}
+
+fn event(act: &Act, identity: &CredentialIdentity, credential: &ExecCredential) -> NewAuditEvent {
+    let subject = AuditSubject::Namespace(identity.namespace_id);
+    let action = AuditAction::CredentialMinted;
+    NewAuditEvent::new(act, identity.account_id, action, subject).with(AuditDetails {
+        identity: Some(identity.object_name()),
+        token_id: credential.token_id.clone(),
+        expires_at: Some(credential.expires_at),
+        ..AuditDetails::default()
+    })
 }
 
 /// Has the cluster make the identity, if it was not seen to work before, and mint

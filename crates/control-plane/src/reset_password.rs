@@ -2,8 +2,7 @@
 
 use rand::CryptoRng;
 use remotegpu_accounts::{Email, PasswordChange, PlainPassword, UserRepository, one_time_password};
-use remotegpu_primitives::StoreError;
-use time::OffsetDateTime;
+use remotegpu_primitives::{Act, StoreError};
 
 use crate::{PasswordError, PasswordWorkers, create_first_admin::ONE_TIME_PASSWORD_LIFE};
 
@@ -28,7 +27,7 @@ pub async fn reset_password(
     passwords: &PasswordWorkers,
     email: &Email,
     rng: &mut impl CryptoRng,
-    now: OffsetDateTime,
+    act: &Act,
 ) -> Result<PlainPassword, ResetPasswordError> {
     let plain = one_time_password(rng);
     let turn = passwords.enter().await.map_err(PasswordError::from)?;
@@ -39,9 +38,9 @@ pub async fn reset_password(
         .await?
         .ok_or(ResetPasswordError::UserNotFound)?;
     let hash = turn.hash(plain.clone(), salt).await?;
-    let change = PasswordChange::NeededUntil(now + ONE_TIME_PASSWORD_LIFE);
+    let change = PasswordChange::NeededUntil(act.at + ONE_TIME_PASSWORD_LIFE);
     if users
-        .set_password(user.id, None, &hash, change, None)
+        .set_password(user.id, None, &hash, change, None, act)
         .await?
     {
         Ok(plain)

@@ -2,8 +2,7 @@
 //! (contract K6, K7, X9).
 
 use remotegpu_keys::{ApiKey, ApiKeyRepository, RevokeApiKey};
-use remotegpu_primitives::{AccountId, ApiKeyId, StoreError};
-use time::OffsetDateTime;
+use remotegpu_primitives::{AccountId, Act, ApiKeyId, StoreError};
 
 use crate::Signals;
 
@@ -26,9 +25,9 @@ pub async fn revoke_api_key(
     keys: &dyn ApiKeyRepository,
     signals: &Signals,
     (account, id): (AccountId, ApiKeyId),
-    now: OffsetDateTime,
+    act: &Act,
 ) -> Result<ApiKey, RevokeApiKeyError> {
-    let revoked = match keys.revoke(account, id, now).await? {
+    let revoked = match keys.revoke(account, id, act).await? {
         RevokeApiKey::Revoked(key) => key,
         RevokeApiKey::NotFound => return Err(RevokeApiKeyError::NotFound),
         RevokeApiKey::NotActive => return Err(RevokeApiKeyError::NotActive),

@@ -3,8 +3,8 @@
 
 use rand::CryptoRng;
 use remotegpu_keys::{ApiKeyRepository, PlainApiKey, RotateApiKey};
-use remotegpu_primitives::{AccountId, ApiKeyId, StoreError};
-use time::{Duration, OffsetDateTime};
+use remotegpu_primitives::{AccountId, Act, ApiKeyId, StoreError};
+use time::Duration;
 
 use crate::{IssuedApiKey, Signals, issue_api_key::new_secret};
 
@@ -36,14 +36,14 @@ pub async fn rotate_api_key(
     (account, id): (AccountId, ApiKeyId),
     grace: Duration,
     rng: &mut impl CryptoRng,
-    now: OffsetDateTime,
+    act: &Act,
 ) -> Result<IssuedApiKey, RotateApiKeyError> {
     if !(Duration::ZERO..=MAX_GRACE).contains(&grace) {
         return Err(RotateApiKeyError::Grace);
     }
     let secret = PlainApiKey::generate(rng);
-    let new = new_secret(&secret, rng, now);
-    let rotated = match keys.rotate(account, id, &new, now + grace, now).await? {
+    let new = new_secret(&secret, rng, act.at);
+    let rotated = match keys.rotate(account, id, &new, act.at + grace, act).await? {
         RotateApiKey::Rotated(key) => key,
         RotateApiKey::NotFound => return Err(RotateApiKeyError::NotFound),
         RotateApiKey::NotActive => return Err(RotateApiKeyError::NotActive),

@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 use rand::{CryptoRng, SeedableRng, rngs::StdRng};
-use remotegpu_accounts::{AccountRepository, SessionPolicy, SessionRepository};
+use remotegpu_accounts::{AccountRepository, AuditLog, SessionPolicy, SessionRepository};
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
     ClusterDirectory, ClusterName, ClusterStatus, CredentialMint, IdentityRepository,
@@ -19,8 +19,8 @@ use remotegpu_namespaces::{
 use remotegpu_primitives::{Clock, StoreError};
 
 use crate::{
-    IdentityPorts, KeyUses, NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, SweepPorts,
-    reconcile_identities, reconcile_namespaces, sweep_identities, sweep_namespaces,
+    AuditBuffer, IdentityPorts, KeyUses, NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts,
+    SweepPorts, reconcile_identities, reconcile_namespaces, sweep_identities, sweep_namespaces,
 };
 
 /// How often the store is asked for what other instances, the operator or the
@@ -33,6 +33,13 @@ const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(1);
 /// How often uses of keys are written down.
 /// They wait less when many keys are in use.
 const USES_FLUSH: Duration = Duration::from_secs(2);
+/// How often audit events that belong to no transaction are written down: so much
+/// of them an instance that is killed may lose (contract R5).
+const AUDIT_FLUSH: Duration = Duration::from_secs(1);
+/// How many audit events that are too old are removed at once, and how many times
+/// in one sweep: several instances may do it at the same time.
+const EXPIRED_AT_ONCE: u32 = 1000;
+const EXPIRED_ROUNDS: u32 = 50;
 /// How often what nothing living justifies is looked for.
 /// A minute has to be enough for the sweep itself too (contract N5).
 const SWEEP: Duration = Duration::from_secs(45);
@@ -64,6 +71,12 @@ pub struct ReconcilerPorts {
     pub sweeps: Arc<SweepCounts>,
     /// The uses that wait to be written.
     pub uses: Arc<KeyUses>,
+    /// The audit events that wait to be written.
+    pub audit: Arc<AuditBuffer>,
+    /// Where they go.
+    pub audit_log: Arc<dyn AuditLog>,
+    /// How long audit events are kept.
+    pub audit_retention: time::Duration,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -84,6 +97,13 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send) 
             tell("uses of keys were not written down", flushed);
         }
     };
+    let audit = async {
+        loop {
+            ports.audit.flush_within(AUDIT_FLUSH).await;
+            let flushed = ports.audit.flush(&*ports.audit_log).await;
+            tell("audit events were not written down", flushed);
+        }
+    };
     let sweep = async {
         loop {
             let now = ports.clock.now();
@@ -96,10 +116,25 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send) 
             let SessionPolicy { idle, total } = ports.session_policy;
             let removed = ports.sessions.delete_ended(now - total, now - idle).await;
             tell("sessions that ended were not removed", removed);
+            tell(
+                "audit events that are too old were not removed",
+                forget_audit_events(&ports).await,
+            );
             tokio::time::sleep(SWEEP).await;
         }
     };
-    tokio::join!(work_off(&ending), work_off(&making), uses, sweep);
+    tokio::join!(work_off(&ending), work_off(&making), uses, audit, sweep);
+}
+
+async fn forget_audit_events(ports: &ReconcilerPorts) -> Result<(), StoreError> {
+    let before = ports.clock.now() - ports.audit_retention;
+    for _ in 0..EXPIRED_ROUNDS {
+        let removed = ports.audit_log.delete_before(before, EXPIRED_AT_ONCE);
+        if removed.await? < EXPIRED_AT_ONCE.into() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 async fn sweep_clusters(ports: &ReconcilerPorts) {

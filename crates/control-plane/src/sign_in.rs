@@ -2,14 +2,15 @@
 
 use rand::CryptoRng;
 use remotegpu_accounts::{
-    Attempt, AttemptOutcome, AttemptRepository, ClientAddress, Email, HashedPassword,
-    InsertSession, Membership, NewSession, PlainPassword, PlainSession, Session, SessionContext,
-    SessionRepository, UserRepository,
+    Attempt, AttemptOutcome, AttemptRepository, AuditAction, AuditDetails, AuditSubject,
+    ClientAddress, Email, HashedPassword, InsertSession, Membership, NewAuditEvent, NewSession,
+    PlainPassword, PlainSession, Session, SessionContext, SessionRepository, User, UserRepository,
 };
-use remotegpu_primitives::{SessionId, StoreError};
+use remotegpu_primitives::{Act, Actor, Origin, SessionId, StoreError, UserId};
 use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
-use crate::{Overloaded, PasswordError, PasswordWorkers};
+use crate::{AuditBuffer, Overloaded, PasswordError, PasswordWorkers};
 
 /// What signing in needs.
 #[derive(Clone, Copy)]
@@ -22,7 +23,12 @@ pub struct SignInPorts<'a> {
     pub attempts: &'a dyn AttemptRepository,
     /// What compares passwords.
     pub passwords: &'a PasswordWorkers,
+    /// Where refusals are noted.
+    pub audit: &'a AuditBuffer,
 }
+
+/// No user has this identifier.
+const NOBODY: UserId = UserId::from_uuid(Uuid::nil());
 
 /// A new session, and the secret that opens it.
 #[derive(Debug)]
@@ -56,20 +62,22 @@ pub enum SignInError {
     Store(#[from] StoreError),
 }
 
-/// Signs a person in from `address`. An e-mail that is none, an unknown one and
+/// Signs a person in from `origin`. An e-mail that is none, an unknown one and
 /// a wrong password cost and answer the same. Who finds too many signing in already
 /// is refused before the store is asked, and has not failed.
 pub async fn sign_in(
     ports: SignInPorts<'_>,
     email: &str,
     password: &str,
-    address: ClientAddress,
+    origin: Origin,
     rng: &mut impl CryptoRng,
     now: OffsetDateTime,
 ) -> Result<SignedIn, SignInError> {
     let turn = ports.passwords.enter().await?;
     let secret = PlainSession::generate(rng);
     let session_id = SessionId::generate(now, rng);
+    let address = ClientAddress::from(&origin);
+    let mut act = Act::new(Actor::Anonymous, origin, rng, now);
 
     // What is no address is counted and compared like an unknown one, but the
     // store never sees it.
@@ -84,20 +92,24 @@ pub async fn sign_in(
         Ok(email) => ports.users.find_by_email(email).await?,
         Err(_) => None,
     };
+    // Asked for an unknown e-mail too, of nobody: it must cost the same.
+    let asked = user.as_ref().map_or(NOBODY, |user| user.id);
+    let memberships = ports.users.memberships(asked).await?;
     let stored = user
         .as_ref()
         .map_or_else(HashedPassword::of_nobody, |user| user.password.clone());
     let presented = PlainPassword::presented(password);
     let matches = turn.matches(presented, stored).await?;
-    let user = user
-        .filter(|_| matches)
-        .ok_or(SignInError::WrongCredentials)?;
-    if user.password_change.is_over(now) {
+    let Some(user) = user else {
+        return Err(SignInError::WrongCredentials);
+    };
+    if !matches || user.password_change.is_over(now) {
+        ports.audit.note(refused(act, &user, &memberships));
         return Err(SignInError::WrongCredentials);
     }
     ports.attempts.clear(&attempt).await?;
 
-    let memberships = ports.users.memberships(user.id).await?;
+    act.actor = Actor::User(user.id);
     let Membership { account, role } = memberships
         .into_iter()
         .find(|membership| membership.account.suspended_at.is_none())
@@ -114,7 +126,7 @@ pub async fn sign_in(
         verified: user.password.clone(),
         session: session.clone(),
     };
-    match ports.sessions.insert(&new).await? {
+    match ports.sessions.insert(&new, &act).await? {
         InsertSession::Inserted => {}
         InsertSession::AccountSuspended => return Err(SignInError::AccountSuspended),
         InsertSession::PasswordChanged => return Err(SignInError::WrongCredentials),
@@ -128,4 +140,17 @@ pub async fn sign_in(
             role,
         },
     })
+}
+
+/// What all of the user's accounts are told. Not what was typed: people type
+/// passwords into the wrong field.
+fn refused(act: Act, user: &User, memberships: &[Membership]) -> NewAuditEvent {
+    let of = |membership: &Membership| membership.account.id;
+    NewAuditEvent {
+        act,
+        accounts: memberships.iter().map(of).collect(),
+        action: AuditAction::UserSignInRefused,
+        subject: AuditSubject::User(user.id),
+        details: AuditDetails::default(),
+    }
 }

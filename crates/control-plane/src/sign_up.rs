@@ -5,7 +5,7 @@ use remotegpu_accounts::{
     Account, AccountLimits, AccountName, Attempt, AttemptOutcome, AttemptRepository, ClientAddress,
     CreateUser, Email, NewUser, PasswordChange, PlainPassword, UserRepository,
 };
-use remotegpu_primitives::{AccountId, StoreError, UserId};
+use remotegpu_primitives::{AccountId, Act, Actor, Origin, StoreError, UserId};
 use time::{Duration, OffsetDateTime};
 
 use crate::{Overloaded, PasswordError, PasswordWorkers};
@@ -56,7 +56,7 @@ pub enum SignUpError {
 pub async fn sign_up(
     ports: SignUpPorts<'_>,
     wanted: SignUp,
-    address: ClientAddress,
+    origin: Origin,
     rng: &mut impl CryptoRng,
     now: OffsetDateTime,
 ) -> Result<(NewUser, Account), SignUpError> {
@@ -65,6 +65,8 @@ pub async fn sign_up(
     rng.fill_bytes(&mut salt);
     let user_id = UserId::generate(now, rng);
     let account = new_account(wanted.account_name, rng, now);
+    let address = ClientAddress::from(&origin);
+    let act = Act::new(Actor::User(user_id), origin, rng, now);
 
     let attempt = Attempt::sign_up(&wanted.email, address);
     if let AttemptOutcome::Throttled(wait) = ports.attempts.begin(&attempt, now).await? {
@@ -77,7 +79,8 @@ pub async fn sign_up(
         password_change: PasswordChange::NotNeeded,
         created_at: now,
     };
-    match ports.users.insert_with_account(&user, &account).await? {
+    let created = ports.users.insert_with_account(&user, &account, &act);
+    match created.await? {
         CreateUser::Created => Ok((user, account)),
         CreateUser::EmailTaken | CreateUser::AccountNotFound => Err(SignUpError::EmailTaken),
     }

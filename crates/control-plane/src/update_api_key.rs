@@ -1,8 +1,7 @@
 //! A key is renamed, or its scopes or expiry change (contract K4 to K12).
 
 use remotegpu_keys::{ApiKey, ApiKeyChange, ApiKeyRepository, UpdateApiKey};
-use remotegpu_primitives::{AccountId, ApiKeyId, NamespaceId, StoreError};
-use time::OffsetDateTime;
+use remotegpu_primitives::{AccountId, Act, ApiKeyId, NamespaceId, StoreError};
 
 use crate::Signals;
 
@@ -33,12 +32,12 @@ pub async fn update_api_key(
     signals: &Signals,
     (account, id): (AccountId, ApiKeyId),
     change: &ApiKeyChange,
-    now: OffsetDateTime,
+    act: &Act,
 ) -> Result<ApiKey, UpdateApiKeyError> {
-    if change.expires_at.flatten().is_some_and(|end| end <= now) {
+    if change.expires_at.flatten().is_some_and(|end| end <= act.at) {
         return Err(UpdateApiKeyError::ExpiryNotInFuture);
     }
-    let updated = match keys.update(account, id, change, now).await? {
+    let updated = match keys.update(account, id, change, act).await? {
         UpdateApiKey::Updated(key) => key,
         UpdateApiKey::NotFound => return Err(UpdateApiKeyError::NotFound),
         UpdateApiKey::NotActive => return Err(UpdateApiKeyError::NotActive),

@@ -11,10 +11,12 @@ use std::{
 use async_trait::async_trait;
 use ipnet::IpNet;
 use rand::CryptoRng;
-use remotegpu_accounts::{AttemptRepository, SessionPolicy, SessionRepository, UserRepository};
+use remotegpu_accounts::{
+    AttemptRepository, AuditLog, SessionPolicy, SessionRepository, UserRepository,
+};
 use remotegpu_control_plane::{
-    ConcurrencyLimit, KeyCache, KeyUses, Load, MintLimits, Overloaded, PasswordWorkers, Signals,
-    SweepCounts,
+    AuditBuffer, ConcurrencyLimit, KeyCache, KeyUses, Load, MintLimits, Overloaded,
+    PasswordWorkers, Signals, SweepCounts,
 };
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
@@ -81,6 +83,10 @@ pub struct ApiPorts {
     pub signals: Arc<Signals>,
     /// Uses of keys that are not written down yet.
     pub uses: Arc<KeyUses>,
+    /// Audit events that are not written down yet.
+    pub audit: Arc<AuditBuffer>,
+    /// Audit events that are.
+    pub audit_log: Arc<dyn AuditLog>,
     /// What sweeps of the clusters found, for the metrics.
     pub sweeps: Arc<SweepCounts>,
     /// Whether requests can be served.

@@ -21,6 +21,7 @@ pub(crate) mod texts;
     ),
     tags(
         (name = "auth", description = "Who is calling."),
+        (name = "account", description = "What happens in an account."),
         (name = "api-keys", description = "Keys for programs."),
         (name = "clusters", description = "Where namespaces can stand."),
         (name = "namespaces", description = "A team's part of a cluster."),

@@ -5,7 +5,10 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     docs, health,
-    v1::{account::api_keys, auth, kubernetes},
+    v1::{
+        account::{api_keys, audit_events},
+        auth, kubernetes,
+    },
 };
 
 /// What the public listener serves and `OpenAPI` describes.
@@ -27,6 +30,8 @@ pub(crate) fn public(routes: &mut ServiceConfig<'_>) {
         .service(api_keys::update::update_api_key)
         .service(api_keys::revoke::revoke_api_key)
         .service(api_keys::rotate::rotate_api_key)
+        // Who did what.
+        .service(audit_events::list::list_audit_events)
         // Clusters and namespaces.
         .service(kubernetes::clusters::list_clusters)
         .service(kubernetes::namespaces::list::list_namespaces)

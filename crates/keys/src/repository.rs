@@ -1,9 +1,9 @@
 //! What a store of API keys does. Each method is atomic: it happened whole, or
-//! not at all.
+//! not at all, and so did the audit event of the act that it is (contract R5).
 
 use async_trait::async_trait;
 use remotegpu_primitives::{
-    AccountId, ApiKeyId, KeySecretId, NamespaceId, Page, PageRequest, StoreError,
+    AccountId, Act, ApiKeyId, KeySecretId, NamespaceId, Page, PageRequest, StoreError,
 };
 use time::OffsetDateTime;
 
@@ -29,8 +29,12 @@ pub trait ApiKeyRepository: Send + Sync {
 
     /// Stores a key, unless the account has as many active keys as it may have:
     /// its own limit, or else `default_limit` (contract K8, K12).
-    async fn insert(&self, key: &NewApiKey, default_limit: u32)
-    -> Result<InsertApiKey, StoreError>;
+    async fn insert(
+        &self,
+        key: &NewApiKey,
+        default_limit: u32,
+        act: &Act,
+    ) -> Result<InsertApiKey, StoreError>;
 
     /// Changes an active key. Where scopes or expiry shrink, the cluster
     /// identities that lose their reason end in the same transaction (contract X9).
@@ -39,7 +43,7 @@ pub trait ApiKeyRepository: Send + Sync {
         account: AccountId,
         id: ApiKeyId,
         change: &ApiKeyChange,
-        now: OffsetDateTime,
+        act: &Act,
     ) -> Result<UpdateApiKey, StoreError>;
 
     /// Revokes an active key, and ends its cluster identities with it.
@@ -47,7 +51,7 @@ pub trait ApiKeyRepository: Send + Sync {
         &self,
         account: AccountId,
         id: ApiKeyId,
-        now: OffsetDateTime,
+        act: &Act,
     ) -> Result<RevokeApiKey, StoreError>;
 
     /// Gives an active key a new secret. The secret that was the newest ends at
@@ -59,7 +63,7 @@ pub trait ApiKeyRepository: Send + Sync {
         id: ApiKeyId,
         secret: &NewKeySecret,
         old_ends_at: OffsetDateTime,
-        now: OffsetDateTime,
+        act: &Act,
     ) -> Result<RotateApiKey, StoreError>;
 
     /// Notes when keys were last used, unless less than a minute has passed since

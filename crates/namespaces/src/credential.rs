@@ -101,6 +101,8 @@ pub struct MintedToken {
     pub token: PlainClusterToken,
     /// When the cluster says that it ends.
     pub expires_at: OffsetDateTime,
+    /// Its `jti`, by which the cluster's audit log knows it, where it says one.
+    pub token_id: Option<String>,
 }
 
 /// A token that may be handed out (contract X7).
@@ -110,6 +112,8 @@ pub struct ExecCredential {
     pub token: PlainClusterToken,
     /// Until when it may be used: whole seconds, never after the secret's end.
     pub expires_at: OffsetDateTime,
+    /// Its `jti`; no secret.
+    pub token_id: Option<String>,
 }
 
 /// The cluster minted no token.
@@ -185,6 +189,7 @@ impl MintedToken {
         let expires_at = end.map_or(self.expires_at, |end| end.min(self.expires_at));
         Ok(ExecCredential {
             token: self.token,
+            token_id: self.token_id,
             expires_at: expires_at.replace_nanosecond(0).unwrap_or(expires_at),
         })
     }
@@ -237,6 +242,7 @@ mod tests {
             MintedToken {
                 token: PlainClusterToken::new("t".to_owned()),
                 expires_at: NOW + Duration::seconds(seconds) + Duration::milliseconds(250),
+                token_id: None,
             }
             .judge(
                 Duration::seconds(3600),

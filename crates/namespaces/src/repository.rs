@@ -1,8 +1,11 @@
 //! What a store of namespaces and cluster identities does. Each method is
-//! atomic: it happened whole, or not at all.
+//! atomic: it happened whole, or not at all, and so did the audit event of an act
+//! (contract R5).
 
 use async_trait::async_trait;
-use remotegpu_primitives::{AccountId, IdentityId, NamespaceId, Page, PageRequest, StoreError};
+use remotegpu_primitives::{
+    AccountId, Act, IdentityId, NamespaceId, Page, PageRequest, StoreError,
+};
 use time::OffsetDateTime;
 
 use crate::{ClusterName, CredentialIdentity, Namespace, NamespaceName, NewNamespace};
@@ -40,6 +43,7 @@ pub trait NamespaceRepository: Send + Sync {
         &self,
         namespace: &NewNamespace,
         default_limit: u32,
+        act: &Act,
     ) -> Result<InsertNamespace, StoreError>;
 
     /// Gives an active namespace another name; what the cluster calls it stays
@@ -49,7 +53,7 @@ pub trait NamespaceRepository: Send + Sync {
         account: AccountId,
         id: NamespaceId,
         name: &NamespaceName,
-        now: OffsetDateTime,
+        act: &Act,
     ) -> Result<RenameNamespace, StoreError>;
 
     /// Lets a namespace go, in every status, again and again; its cluster
@@ -59,7 +63,7 @@ pub trait NamespaceRepository: Send + Sync {
         &self,
         account: AccountId,
         id: NamespaceId,
-        now: OffsetDateTime,
+        act: &Act,
     ) -> Result<Option<Namespace>, StoreError>;
 
     /// The clusters that have work to do on namespaces, each once.

@@ -12,6 +12,12 @@ use uuid::Uuid;
 #[error("not an identifier: a UUID in its 36-character form was expected")]
 pub struct MalformedId;
 
+fn at(time: OffsetDateTime, random: &[u8; 10]) -> Uuid {
+    let millis = time.unix_timestamp_nanos().div_euclid(1_000_000);
+    let millis = u64::try_from(millis).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid()
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -21,11 +27,14 @@ macro_rules! id {
         impl $name {
             /// A new identifier whose order follows `now`, in whole milliseconds.
             pub fn generate(now: OffsetDateTime, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-                let millis = now.unix_timestamp_nanos() / 1_000_000;
                 let mut random = [0; 10];
                 rng.fill_bytes(&mut random);
-                let millis = u64::try_from(millis).unwrap_or_default();
-                Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+                Self(at(now, &random))
+            }
+
+            /// The least identifier that can be generated at `time`.
+            pub fn first_at(time: OffsetDateTime) -> Self {
+                Self(at(time, &[0; 10]))
             }
 
             /// The identifier with this UUID.
@@ -92,4 +101,8 @@ id! {
 id! {
     /// What one key secret is to the cluster of one namespace (contract X9).
     IdentityId
+}
+id! {
+    /// What the audit log knows an act by (contract R5).
+    AuditEventId
 }

@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod act;
 mod id;
 mod paging;
 mod store_error;
 
+pub use act::{Act, Actor, Origin};
 pub use id::{
-    AccountId, ApiKeyId, IdentityId, KeySecretId, MalformedId, NamespaceId, SessionId, UserId,
+    AccountId, ApiKeyId, AuditEventId, IdentityId, KeySecretId, MalformedId, NamespaceId,
+    SessionId, UserId,
 };
 pub use paging::{Cursor, InvalidPage, Page, PageRequest};
 pub use store_error::StoreError;

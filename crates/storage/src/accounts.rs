@@ -6,12 +6,15 @@ use diesel::{
     Selectable, SelectableHelper,
 };
 use diesel_async::RunQueryDsl;
-use remotegpu_accounts::{Account, AccountLimits, AccountName, AccountRepository};
-use remotegpu_primitives::{AccountId, Page, PageRequest, StoreError};
-use time::OffsetDateTime;
+use remotegpu_accounts::{
+    Account, AccountLimits, AccountName, AccountRepository, AuditAction, AuditDetails,
+    AuditSubject, NewAuditEvent,
+};
+use remotegpu_primitives::{AccountId, Act, Page, PageRequest, StoreError};
 
 use crate::{
     Database,
+    audit_events::record,
     connection::{with_conn, with_tx},
     error::Failure,
     identities::end_identities,
@@ -115,32 +118,32 @@ impl AccountRepository for Database {
         }))
     }
 
-    async fn insert(&self, account: &Account) -> Result<(), StoreError> {
-        with_conn!(self, write, |c| {
+    async fn insert(&self, account: &Account, act: &Act) -> Result<(), StoreError> {
+        with_tx!(self, |c| {
             diesel::insert_into(accounts::table)
                 .values(AccountRow::from(account))
                 .execute(c)
                 .await?;
+            record!(c, event(act, account.id, AuditAction::AccountCreated));
             Ok(())
         })?;
         Ok(())
     }
 
-    async fn suspend(
-        &self,
-        id: AccountId,
-        now: OffsetDateTime,
-    ) -> Result<Option<Account>, StoreError> {
-        let now = DbTime::from(now);
+    async fn suspend(&self, id: AccountId, act: &Act) -> Result<Option<Account>, StoreError> {
+        let now = DbTime::from(act.at);
         let row = with_tx!(self, |c| {
             if !hold_account!(c, id) {
                 return Ok(None);
             }
             let account = accounts::table.filter(accounts::id.eq(DbUuid::from(id)));
-            diesel::update(account.filter(accounts::suspended_at.is_null()))
+            let changed = diesel::update(account.filter(accounts::suspended_at.is_null()))
                 .set(accounts::suspended_at.eq(now))
                 .execute(c)
                 .await?;
+            if changed == 1 {
+                record!(c, event(act, id, AuditAction::AccountSuspended));
+            }
             end_identities!(
                 c,
                 credential_identities::account_id.eq(DbUuid::from(id)),
@@ -155,15 +158,19 @@ impl AccountRepository for Database {
         read(row)
     }
 
-    async fn resume(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
-        let row = with_conn!(self, write, |c| Ok(diesel::update(
-            accounts::table.filter(accounts::id.eq(DbUuid::from(id)))
-        )
-        .set(accounts::suspended_at.eq(None::<DbTime>))
-        .returning(AccountRow::as_returning())
-        .get_result(c)
-        .await
-        .optional()?))?;
+    async fn resume(&self, id: AccountId, act: &Act) -> Result<Option<Account>, StoreError> {
+        let account = || accounts::table.filter(accounts::id.eq(DbUuid::from(id)));
+        let row = with_tx!(self, |c| {
+            let changed = diesel::update(account().filter(accounts::suspended_at.is_not_null()))
+                .set(accounts::suspended_at.eq(None::<DbTime>))
+                .execute(c)
+                .await?;
+            if changed == 1 {
+                record!(c, event(act, id, AuditAction::AccountResumed));
+            }
+            let row = account().select(AccountRow::as_select()).first(c).await;
+            Ok(row.optional()?)
+        })?;
         read(row)
     }
 
@@ -171,20 +178,35 @@ impl AccountRepository for Database {
         &self,
         id: AccountId,
         limits: AccountLimits,
+        act: &Act,
     ) -> Result<Option<Account>, StoreError> {
-        let row = with_conn!(self, write, |c| Ok(diesel::update(
-            accounts::table.filter(accounts::id.eq(DbUuid::from(id)))
-        )
-        .set((
-            accounts::key_limit.eq(limits.keys.map(i64::from)),
-            accounts::namespace_limit.eq(limits.namespaces.map(i64::from)),
-        ))
-        .returning(AccountRow::as_returning())
-        .get_result(c)
-        .await
-        .optional()?))?;
+        let details = AuditDetails {
+            key_limit: limits.keys,
+            namespace_limit: limits.namespaces,
+            ..AuditDetails::default()
+        };
+        let row = with_tx!(self, |c| {
+            let row = diesel::update(accounts::table.filter(accounts::id.eq(DbUuid::from(id))))
+                .set((
+                    accounts::key_limit.eq(limits.keys.map(i64::from)),
+                    accounts::namespace_limit.eq(limits.namespaces.map(i64::from)),
+                ))
+                .returning(AccountRow::as_returning())
+                .get_result(c)
+                .await
+                .optional()?;
+            if row.is_some() {
+                let set = event(act, id, AuditAction::AccountLimitsSet);
+                record!(c, set.with(details.clone()));
+            }
+            Ok(row)
+        })?;
         read(row)
     }
+}
+
+fn event(act: &Act, account: AccountId, action: AuditAction) -> NewAuditEvent {
+    NewAuditEvent::new(act, account, action, AuditSubject::Account(account))
 }
 
 fn read(row: Option<AccountRow>) -> Result<Option<Account>, StoreError> {

@@ -9,19 +9,21 @@ use diesel::{
     OptionalExtension, QueryDsl, SelectableHelper,
 };
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent};
 use remotegpu_keys::{
     ApiKey, ApiKeyChange, ApiKeyRepository, HashedApiKey, InsertApiKey, KeyStatus, NewApiKey,
     NewKeySecret, PresentedKey, RevokeApiKey, RotateApiKey, UpdateApiKey,
 };
 use remotegpu_namespaces::NamespaceStatus;
 use remotegpu_primitives::{
-    AccountId, ApiKeyId, KeySecretId, NamespaceId, Page, PageRequest, StoreError,
+    AccountId, Act, ApiKeyId, KeySecretId, NamespaceId, Page, PageRequest, StoreError,
 };
 use time::OffsetDateTime;
 
 use crate::{
     Database,
     accounts::hold_account,
+    audit_events::record,
     connection::{begin_on_sqlite, with_conn, with_tx, within},
     database::Pools,
     error::Failure,
@@ -146,6 +148,7 @@ impl ApiKeyRepository for Database {
         &self,
         key: &NewApiKey,
         default_limit: u32,
+        act: &Act,
     ) -> Result<InsertApiKey, StoreError> {
         let account = DbUuid::from(key.account_id);
         let created_at = DbTime::from(key.created_at);
@@ -184,6 +187,12 @@ impl ApiKeyRepository for Database {
                 .values(secret_row(key.id, &key.secret, key.created_at))
                 .execute(c)
                 .await?;
+            let details = AuditDetails {
+                name: Some(key.name.as_str().to_owned()),
+                ..with_prefix(&key.secret)
+            };
+            let issued = event(act, key.account_id, key.id, AuditAction::ApiKeyIssued);
+            record!(c, issued.with(details));
             Ok(InsertApiKey::Inserted(row.try_into()?))
         })?;
         Ok(inserted)
@@ -194,8 +203,9 @@ impl ApiKeyRepository for Database {
         account: AccountId,
         id: ApiKeyId,
         change: &ApiKeyChange,
-        now: OffsetDateTime,
+        act: &Act,
     ) -> Result<UpdateApiKey, StoreError> {
+        let now = act.at;
         let of_key = credential_identities::key_id.eq(DbUuid::from(id));
         let updated = with_tx!(self, |c| {
             let key = active_key!(c, account, id, now, UpdateApiKey);
@@ -254,6 +264,8 @@ impl ApiKeyRepository for Database {
                         .await?;
                 }
             }
+            let updated = event(act, account, id, AuditAction::ApiKeyUpdated);
+            record!(c, updated.with(what_changed(change)));
             Ok(UpdateApiKey::Updated(row.try_into()?))
         })?;
         Ok(updated)
@@ -263,8 +275,9 @@ impl ApiKeyRepository for Database {
         &self,
         account: AccountId,
         id: ApiKeyId,
-        now: OffsetDateTime,
+        act: &Act,
     ) -> Result<RevokeApiKey, StoreError> {
+        let now = act.at;
         let revoked = with_tx!(self, |c| {
             active_key!(c, account, id, now, RevokeApiKey);
             let row = diesel::update(api_keys::table.filter(api_keys::id.eq(DbUuid::from(id))))
@@ -273,6 +286,7 @@ impl ApiKeyRepository for Database {
                 .get_result(c)
                 .await?;
             end_identities!(c, credential_identities::key_id.eq(DbUuid::from(id)), now);
+            record!(c, event(act, account, id, AuditAction::ApiKeyRevoked));
             Ok(RevokeApiKey::Revoked(row.try_into()?))
         })?;
         Ok(revoked)
@@ -284,8 +298,9 @@ impl ApiKeyRepository for Database {
         id: ApiKeyId,
         secret: &NewKeySecret,
         old_ends_at: OffsetDateTime,
-        now: OffsetDateTime,
+        act: &Act,
     ) -> Result<RotateApiKey, StoreError> {
+        let now = act.at;
         let key_id = DbUuid::from(id);
         let of_key = credential_identities::key_id.eq(key_id);
         let rotated = with_tx!(self, |c| {
@@ -319,6 +334,12 @@ impl ApiKeyRepository for Database {
             end_identities!(c, of_newest, old_ends_at);
             let of_older = credential_identities::secret_id.ne(newest);
             end_identities!(c, of_key.and(of_older), now);
+            let details = AuditDetails {
+                old_secret_ends_at: Some(old_ends_at),
+                ..with_prefix(secret)
+            };
+            let rotated = event(act, account, id, AuditAction::ApiKeyRotated);
+            record!(c, rotated.with(details));
             Ok(RotateApiKey::Rotated(row.try_into()?))
         })?;
         Ok(rotated)
@@ -354,5 +375,31 @@ impl ApiKeyRepository for Database {
             .await?;
         }
         Ok(())
+    }
+}
+
+fn event(act: &Act, account: AccountId, key: ApiKeyId, action: AuditAction) -> NewAuditEvent {
+    NewAuditEvent::new(act, account, action, AuditSubject::ApiKey(key))
+}
+
+fn with_prefix(secret: &NewKeySecret) -> AuditDetails {
+    AuditDetails {
+        prefix: Some(secret.prefix.as_str().to_owned()),
+        ..AuditDetails::default()
+    }
+}
+
+fn what_changed(change: &ApiKeyChange) -> AuditDetails {
+    let members = [
+        ("name", change.name.is_some()),
+        ("scopes", change.scopes.is_some()),
+        ("expires_at", change.expires_at.is_some()),
+    ];
+    let changed = members.iter().filter(|(_, changed)| *changed);
+    let name = change.name.as_ref();
+    AuditDetails {
+        name: name.map(|name| name.as_str().to_owned()),
+        changed: Some(changed.map(|(member, _)| (*member).to_owned()).collect()),
+        ..AuditDetails::default()
     }
 }

@@ -12,6 +12,7 @@
 mod accounts;
 mod api_keys;
 mod attempts;
+mod audit_events;
 mod connection;
 mod database;
 mod error;

@@ -7,16 +7,18 @@ use diesel::{
     BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
 };
 use diesel_async::RunQueryDsl;
+use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent};
 use remotegpu_namespaces::{
     ClusterName, InsertNamespace, Namespace, NamespaceName, NamespaceRepository, NamespaceStatus,
     NewNamespace, RenameNamespace,
 };
-use remotegpu_primitives::{AccountId, NamespaceId, Page, PageRequest, StoreError};
+use remotegpu_primitives::{AccountId, Act, NamespaceId, Page, PageRequest, StoreError};
 use time::OffsetDateTime;
 
 use crate::{
     Database,
     accounts::hold_account,
+    audit_events::record,
     connection::{with_conn, with_tx},
     error::Failure,
     identities::end_identities,
@@ -105,6 +107,7 @@ impl NamespaceRepository for Database {
         &self,
         new: &NewNamespace,
         default_limit: u32,
+        act: &Act,
     ) -> Result<InsertNamespace, StoreError> {
         let account = DbUuid::from(new.account_id);
         let created_at = DbTime::from(new.created_at);
@@ -145,6 +148,8 @@ impl NamespaceRepository for Database {
                 .returning(NamespaceRow::as_returning())
                 .get_result(c)
                 .await?;
+            let created = event(act, new.account_id, new.id, AuditAction::NamespaceCreated);
+            record!(c, created.with(named(&new.name)));
             Ok(InsertNamespace::Inserted(row.try_into()?))
         })?;
         Ok(inserted)
@@ -155,7 +160,7 @@ impl NamespaceRepository for Database {
         account: AccountId,
         id: NamespaceId,
         name: &NamespaceName,
-        now: OffsetDateTime,
+        act: &Act,
     ) -> Result<RenameNamespace, StoreError> {
         let renamed = with_tx!(self, |c| {
             if !hold_account!(c, account) {
@@ -193,11 +198,13 @@ impl NamespaceRepository for Database {
             let row = diesel::update(namespace!(account, id))
                 .set((
                     namespaces::name.eq(name.as_str()),
-                    namespaces::updated_at.eq(DbTime::from(now)),
+                    namespaces::updated_at.eq(DbTime::from(act.at)),
                 ))
                 .returning(NamespaceRow::as_returning())
                 .get_result(c)
                 .await?;
+            let renamed = event(act, account, id, AuditAction::NamespaceRenamed);
+            record!(c, renamed.with(named(name)));
             Ok(RenameNamespace::Renamed(row.try_into()?))
         })?;
         Ok(renamed)
@@ -207,9 +214,9 @@ impl NamespaceRepository for Database {
         &self,
         account: AccountId,
         id: NamespaceId,
-        now: OffsetDateTime,
+        act: &Act,
     ) -> Result<Option<Namespace>, StoreError> {
-        let now = DbTime::from(now);
+        let now = DbTime::from(act.at);
         let deleting = NamespaceStatus::Deleting.as_str();
         let row = with_tx!(self, |c| {
             if !hold_account!(c, account) {
@@ -230,6 +237,7 @@ impl NamespaceRepository for Database {
             if changed == 1 {
                 let here = credential_identities::namespace_id.eq(DbUuid::from(id));
                 end_identities!(c, here, now);
+                record!(c, event(act, account, id, AuditAction::NamespaceDeleted));
             }
             Ok(namespace!(account, id)
                 .select(NamespaceRow::as_select())
@@ -382,5 +390,16 @@ impl NamespaceRepository for Database {
             Ok(())
         })?;
         Ok(())
+    }
+}
+
+fn event(act: &Act, account: AccountId, id: NamespaceId, action: AuditAction) -> NewAuditEvent {
+    NewAuditEvent::new(act, account, action, AuditSubject::Namespace(id))
+}
+
+fn named(name: &NamespaceName) -> AuditDetails {
+    AuditDetails {
+        name: Some(name.as_str().to_owned()),
+        ..AuditDetails::default()
     }
 }

@@ -165,6 +165,25 @@ table! {
     }
 }
 
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    audit_events (account_id, id) {
+        account_id -> SqlUuid,
+        id -> SqlUuid,
+        occurred_at -> SqlTime,
+        action -> Text,
+        actor_type -> Text,
+        actor_id -> Nullable<SqlUuid>,
+        subject_type -> Text,
+        subject_id -> SqlUuid,
+        ip -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        details -> Text,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(
     accounts,
     memberships,

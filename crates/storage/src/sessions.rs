@@ -7,14 +7,16 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 use remotegpu_accounts::{
-    HashedSession, InsertSession, NewSession, Session, SessionContext, SessionRepository,
+    AuditAction, AuditDetails, AuditSubject, HashedSession, InsertSession, NewAuditEvent,
+    NewSession, Session, SessionContext, SessionRepository,
 };
-use remotegpu_primitives::{AccountId, SessionId, StoreError};
+use remotegpu_primitives::{AccountId, Act, SessionId, StoreError};
 use time::OffsetDateTime;
 
 use crate::{
     Database,
     accounts::{AccountRow, hold_account},
+    audit_events::record,
     connection::{with_conn, with_tx},
     schema::{accounts, memberships, sessions, users},
     types::{DbTime, DbUuid},
@@ -76,7 +78,7 @@ macro_rules! may_act {
 
 #[async_trait]
 impl SessionRepository for Database {
-    async fn insert(&self, new: &NewSession) -> Result<InsertSession, StoreError> {
+    async fn insert(&self, new: &NewSession, act: &Act) -> Result<InsertSession, StoreError> {
         let session = &new.session;
         let inserted = with_tx!(self, |c| {
             if !may_act!(c, DbUuid::from(session.user_id), session.account_id) {
@@ -92,6 +94,11 @@ impl SessionRepository for Database {
                 ))
                 .execute(c)
                 .await?;
+            let accounts = vec![session.account_id];
+            record!(
+                c,
+                event(act, accounts, session.id, AuditAction::SessionSignedIn)
+            );
             Ok(InsertSession::Inserted)
         })?;
         Ok(inserted)
@@ -144,16 +151,21 @@ impl SessionRepository for Database {
         Ok(())
     }
 
-    async fn switch_account(&self, id: SessionId, account: AccountId) -> Result<bool, StoreError> {
+    async fn switch_account(
+        &self,
+        id: SessionId,
+        account: AccountId,
+        act: &Act,
+    ) -> Result<bool, StoreError> {
         let session = DbUuid::from(id);
         let switched = with_tx!(self, |c| {
-            let user: Option<DbUuid> = sessions::table
+            let found: Option<(DbUuid, DbUuid)> = sessions::table
                 .filter(sessions::id.eq(session))
-                .select(sessions::user_id)
+                .select((sessions::user_id, sessions::account_id))
                 .first(c)
                 .await
                 .optional()?;
-            let Some(user) = user else {
+            let Some((user, left)) = found else {
                 return Ok(false);
             };
             if !may_act!(c, user, account) {
@@ -163,16 +175,28 @@ impl SessionRepository for Database {
                 .set(sessions::account_id.eq(DbUuid::from(account)))
                 .execute(c)
                 .await?;
+            let left = AccountId::from(left);
+            if changed == 1 && left != account {
+                let both = vec![left, account];
+                record!(c, event(act, both, id, AuditAction::SessionSwitched));
+            }
             Ok(changed == 1)
         })?;
         Ok(switched)
     }
 
-    async fn delete(&self, id: SessionId) -> Result<(), StoreError> {
-        with_conn!(self, write, |c| {
-            diesel::delete(sessions::table.filter(sessions::id.eq(DbUuid::from(id))))
-                .execute(c)
-                .await?;
+    async fn delete(&self, id: SessionId, act: &Act) -> Result<(), StoreError> {
+        with_tx!(self, |c| {
+            let session = sessions::table.filter(sessions::id.eq(DbUuid::from(id)));
+            let ended: Option<DbUuid> = diesel::delete(session)
+                .returning(sessions::account_id)
+                .get_result(c)
+                .await
+                .optional()?;
+            if let Some(account) = ended {
+                let accounts = vec![account.into()];
+                record!(c, event(act, accounts, id, AuditAction::SessionSignedOut));
+            }
             Ok(())
         })?;
         Ok(())
@@ -192,5 +216,20 @@ impl SessionRepository for Database {
         .execute(c)
         .await?))?;
         Ok(deleted as u64)
+    }
+}
+
+fn event(
+    act: &Act,
+    accounts: Vec<AccountId>,
+    session: SessionId,
+    action: AuditAction,
+) -> NewAuditEvent {
+    NewAuditEvent {
+        act: act.clone(),
+        accounts,
+        action,
+        subject: AuditSubject::Session(session),
+        details: AuditDetails::default(),
     }
 }

@@ -59,6 +59,7 @@ macro_rules! id_columns {
 id_columns!(
     AccountId,
     ApiKeyId,
+    AuditEventId,
     IdentityId,
     KeySecretId,
     NamespaceId,

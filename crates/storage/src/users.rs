@@ -7,14 +7,15 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 use remotegpu_accounts::{
-    Account, CreateUser, Email, HashedPassword, Membership, NewUser, PasswordChange, Role, User,
-    UserRepository,
+    Account, AuditAction, AuditDetails, AuditSubject, CreateUser, Email, HashedPassword,
+    Membership, NewAuditEvent, NewUser, PasswordChange, Role, User, UserRepository,
 };
-use remotegpu_primitives::{AccountId, SessionId, StoreError, UserId};
+use remotegpu_primitives::{AccountId, Act, SessionId, StoreError, UserId};
 
 use crate::{
     Database,
     accounts::AccountRow,
+    audit_events::record,
     connection::{with_conn, with_tx},
     error::Failure,
     schema::{accounts, installation, memberships, sessions, users},
@@ -83,6 +84,11 @@ fn membership(user: &NewUser, account: AccountId, role: Role) -> MembershipRow {
     }
 }
 
+fn account_created(account: &Account, act: &Act) -> NewAuditEvent {
+    let subject = AuditSubject::Account(account.id);
+    NewAuditEvent::new(act, account.id, AuditAction::AccountCreated, subject)
+}
+
 /// Reads the word of a role.
 pub fn role(word: &str) -> Result<Role, Failure> {
     word.parse()
@@ -140,7 +146,12 @@ impl UserRepository for Database {
         Ok(memberships?)
     }
 
-    async fn insert_first(&self, user: &NewUser, account: &Account) -> Result<bool, StoreError> {
+    async fn insert_first(
+        &self,
+        user: &NewUser,
+        account: &Account,
+        act: &Act,
+    ) -> Result<bool, StoreError> {
         let first = with_tx!(self, |c| {
             let mine = diesel::insert_into(installation::table)
                 .values((
@@ -165,6 +176,7 @@ impl UserRepository for Database {
                 .values(membership(user, account.id, Role::Admin))
                 .execute(c)
                 .await?;
+            record!(c, account_created(account, act));
             Ok(true)
         })?;
         Ok(first)
@@ -174,6 +186,7 @@ impl UserRepository for Database {
         &self,
         user: &NewUser,
         account: &Account,
+        act: &Act,
     ) -> Result<CreateUser, StoreError> {
         let created = with_tx!(self, |c| {
             let inserted = diesel::insert_into(users::table)
@@ -193,6 +206,7 @@ impl UserRepository for Database {
                 .values(membership(user, account.id, Role::Admin))
                 .execute(c)
                 .await?;
+            record!(c, account_created(account, act));
             Ok(CreateUser::Created)
         })?;
         Ok(created)
@@ -203,6 +217,7 @@ impl UserRepository for Database {
         user: &NewUser,
         account: AccountId,
         role: Role,
+        act: &Act,
     ) -> Result<CreateUser, StoreError> {
         let created = with_tx!(self, |c| {
             let exists: Option<DbUuid> = accounts::table
@@ -227,6 +242,13 @@ impl UserRepository for Database {
                 .values(membership(user, account, role))
                 .execute(c)
                 .await?;
+            let details = AuditDetails {
+                role: Some(role),
+                ..AuditDetails::default()
+            };
+            let subject = AuditSubject::User(user.id);
+            let created = NewAuditEvent::new(act, account, AuditAction::UserCreated, subject);
+            record!(c, created.with(details));
             Ok(CreateUser::Created)
         })?;
         Ok(created)
@@ -239,6 +261,7 @@ impl UserRepository for Database {
         password: &HashedPassword,
         change: PasswordChange,
         keep: Option<SessionId>,
+        act: &Act,
     ) -> Result<bool, StoreError> {
         let set = with_tx!(self, |c| {
             if let Some(verified) = verified
@@ -266,6 +289,22 @@ impl UserRepository for Database {
             )
             .execute(c)
             .await?;
+            let theirs: Vec<DbUuid> = memberships::table
+                .filter(memberships::user_id.eq(DbUuid::from(user)))
+                .select(memberships::account_id)
+                .load(c)
+                .await?;
+            let event = NewAuditEvent {
+                act: act.clone(),
+                accounts: theirs.into_iter().map(AccountId::from).collect(),
+                action: match change {
+                    PasswordChange::NotNeeded => AuditAction::UserPasswordChanged,
+                    PasswordChange::NeededUntil(_) => AuditAction::UserPasswordReset,
+                },
+                subject: AuditSubject::User(user),
+                details: AuditDetails::default(),
+            };
+            record!(c, event);
             Ok(true)
         })?;
         Ok(set)

@@ -311,14 +311,16 @@ impl CredentialMint for TestCluster {
         let expires_at = self.clock.now() + lifetime;
         run(&self.during_mint).await;
         let token = PlainClusterToken::new(format!("token-of-{}", identity.object_name()));
-        match answer {
-            TokenAnswer::AsAsked => Ok(MintedToken { token, expires_at }),
-            TokenAnswer::OffBy(off) => Ok(MintedToken {
-                token,
-                expires_at: expires_at + off,
-            }),
-            TokenAnswer::NoExpiration => Err(MintError::NoExpiration),
-        }
+        let off = match answer {
+            TokenAnswer::AsAsked => Duration::ZERO,
+            TokenAnswer::OffBy(off) => off,
+            TokenAnswer::NoExpiration => return Err(MintError::NoExpiration),
+        };
+        Ok(MintedToken {
+            token_id: Some(format!("id-of-{}", identity.object_name())),
+            token,
+            expires_at: expires_at + off,
+        })
     }
 
     async fn opens(

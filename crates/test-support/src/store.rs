@@ -20,7 +20,7 @@ use remotegpu_storage::{Database, DatabaseOptions};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 
-use crate::rng;
+use crate::{act, rng};
 
 /// A store for one test.
 #[derive(Debug)]
@@ -61,7 +61,11 @@ impl TestStore {
             suspended_at: None,
             created_at: now,
         };
-        let created = self.database.insert_with_account(&user, &account).await?;
+        let signing_up = act(now);
+        let created = self
+            .database
+            .insert_with_account(&user, &account, &signing_up);
+        let created = created.await?;
         anyhow::ensure!(created == CreateUser::Created, "{created:?}");
         let session = Session {
             id: SessionId::generate(now, rng),
@@ -75,7 +79,7 @@ impl TestStore {
             verified: user.password.clone(),
             session: session.clone(),
         };
-        let inserted = SessionRepository::insert(&self.database, &new).await?;
+        let inserted = SessionRepository::insert(&self.database, &new, &act(now)).await?;
         anyhow::ensure!(inserted == InsertSession::Inserted, "{inserted:?}");
         Ok(SessionContext {
             session,
@@ -115,7 +119,7 @@ impl TestStore {
                 prefix: secret.prefix(),
             },
         };
-        match ApiKeyRepository::insert(&self.database, &new, 1000).await? {
+        match ApiKeyRepository::insert(&self.database, &new, 1000, &act(now)).await? {
             InsertApiKey::Inserted(key) => Ok((key, secret)),
             other => anyhow::bail!("{other:?}"),
         }
@@ -145,7 +149,7 @@ impl TestStore {
             created_at: now,
         };
         let database = &self.database;
-        match NamespaceRepository::insert(database, &new, 1000).await? {
+        match NamespaceRepository::insert(database, &new, 1000, &act(now)).await? {
             InsertNamespace::Inserted(_) => {}
             other => anyhow::bail!("{other:?}"),
         }

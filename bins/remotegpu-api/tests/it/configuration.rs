@@ -151,6 +151,7 @@ fn a_wrong_value_stops_the_start_with_a_sentence_that_names_it() {
         ("http_workers", "0"),
         ("key_cache_size", "many"),
         ("record_last_use", "perhaps"),
+        ("audit_retention_days", "0"),
         ("password_workers", "0"),
         ("password_queue", "-1"),
         ("mint_concurrency", "0"),

@@ -5,13 +5,16 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use remotegpu_accounts::AccountRepository;
+use remotegpu_accounts::{AccountRepository, AuditAction, AuditFilter, AuditLog, AuditSubject};
 use remotegpu_control_plane::{MintExecCredentialError as Error, SweepPorts, sweep_identities};
 use remotegpu_keys::{ApiKeyChange, ApiKeyRepository, KeyRefused, PlainApiKey};
 use remotegpu_namespaces::{CredentialIdentity, CredentialMint, NamespaceRepository};
-use remotegpu_primitives::{AccountId, ApiKeyId, IdentityId, KeySecretId, NamespaceId};
+use remotegpu_primitives::{
+    AccountId, Actor, ApiKeyId, IdentityId, KeySecretId, NamespaceId, PageRequest,
+};
 use remotegpu_scopes::{NamespaceAccess, Scopes};
 use remotegpu_test_support::{
+    act,
     cluster::{Hook, TokenAnswer},
     rng,
 };
@@ -150,7 +153,7 @@ async fn set_scopes(world: &World, key: ApiKeyId, scopes: Scopes) {
     };
     let (database, account) = (&world.store.database, world.ada.account.id);
     database
-        .update(account, key, &change, world.now())
+        .update(account, key, &change, &act(world.now()))
         .await
         .unwrap();
 }
@@ -163,7 +166,10 @@ async fn an_identity_that_is_made_after_its_row_went_goes_too() {
             during,
             async |world, key, _| {
                 let (database, account) = (&world.store.database, world.ada.account.id);
-                database.revoke(account, key, world.now()).await.unwrap();
+                database
+                    .revoke(account, key, &act(world.now()))
+                    .await
+                    .unwrap();
                 assert_eq!(world.reconcile().await.0, 1);
             },
             |error| matches!(error, Error::KeyRefused(KeyRefused::Revoked)),
@@ -247,7 +253,7 @@ async fn a_sweep_binds_again_what_lives_and_has_lost_its_binding() {
     world.cluster.lose_bindings();
     let (database, account) = (&world.store.database, world.ada.account.id);
     database
-        .revoke(account, revoked.id, world.now())
+        .revoke(account, revoked.id, &act(world.now()))
         .await
         .unwrap();
     assert_eq!(world.cluster.identities(), (2, 0));
@@ -269,7 +275,7 @@ async fn a_sweep_binds_again_what_lives_and_has_lost_its_binding() {
     world.cluster.during_make(Box::new(move || {
         let store = store.clone();
         Box::pin(async move {
-            store.revoke(account, living, now).await.unwrap();
+            store.revoke(account, living, &act(now)).await.unwrap();
         })
     }));
     let swept = sweep_identities(ports, &namespace.cluster, &*world.clock);
@@ -283,7 +289,10 @@ async fn a_mint_that_races_a_revoke_loses() {
     check_race(
         async |world, key, _| {
             let (database, account) = (&world.store.database, world.ada.account.id);
-            database.revoke(account, key, world.now()).await.unwrap();
+            database
+                .revoke(account, key, &act(world.now()))
+                .await
+                .unwrap();
         },
         |error| matches!(error, Error::KeyRefused(KeyRefused::Revoked)),
     )
@@ -301,7 +310,7 @@ async fn a_mint_that_races_a_lost_scope_loses() {
             };
             let (database, account) = (&world.store.database, world.ada.account.id);
             database
-                .update(account, key, &change, world.now())
+                .update(account, key, &change, &act(world.now()))
                 .await
                 .unwrap();
         },
@@ -317,7 +326,7 @@ async fn a_mint_that_races_the_deletion_of_its_namespace_loses() {
         async |world, _, namespace| {
             let (database, account) = (&world.store.database, world.ada.account.id);
             database
-                .mark_deleting(account, namespace, world.now())
+                .mark_deleting(account, namespace, &act(world.now()))
                 .await
                 .unwrap();
         },
@@ -332,7 +341,7 @@ async fn a_mint_that_races_a_suspension_loses() {
     check_race(
         async |world, _, _| {
             let (database, account) = (&world.store.database, world.ada.account.id);
-            database.suspend(account, world.now()).await.unwrap();
+            database.suspend(account, &act(world.now())).await.unwrap();
         },
         |error| matches!(error, Error::KeyRefused(KeyRefused::AccountSuspended)),
     )
@@ -403,7 +412,7 @@ async fn a_scope_that_comes_back_gets_a_new_identity() {
             ..ApiKeyChange::default()
         };
         database
-            .update(account, key.id, &change, world.now())
+            .update(account, key.id, &change, &act(world.now()))
             .await
             .unwrap();
     }
@@ -474,7 +483,10 @@ async fn an_identity_that_is_made_after_the_reconciler_looked_goes_too() {
     let reconciling = async {
         making.notified().await;
         let (database, account) = (&world.store.database, world.ada.account.id);
-        database.revoke(account, key.id, world.now()).await.unwrap();
+        database
+            .revoke(account, key.id, &act(world.now()))
+            .await
+            .unwrap();
         world.reconcile().await
     };
     let letting_make = async {
@@ -488,4 +500,38 @@ async fn an_identity_that_is_made_after_the_reconciler_looked_goes_too() {
     );
     assert_eq!(ended, 1);
     assert_eq!(world.cluster.identities(), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_handed_out_is_noted_and_what_is_refused_is_not() {
+    // R5
+    let world = World::new().await;
+    let (open, closed) = (
+        world.namespace("open").await,
+        world.namespace("closed").await,
+    );
+    let only = Scopes::KubernetesExec(NamespaceAccess::Only([open.id].into()));
+    let key = world.store.key(&world.ada, only, None, world.now()).await;
+    let (key, secret) = key.unwrap();
+    world.mint(&secret, closed.id).await.unwrap_err();
+    world.cluster.set_answer(TokenAnswer::NoExpiration);
+    world.mint(&secret, open.id).await.unwrap_err();
+    assert_eq!(world.audit.waiting(), 0);
+    world.cluster.set_answer(TokenAnswer::AsAsked);
+    let credential = world.mint(&secret, open.id).await.unwrap();
+    let store = &world.store.database;
+    world.audit.flush(store).await.unwrap();
+    let filter = AuditFilter {
+        action: Some(AuditAction::CredentialMinted),
+        since: None,
+    };
+    let account = world.ada.account.id;
+    let page = AuditLog::list(store, account, filter, PageRequest::default()).await;
+    let told = page.unwrap().items;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].actor, Actor::ApiKey(key.id));
+    assert_eq!(told[0].subject, AuditSubject::Namespace(open.id));
+    assert!(credential.token_id.is_some());
+    assert_eq!(told[0].details.token_id, credential.token_id);
+    assert_eq!(told[0].details.expires_at, Some(credential.expires_at));
 }

@@ -7,7 +7,7 @@ use remotegpu_control_plane::{
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{Namespace, NamespaceName, NamespaceRepository, NamespaceStatus};
 use remotegpu_scopes::Scopes;
-use remotegpu_test_support::rng;
+use remotegpu_test_support::{act, rng};
 use time::Duration;
 
 use crate::world::World;
@@ -24,7 +24,7 @@ async fn create(world: &World, name: &str) -> Result<Namespace, CreateNamespaceE
         cluster: None,
         default_limit: 2,
     };
-    create_namespace(ports, &world.ada, wanted, &mut rng(), world.now()).await
+    create_namespace(ports, &world.ada, wanted, &mut rng(), &act(world.now())).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,8 +124,13 @@ async fn a_deleted_namespace_loses_its_identities_first_and_then_itself() {
     let place = (world.ada.account.id, namespace.id);
     for _ in 0..2 {
         // N6: as often as one likes.
-        let deleting =
-            delete_namespace(&world.store.database, &world.signals, place, world.now()).await;
+        let deleting = delete_namespace(
+            &world.store.database,
+            &world.signals,
+            place,
+            &act(world.now()),
+        )
+        .await;
         assert_eq!(deleting.unwrap().unwrap().status, NamespaceStatus::Deleting);
     }
     assert_eq!(world.reconcile().await, (1, 1));
@@ -171,7 +176,7 @@ async fn a_rotated_secret_loses_its_identity_after_its_grace() {
         place,
         grace,
         &mut rng(),
-        world.now(),
+        &act(world.now()),
     )
     .await;
     let new = rotated.unwrap().secret;
@@ -197,7 +202,10 @@ async fn identities_end_as_soon_as_a_cluster_that_was_down_is_back() {
     world.mint(&secret, namespace.id).await.unwrap();
     world.cluster.set_up(false);
     let (database, account) = (&world.store.database, world.ada.account.id);
-    database.revoke(account, key.id, world.now()).await.unwrap();
+    database
+        .revoke(account, key.id, &act(world.now()))
+        .await
+        .unwrap();
     assert_eq!(world.reconcile().await.0, 1);
     assert_eq!(world.cluster.identities(), (1, 1));
     world.cluster.set_up(true);

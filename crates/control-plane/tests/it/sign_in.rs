@@ -4,16 +4,17 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 use remotegpu_accounts::{
-    AccountRepository, Attempt, AttemptOutcome, AttemptRepository, ClientAddress, Email,
-    HashedPassword, PasswordChange, PlainPassword, SessionPolicy, UserRepository,
+    AccountRepository, Attempt, AttemptOutcome, AttemptRepository, AuditAction, AuditDetails,
+    AuditFilter, AuditLog, AuditSubject, Email, HashedPassword, PasswordChange, PlainPassword,
+    SessionPolicy, UserRepository,
 };
 use remotegpu_control_plane::{
-    AuthenticateSessionError, ChangePasswordError, ChangePasswordPorts, FirstPassword,
+    AuditBuffer, AuthenticateSessionError, ChangePasswordError, ChangePasswordPorts, FirstPassword,
     PasswordWorkers, SignInError, SignInPorts, SignedIn, authenticate_session, change_password,
     create_first_admin, sign_in,
 };
-use remotegpu_primitives::StoreError;
-use remotegpu_test_support::{rng, store::TestStore};
+use remotegpu_primitives::{Actor, Origin, PageRequest, StoreError};
+use remotegpu_test_support::{act, rng, store::TestStore};
 use time::{Duration, OffsetDateTime};
 
 use crate::world::World;
@@ -23,6 +24,14 @@ const PASSWORD: &str = "correct horse battery";
 struct Door {
     world: World,
     passwords: PasswordWorkers,
+    audit: AuditBuffer,
+}
+
+fn from(address: &str) -> Origin {
+    Origin {
+        ip: Some(address.parse::<IpAddr>().unwrap()),
+        request_id: None,
+    }
 }
 
 impl Door {
@@ -45,7 +54,12 @@ impl Door {
         // A10: only one insert ever wins.
         let again = create_first_admin(database, &passwords, email, password, rng, now);
         assert!(again.await.unwrap().is_none());
-        (Self { world, passwords }, admin.one_time_password)
+        let door = Self {
+            world,
+            passwords,
+            audit: AuditBuffer::default(),
+        };
+        (door, admin.one_time_password)
     }
 
     async fn try_in(
@@ -71,17 +85,10 @@ impl Door {
             sessions: database,
             attempts,
             passwords: &self.passwords,
+            audit: &self.audit,
         };
-        let address: ClientAddress = address.parse::<IpAddr>().unwrap().into();
-        sign_in(
-            ports,
-            email,
-            password,
-            address,
-            &mut rng(),
-            self.world.now(),
-        )
-        .await
+        let origin = from(address);
+        sign_in(ports, email, password, origin, &mut rng(), self.world.now()).await
     }
 }
 
@@ -105,10 +112,8 @@ impl AttemptRepository for ResetMeanwhile<'_> {
         let email = Email::parse("admin@localhost").unwrap();
         let user = self.store.database.find_by_email(&email).await?.unwrap();
         let change = PasswordChange::NotNeeded;
-        let set = self
-            .store
-            .database
-            .set_password(user.id, None, &self.reset, change, None);
+        let (store, act) = (&self.store.database, act(user.created_at));
+        let set = store.set_password(user.id, None, &self.reset, change, None, &act);
         assert!(set.await?);
         self.store.database.clear(attempt).await
     }
@@ -250,7 +255,7 @@ async fn nobody_signs_in_to_a_suspended_account() {
     let account = signed_in.context.account.id;
     let accounts: &dyn AccountRepository = &door.world.store.database;
     accounts
-        .suspend(account, door.world.now())
+        .suspend(account, &act(door.world.now()))
         .await
         .unwrap()
         .unwrap();
@@ -259,7 +264,11 @@ async fn nobody_signs_in_to_a_suspended_account() {
         matches!(refused, Err(SignInError::AccountSuspended)),
         "{refused:?}"
     );
-    accounts.resume(account).await.unwrap().unwrap();
+    accounts
+        .resume(account, &act(door.world.now()))
+        .await
+        .unwrap()
+        .unwrap();
     assert!(
         door.try_in("admin@localhost", PASSWORD, "192.0.2.1")
             .await
@@ -290,14 +299,48 @@ async fn a_password_that_was_reset_meanwhile_opens_and_changes_nothing() {
         users: &attempts.store.database,
         attempts: &attempts,
         passwords: &door.passwords,
+        audit: &door.audit,
     };
     let new = PlainPassword::parse("a third password").unwrap();
-    let address = here.parse::<IpAddr>().unwrap().into();
-    let (context, now) = (&signed_in.context, door.world.now());
-    let refused = change_password(ports, context, PASSWORD, new, address, &mut rng(), now).await;
+    let mut act = act(door.world.now());
+    act.origin = from(here);
+    let context = &signed_in.context;
+    let refused = change_password(ports, context, PASSWORD, new, &mut rng(), &act).await;
     assert!(
         matches!(refused, Err(ChangePasswordError::WrongCredentials)),
         "{refused:?}"
     );
     assert!(door.try_in(email, reset_password, here).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_password_is_noted_for_a_known_user_alone() {
+    // R5, A8
+    let (door, _) = Door::new(given()).await;
+    let (email, here) = ("admin@localhost", "192.0.2.1");
+    let signed_in = door.try_in(email, PASSWORD, here).await.unwrap();
+    assert_eq!(door.audit.waiting(), 0, "a session's event commits with it");
+    for other in ["nobody@localhost", "no address", "admin@localhost."] {
+        door.try_in(other, "wrong", here).await.unwrap_err();
+    }
+    assert_eq!(door.audit.waiting(), 0, "what was typed is nobody's");
+    door.try_in(email, "wrong", here).await.unwrap_err();
+    let store = &door.world.store.database;
+    door.audit.flush(store).await.unwrap();
+    let (account, filter) = (signed_in.context.account.id, AuditFilter::default());
+    let page = AuditLog::list(store, account, filter, PageRequest::default());
+    let mut told = page.await.unwrap().items;
+    told.retain(|event| event.action != AuditAction::AccountCreated);
+    let user = signed_in.context.user.id;
+    let by = |action| told.iter().find(|event| event.action == action).unwrap();
+    assert_eq!(told.len(), 2, "{told:?}");
+    let refused = by(AuditAction::UserSignInRefused);
+    assert_eq!(refused.actor, Actor::Anonymous);
+    assert_eq!(refused.subject, AuditSubject::User(user));
+    assert_eq!(refused.origin, from(here));
+    assert_eq!(refused.details, AuditDetails::default());
+    let opened = by(AuditAction::SessionSignedIn);
+    assert_eq!(opened.actor, Actor::User(user));
+    let session = signed_in.context.session.id;
+    assert_eq!(opened.subject, AuditSubject::Session(session));
 }

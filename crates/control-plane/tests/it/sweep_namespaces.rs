@@ -3,7 +3,7 @@
 use remotegpu_control_plane::delete_namespace;
 use remotegpu_namespaces::{Namespace, NamespaceProvisioner, NamespaceRepository, NamespaceStatus};
 use remotegpu_primitives::{AccountId, NamespaceId};
-use remotegpu_test_support::rng;
+use remotegpu_test_support::{act, rng};
 use time::Duration;
 
 use crate::world::World;
@@ -54,9 +54,14 @@ async fn what_no_row_knows_is_removed_if_its_account_is_ours() {
     // A tombstone, whose namespace somebody has brought back.
     let gone = standing(&world, "gone").await;
     let place = (gone.account_id, gone.id);
-    delete_namespace(&world.store.database, &world.signals, place, world.now())
-        .await
-        .unwrap();
+    delete_namespace(
+        &world.store.database,
+        &world.signals,
+        place,
+        &act(world.now()),
+    )
+    .await
+    .unwrap();
     world.reconcile().await;
     assert_eq!(world.find(&gone).await, None);
     world.cluster.provision(&gone).await.unwrap();
@@ -97,9 +102,14 @@ async fn what_is_being_made_or_deleted_is_left_to_the_reconciler() {
     let world = World::new().await;
     let going = standing(&world, "going").await;
     let place = (going.account_id, going.id);
-    delete_namespace(&world.store.database, &world.signals, place, world.now())
-        .await
-        .unwrap();
+    delete_namespace(
+        &world.store.database,
+        &world.signals,
+        place,
+        &act(world.now()),
+    )
+    .await
+    .unwrap();
     world.cluster.bend(going.kubernetes_namespace.as_str());
     // Made a moment ago: the survey may have seen half of it.
     let young = world.namespace("young").await;
@@ -134,9 +144,14 @@ async fn what_holds_a_deletion_up_is_shown_until_it_does_no_more() {
     let held = standing(&world, "held").await;
     world.cluster.hold_up(Some("finalizers remaining: a.io/b"));
     let place = (held.account_id, held.id);
-    delete_namespace(&world.store.database, &world.signals, place, world.now())
-        .await
-        .unwrap();
+    delete_namespace(
+        &world.store.database,
+        &world.signals,
+        place,
+        &act(world.now()),
+    )
+    .await
+    .unwrap();
     world.reconcile().await;
     let known = NamespaceRepository::find(&world.store.database, held.account_id, held.id)
         .await

@@ -4,16 +4,16 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use remotegpu_accounts::SessionContext;
 use remotegpu_control_plane::{
-    IdentityPorts, MintExecCredentialError, MintExecCredentialPorts, MintLimits, NamespacePorts,
-    NamespaceSweepPorts, Signals, SweepCounts, mint_exec_credential, reconcile_identities,
-    reconcile_namespaces, sweep_namespaces,
+    AuditBuffer, IdentityPorts, MintExecCredentialError, MintExecCredentialPorts, MintLimits,
+    NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, mint_exec_credential,
+    reconcile_identities, reconcile_namespaces, sweep_namespaces,
 };
 use remotegpu_keys::PlainApiKey;
 use remotegpu_namespaces::{
     ClusterDirectory, ExecCredential, IdentityRepository, Namespace, NamespaceRepository,
     TokenLifetime,
 };
-use remotegpu_primitives::{Clock, NamespaceId};
+use remotegpu_primitives::{Act, Actor, Clock, NamespaceId, Origin};
 use remotegpu_test_support::{clock::TestClock, cluster::TestCluster, rng, store::TestStore};
 use time::OffsetDateTime;
 
@@ -23,6 +23,7 @@ pub struct World {
     pub cluster: Arc<TestCluster>,
     pub signals: Signals,
     pub sweeps: SweepCounts,
+    pub audit: AuditBuffer,
     pub mint_limits: MintLimits,
     pub ada: SessionContext,
 }
@@ -36,6 +37,7 @@ impl World {
             cluster: Arc::new(TestCluster::new(clock.clone())),
             signals: Signals::default(),
             sweeps: SweepCounts::default(),
+            audit: AuditBuffer::default(),
             mint_limits: MintLimits::new([], 0, 0, NonZeroU32::MAX, NonZeroU32::MAX),
             store,
             clock,
@@ -77,8 +79,11 @@ impl World {
             signals: &self.signals,
             limits: &self.mint_limits,
             lifetime: TokenLifetime::default(),
+            audit: &self.audit,
         };
-        mint_exec_credential(ports, &presented, namespace, &mut rng(), self.now()).await
+        let by_key = Actor::ApiKey(presented.key.id);
+        let act = Act::new(by_key, Origin::default(), &mut rng(), self.now());
+        mint_exec_credential(ports, &presented, namespace, &mut rng(), &act).await
     }
 
     /// One sweep over the namespaces of the cluster.

@@ -3,6 +3,7 @@
 use std::{
     future::{Ready, ready},
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
 };
 
 use actix_web::{
@@ -11,27 +12,49 @@ use actix_web::{
     http::header::{HeaderMap, HeaderName},
 };
 use ipnet::IpNet;
-use remotegpu_accounts::ClientAddress;
+use remotegpu_primitives::{Act, Actor, Origin};
+use time::OffsetDateTime;
+
+use crate::{
+    api::rng,
+    error::{ApiError, ErrorCode},
+};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The client's address, as the edge found it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Client(pub(crate) IpAddr);
+/// Where a request comes from and what it is called, as the edge found it.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    pub(crate) ip: IpAddr,
+    pub(crate) request_id: Arc<str>,
+}
 
 impl Client {
-    pub(crate) fn address(self) -> ClientAddress {
-        self.0.into()
+    /// The same for the audit log.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin {
+            ip: Some(self.ip),
+            request_id: Some(self.request_id.as_ref().to_owned()),
+        }
+    }
+
+    /// What somebody does with this request, now.
+    pub(crate) fn act(&self, actor: Actor, now: OffsetDateTime) -> Act {
+        Act::new(actor, self.origin(), &mut rng(), now)
+    }
+
+    pub(crate) fn of(request: &HttpRequest) -> Result<Self, ErrorCode> {
+        let found = request.extensions().get::<Self>().cloned();
+        found.ok_or(ErrorCode::Internal)
     }
 }
 
 impl FromRequest for Client {
-    type Error = std::convert::Infallible;
-    type Future = Ready<Result<Self, Self::Error>>;
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let found = request.extensions().get::<Self>().copied();
-        ready(Ok(found.unwrap_or(Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))))
+        ready(Self::of(request).map_err(ApiError::from))
     }
 }
 

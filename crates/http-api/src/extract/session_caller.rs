@@ -10,8 +10,10 @@ use actix_web::{
 use futures_util::future::LocalBoxFuture;
 use remotegpu_accounts::{PasswordChange, Role, SessionContext};
 use remotegpu_control_plane::authenticate_session;
+use remotegpu_primitives::{Act, Actor};
+use time::OffsetDateTime;
 
-use super::{api_of, bearers, key_caller::KEY_PREFIX};
+use super::{Client, api_of, bearers, key_caller::KEY_PREFIX};
 use crate::error::{ApiError, ErrorCode};
 
 /// Whom a route lets in.
@@ -28,6 +30,9 @@ pub(crate) struct Read;
 /// Those who may create, change and deploy.
 pub(crate) struct Write;
 
+/// Those who also manage members, and see who did what.
+pub(crate) struct Admin;
+
 /// Everybody who is signed in, with whatever password (contract A10).
 pub(crate) struct OneTimePassword;
 
@@ -37,6 +42,10 @@ impl Admits for Write {
     const ROLE: Role = Role::Write;
 }
 
+impl Admits for Admin {
+    const ROLE: Role = Role::Admin;
+}
+
 impl Admits for OneTimePassword {
     const ONE_TIME_PASSWORD: bool = true;
 }
@@ -44,7 +53,15 @@ impl Admits for OneTimePassword {
 /// A signed-in person whom the route lets in.
 pub(crate) struct SessionCaller<A> {
     pub(crate) context: SessionContext,
+    client: Client,
     admitted: PhantomData<A>,
+}
+
+impl<A> SessionCaller<A> {
+    /// What they do with this request, now.
+    pub(crate) fn act(&self, now: OffsetDateTime) -> Act {
+        self.client.act(Actor::User(self.context.user.id), now)
+    }
 }
 
 impl<A: Admits> FromRequest for SessionCaller<A> {
@@ -53,6 +70,7 @@ impl<A: Admits> FromRequest for SessionCaller<A> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let api = api_of(request);
+        let client = Client::of(request);
         let headers = request.headers().clone();
         Box::pin(async move {
             let api = api.ok_or(ErrorCode::Internal)?;
@@ -62,6 +80,7 @@ impl<A: Admits> FromRequest for SessionCaller<A> {
             admit::<A>(&context)?;
             Ok(Self {
                 context,
+                client: client?,
                 admitted: PhantomData,
             })
         })

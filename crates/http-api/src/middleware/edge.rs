@@ -2,6 +2,7 @@
 
 use std::{
     net::IpAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -57,10 +58,13 @@ pub(crate) async fn edge(
         return Err(ApiError::from(ErrorCode::Internal).into());
     };
     let exchange = Exchange::begin(&request);
-    let id = request_id(request.headers());
+    let id: Arc<str> = request_id(request.headers()).into();
     let trusted = &api.config.trusted_proxies;
     let client = client_ip(request.peer_addr(), request.headers(), trusted);
-    request.extensions_mut().insert(Client(client));
+    request.extensions_mut().insert(Client {
+        ip: client,
+        request_id: Arc::clone(&id),
+    });
     let method = request.method().clone();
     let path = request.match_info().as_str().to_owned();
     let unread = UnreadBody::keep(&mut request);

@@ -1,3 +1,4 @@
 //! What belongs to an account.
 
 pub(crate) mod api_keys;
+pub(crate) mod audit_events;

@@ -1,7 +1,8 @@
 //! `/v1/auth/…`
 
 use remotegpu_accounts::{PasswordChange, PlainPassword, UserRepository};
-use remotegpu_test_support::rng;
+use remotegpu_primitives::Clock;
+use remotegpu_test_support::{act, rng};
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -179,7 +180,7 @@ async fn a_one_time_password_opens_the_route_that_changes_it() {
     let end = time::macros::datetime!(2026-01-02 00:00 UTC);
     let needed = PasswordChange::NeededUntil(end);
     database
-        .set_password(ada.id, None, &hash, needed, None)
+        .set_password(ada.id, None, &hash, needed, None, &act(world.clock.now()))
         .await
         .unwrap();
 

@@ -4,7 +4,8 @@ use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use remotegpu_accounts::{InsertSession, PlainSession, SessionPolicy, SessionRepository};
 use remotegpu_control_plane::{
-    KeyCache, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts, Signals, run_reconciler,
+    AuditBuffer, KeyCache, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts, Signals,
+    run_reconciler,
 };
 use remotegpu_http_api::{
     Api, ApiConfig, ApiPorts, PublicUrl, Readiness, ServerLimits, internal_server, public_server,
@@ -12,7 +13,7 @@ use remotegpu_http_api::{
 use remotegpu_namespaces::TokenLifetime;
 use remotegpu_primitives::{Clock, StoreError};
 use remotegpu_storage::Database;
-use remotegpu_test_support::{clock::TestClock, cluster::TestCluster, rng, store::TestStore};
+use remotegpu_test_support::{act, clock::TestClock, cluster::TestCluster, rng, store::TestStore};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -63,6 +64,7 @@ impl World {
         change(&mut config);
         let database = Arc::new(store.database.clone());
         let (signals, uses) = (Arc::new(Signals::default()), Arc::new(KeyUses::default()));
+        let audit = Arc::new(AuditBuffer::default());
         let reconciler = ReconcilerPorts {
             sweeps: Arc::default(),
             accounts: database.clone(),
@@ -76,6 +78,9 @@ impl World {
             mint: cluster.clone(),
             signals: signals.clone(),
             uses: uses.clone(),
+            audit: audit.clone(),
+            audit_log: database.clone(),
+            audit_retention: time::Duration::days(365),
             clock: clock.clone(),
         };
         let ports = ApiPorts {
@@ -86,7 +91,9 @@ impl World {
             key_cache: Arc::new(KeyCache::new(0)),
             keys: database.clone(),
             namespaces: database.clone(),
-            identities: database,
+            identities: database.clone(),
+            audit,
+            audit_log: database,
             clusters: cluster.clone(),
             mint: cluster.clone(),
             passwords: PasswordWorkers::new(2, 16).unwrap(),
@@ -143,7 +150,8 @@ impl World {
             verified: context.user.password,
             session,
         };
-        let inserted = SessionRepository::insert(&self.store.database, &new).await;
+        let act = act(self.clock.now());
+        let inserted = SessionRepository::insert(&self.store.database, &new, &act).await;
         assert_eq!(inserted.unwrap(), InsertSession::Inserted);
         secret.reveal().to_owned()
     }

@@ -4,7 +4,7 @@ use time::Duration;
 
 use crate::{
     on_both_databases,
-    world::{NOW, World, new_account, rng, seconds},
+    world::{NOW, World, act, new_account, rng, seconds},
 };
 
 on_both_databases!(
@@ -24,11 +24,11 @@ async fn account_comes_back_as_it_was(world: World) {
         suspended_at: Some(seconds(1)),
         ..new_account("Ada's")
     };
-    store.insert(&account).await.unwrap();
+    store.insert(&account, &act(NOW)).await.unwrap();
     assert_eq!(store.find(account.id).await.unwrap(), Some(account.clone()));
     let nobody = AccountId::generate(NOW, &mut rng());
     assert_eq!(store.find(nobody).await.unwrap(), None);
-    let again = store.insert(&account).await.unwrap_err();
+    let again = store.insert(&account, &act(NOW)).await.unwrap_err();
     assert!(matches!(again, StoreError::Conflict(_)), "{again:?}");
 }
 
@@ -39,7 +39,7 @@ async fn lists_go_from_new_to_old_in_pages(world: World) {
     for minute in 0..5 {
         let mut account = new_account("many");
         account.id = AccountId::generate(NOW + Duration::minutes(minute), &mut rng());
-        store.insert(&account).await.unwrap();
+        store.insert(&account, &act(NOW)).await.unwrap();
         ids.insert(0, account.id);
     }
     let mut seen = Vec::new();
@@ -61,28 +61,34 @@ async fn suspension_is_noted_once_and_lifted(world: World) {
     // A13
     let store: &dyn AccountRepository = &world.database;
     let account = new_account("late");
-    store.insert(&account).await.unwrap();
-    let first = store.suspend(account.id, seconds(1)).await.unwrap();
+    store.insert(&account, &act(NOW)).await.unwrap();
+    let first = store.suspend(account.id, &act(seconds(1))).await.unwrap();
     assert_eq!(first.unwrap().suspended_at, Some(seconds(1)));
-    let second = store.suspend(account.id, seconds(2)).await.unwrap();
+    let second = store.suspend(account.id, &act(seconds(2))).await.unwrap();
     assert_eq!(second.unwrap().suspended_at, Some(seconds(1)));
-    let resumed = store.resume(account.id).await.unwrap();
+    let resumed = store.resume(account.id, &act(NOW)).await.unwrap();
     assert_eq!(resumed, Some(account));
     let nobody = AccountId::generate(NOW, &mut rng());
-    assert_eq!(store.suspend(nobody, NOW).await.unwrap(), None);
-    assert_eq!(store.resume(nobody).await.unwrap(), None);
+    assert_eq!(store.suspend(nobody, &act(NOW)).await.unwrap(), None);
+    assert_eq!(store.resume(nobody, &act(NOW)).await.unwrap(), None);
 }
 
 async fn limits_are_replaced(world: World) {
     let store: &dyn AccountRepository = &world.database;
     let account = new_account("big");
-    store.insert(&account).await.unwrap();
+    store.insert(&account, &act(NOW)).await.unwrap();
     let limits = AccountLimits {
         keys: Some(3),
         namespaces: None,
     };
-    let changed = store.set_limits(account.id, limits).await.unwrap();
+    let changed = store
+        .set_limits(account.id, limits, &act(NOW))
+        .await
+        .unwrap();
     assert_eq!(changed.unwrap().limits, limits);
     let nobody = AccountId::generate(NOW, &mut rng());
-    assert_eq!(store.set_limits(nobody, limits).await.unwrap(), None);
+    assert_eq!(
+        store.set_limits(nobody, limits, &act(NOW)).await.unwrap(),
+        None
+    );
 }

@@ -10,7 +10,7 @@ use time::Duration;
 
 use crate::{
     on_both_databases,
-    world::{LIMIT, NOW, Person, World, new_key, new_secret, only, rng, seconds},
+    world::{LIMIT, NOW, Person, World, act, new_key, new_secret, only, rng, seconds},
 };
 
 on_both_databases!(
@@ -66,11 +66,11 @@ async fn key_comes_back_as_it_was(world: World) {
         assert_eq!(store.find(eve.account, key.id).await.unwrap(), None);
         let mut twice = new_key(ada, Scopes::All);
         twice.secret.hash = new.secret.hash;
-        let refused = store.insert(&twice, LIMIT).await;
+        let refused = store.insert(&twice, LIMIT, &act(NOW)).await;
         assert!(matches!(refused, Err(StoreError::Conflict(_))));
     }
     let nameless = new_key(ada, only(&[]));
-    let refused = store.insert(&nameless, LIMIT).await;
+    let refused = store.insert(&nameless, LIMIT, &act(NOW)).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))));
 }
 
@@ -122,10 +122,13 @@ async fn only_active_keys_count_against_the_limit(world: World) {
     let insert = async |created_at, limit| {
         let mut new = new_key(ada, Scopes::All);
         new.created_at = created_at;
-        store.insert(&new, limit).await.unwrap()
+        store.insert(&new, limit, &act(NOW)).await.unwrap()
     };
     assert_eq!(insert(NOW, 2).await, InsertApiKey::LimitReached);
-    store.revoke(ada.account, revoked.id, NOW).await.unwrap();
+    store
+        .revoke(ada.account, revoked.id, &act(NOW))
+        .await
+        .unwrap();
     assert!(matches!(insert(NOW, 2).await, InsertApiKey::Inserted(_)));
     assert_eq!(insert(seconds(9), 2).await, InsertApiKey::LimitReached);
     // Expired in the very moment: now is past (K5).
@@ -137,7 +140,7 @@ async fn only_active_keys_count_against_the_limit(world: World) {
     };
     world
         .database
-        .set_limits(ada.account, limits)
+        .set_limits(ada.account, limits, &act(NOW))
         .await
         .unwrap();
     let by_own_limit = insert(seconds(10), 0).await;
@@ -156,8 +159,14 @@ async fn scopes_name_living_namespaces_of_the_account(world: World) {
     let nowhere = NamespaceId::generate(NOW, &mut rng());
     let spaces: &dyn NamespaceRepository = &world.database;
     let key = world.key(ada, only(&[own, going])).await.0;
-    spaces.mark_deleting(ada.account, going, NOW).await.unwrap();
-    spaces.mark_deleting(ada.account, gone, NOW).await.unwrap();
+    spaces
+        .mark_deleting(ada.account, going, &act(NOW))
+        .await
+        .unwrap();
+    spaces
+        .mark_deleting(ada.account, gone, &act(NOW))
+        .await
+        .unwrap();
     spaces.remove(gone, NOW).await.unwrap();
 
     let mut bad = vec![going, gone, foreign, nowhere];
@@ -165,7 +174,9 @@ async fn scopes_name_living_namespaces_of_the_account(world: World) {
     let mut all = bad.clone();
     all.extend([own, fresh]);
     let store: &dyn ApiKeyRepository = &world.database;
-    let refused = store.insert(&new_key(ada, only(&all)), LIMIT).await;
+    let refused = store
+        .insert(&new_key(ada, only(&all)), LIMIT, &act(NOW))
+        .await;
     assert_eq!(
         refused.unwrap(),
         InsertApiKey::ForeignNamespaces(bad.clone())
@@ -175,23 +186,26 @@ async fn scopes_name_living_namespaces_of_the_account(world: World) {
         ..ApiKeyChange::default()
     };
     let refused = store
-        .update(ada.account, key.id, &change(only(&all)), NOW)
+        .update(ada.account, key.id, &change(only(&all)), &act(NOW))
         .await;
     assert_eq!(refused.unwrap(), UpdateApiKey::ForeignNamespaces(bad));
     assert_eq!(find(&world, &key).await, Some(key.clone()));
     let good = store
-        .update(ada.account, key.id, &change(only(&[own, fresh])), NOW)
+        .update(ada.account, key.id, &change(only(&[own, fresh])), &act(NOW))
         .await;
     assert!(matches!(good.unwrap(), UpdateApiKey::Updated(_)));
     // The id of a deleted namespace stays, and a PATCH without scopes never
     // judges it.
     let key = world.key(ada, only(&[own])).await.0;
-    spaces.mark_deleting(ada.account, own, NOW).await.unwrap();
+    spaces
+        .mark_deleting(ada.account, own, &act(NOW))
+        .await
+        .unwrap();
     let rename = ApiKeyChange {
         name: Some(KeyName::parse("other").unwrap()),
         ..ApiKeyChange::default()
     };
-    match store.update(ada.account, key.id, &rename, NOW).await {
+    match store.update(ada.account, key.id, &rename, &act(NOW)).await {
         Ok(UpdateApiKey::Updated(key)) => assert_eq!(key.scopes, only(&[own])),
         other => panic!("{other:?}"),
     }
@@ -202,7 +216,10 @@ async fn what_a_patch_leaves_out_stays(world: World) {
     let mut expected = world.key(ada, Scopes::All).await.0;
     let update = async |change: ApiKeyChange| {
         let store: &dyn ApiKeyRepository = &world.database;
-        match store.update(ada.account, expected.id, &change, NOW).await {
+        match store
+            .update(ada.account, expected.id, &change, &act(NOW))
+            .await
+        {
             Ok(UpdateApiKey::Updated(key)) => key,
             other => panic!("{other:?}"),
         }
@@ -243,25 +260,33 @@ async fn ended_keys_cannot_be_changed(world: World) {
     expired.expires_at = Some(seconds(10));
     let expired = world.insert_key(&expired).await;
     let (revoked, _) = world.key(ada, Scopes::All).await;
-    match store.revoke(ada.account, revoked.id, NOW).await.unwrap() {
+    match store
+        .revoke(ada.account, revoked.id, &act(NOW))
+        .await
+        .unwrap()
+    {
         RevokeApiKey::Revoked(key) => assert_eq!(key.revoked_at, Some(NOW)),
         other => panic!("{other:?}"),
     }
     for id in [expired.id, revoked.id] {
         let at = seconds(10);
-        let updated = store.update(ada.account, id, &change, at).await;
+        let updated = store.update(ada.account, id, &change, &act(at)).await;
         assert_eq!(updated.unwrap(), UpdateApiKey::NotActive);
-        let again = store.revoke(ada.account, id, at).await;
+        let again = store.revoke(ada.account, id, &act(at)).await;
         assert_eq!(again.unwrap(), RevokeApiKey::NotActive);
-        let rotated = store.rotate(ada.account, id, &new_secret(), at, at).await;
+        let rotated = store
+            .rotate(ada.account, id, &new_secret(), at, &act(at))
+            .await;
         assert_eq!(rotated.unwrap(), RotateApiKey::NotActive);
     }
     for (account, id) in [(ada.account, unknown()), (eve.account, expired.id)] {
-        let updated = store.update(account, id, &change, NOW).await;
+        let updated = store.update(account, id, &change, &act(NOW)).await;
         assert_eq!(updated.unwrap(), UpdateApiKey::NotFound);
-        let again = store.revoke(account, id, NOW).await;
+        let again = store.revoke(account, id, &act(NOW)).await;
         assert_eq!(again.unwrap(), RevokeApiKey::NotFound);
-        let rotated = store.rotate(account, id, &new_secret(), NOW, NOW).await;
+        let rotated = store
+            .rotate(account, id, &new_secret(), NOW, &act(NOW))
+            .await;
         assert_eq!(rotated.unwrap(), RotateApiKey::NotFound);
     }
 }
@@ -279,16 +304,20 @@ async fn a_secret_is_found_whatever_its_state(world: World) {
         assert_eq!(by_hash.check(NOW), expected);
     };
     check(Ok(())).await;
-    world.database.suspend(ada.account, NOW).await.unwrap();
+    world
+        .database
+        .suspend(ada.account, &act(NOW))
+        .await
+        .unwrap();
     check(Err(KeyRefused::AccountSuspended)).await;
-    world.database.resume(ada.account).await.unwrap();
+    world.database.resume(ada.account, &act(NOW)).await.unwrap();
     check(Ok(())).await;
     store
-        .rotate(ada.account, key.id, &new_secret(), NOW, NOW)
+        .rotate(ada.account, key.id, &new_secret(), NOW, &act(NOW))
         .await
         .unwrap();
     check(Err(KeyRefused::Rotated)).await;
-    store.revoke(ada.account, key.id, NOW).await.unwrap();
+    store.revoke(ada.account, key.id, &act(NOW)).await.unwrap();
     check(Err(KeyRefused::Revoked)).await;
     let nothing = store.find_by_hash(&new_secret().hash).await.unwrap();
     assert_eq!(nothing, None);
@@ -322,7 +351,9 @@ async fn a_key_has_at_most_two_live_secrets(world: World) {
     let store: &dyn ApiKeyRepository = &world.database;
     let (second, third) = (new_secret(), new_secret());
     let rotate = async |secret, ends, now| {
-        let rotated = store.rotate(ada.account, key.id, secret, ends, now).await;
+        let rotated = store
+            .rotate(ada.account, key.id, secret, ends, &act(now))
+            .await;
         match rotated.unwrap() {
             RotateApiKey::Rotated(key) => key,
             other => panic!("{other:?}"),
@@ -350,7 +381,7 @@ async fn a_key_has_at_most_two_live_secrets(world: World) {
     // The old one is no key of its own (K8).
     let mut limited = new_key(ada, Scopes::All);
     limited.created_at = seconds(20);
-    let inserted = store.insert(&limited, 2).await.unwrap();
+    let inserted = store.insert(&limited, 2, &act(NOW)).await.unwrap();
     assert!(matches!(inserted, InsertApiKey::Inserted(_)));
 }
 

@@ -15,8 +15,8 @@ use remotegpu_scopes::Scopes;
 use crate::{
     on_both_databases,
     world::{
-        LIMIT, NOW, World, dev, new_account, new_key, new_namespace, new_secret, new_user, seconds,
-        seeded, wanted,
+        LIMIT, NOW, World, act, dev, new_account, new_key, new_namespace, new_secret, new_user,
+        seconds, seeded, wanted,
     },
 };
 
@@ -36,7 +36,11 @@ async fn the_key_limit_is_exact_under_concurrency(world: World) {
     let ada = world.person("ada").await;
     let insert = |_| {
         let (store, new) = (world.database.clone(), new_key(ada, Scopes::All));
-        tokio::spawn(async move { ApiKeyRepository::insert(&store, &new, LIMIT).await.unwrap() })
+        tokio::spawn(async move {
+            ApiKeyRepository::insert(&store, &new, LIMIT, &act(NOW))
+                .await
+                .unwrap()
+        })
     };
     let outcomes = join_all((0..64).map(insert)).await;
     let inserted = outcomes
@@ -51,7 +55,11 @@ async fn a_namespaces_name_is_given_once_under_concurrency(world: World) {
     let ada = world.person("ada").await;
     let insert = |_| {
         let (store, new) = (world.database.clone(), new_namespace(ada.account, "team"));
-        tokio::spawn(async move { NamespaceRepository::insert(&store, &new, 99).await.unwrap() })
+        tokio::spawn(async move {
+            NamespaceRepository::insert(&store, &new, 99, &act(NOW))
+                .await
+                .unwrap()
+        })
     };
     let outcomes: Vec<_> = join_all((0..64).map(insert)).await;
     let inserted = outcomes
@@ -71,7 +79,11 @@ async fn the_namespace_limit_is_exact_under_concurrency(world: World) {
     let insert = |number| {
         let new = new_namespace(ada.account, &format!("n{number}"));
         let store = world.database.clone();
-        tokio::spawn(async move { NamespaceRepository::insert(&store, &new, 10).await.unwrap() })
+        tokio::spawn(async move {
+            NamespaceRepository::insert(&store, &new, 10, &act(NOW))
+                .await
+                .unwrap()
+        })
     };
     let outcomes = join_all((0..64).map(insert)).await;
     let inserted = outcomes
@@ -89,7 +101,10 @@ async fn two_instances_make_one_first_admin(world: World) {
         let name = format!("admin{number}");
         tokio::spawn(async move {
             let (user, account) = (new_user(&name), new_account(&name));
-            store.insert_first(&user, &account).await.unwrap()
+            store
+                .insert_first(&user, &account, &act(NOW))
+                .await
+                .unwrap()
         })
     };
     let outcomes = join_all((0..16).map(insert)).await;
@@ -111,7 +126,7 @@ async fn a_key_survives_everything_at_once(world: World) {
             let now = seconds(number);
             match number % 8 {
                 7 => {
-                    let revoked = store.revoke(account, id, now).await.unwrap();
+                    let revoked = store.revoke(account, id, &act(now)).await.unwrap();
                     return matches!(revoked, RevokeApiKey::Revoked(_));
                 }
                 0 | 2 | 4 => {
@@ -119,13 +134,13 @@ async fn a_key_survives_everything_at_once(world: World) {
                         expires_at: Some(Some(seconds(1000 + number))),
                         ..ApiKeyChange::default()
                     };
-                    let updated = store.update(account, id, &change, now).await.unwrap();
+                    let updated = store.update(account, id, &change, &act(now)).await.unwrap();
                     assert_ne!(updated, UpdateApiKey::NotFound);
                 }
                 _ => {
                     let secret = new_secret();
                     let ends = seconds(500);
-                    let rotated = store.rotate(account, id, &secret, ends, now).await;
+                    let rotated = store.rotate(account, id, &secret, ends, &act(now)).await;
                     assert_ne!(rotated.unwrap(), RotateApiKey::NotFound);
                 }
             }
@@ -153,7 +168,7 @@ async fn no_identity_outlives_a_revocation(world: World) {
             async move { one.ensure(&wanted, seconds(1)).await.unwrap() }
         });
         let revoking = tokio::spawn(async move {
-            let revoked = two.revoke(key.account_id, key.id, seconds(1)).await;
+            let revoked = two.revoke(key.account_id, key.id, &act(seconds(1))).await;
             assert!(matches!(revoked.unwrap(), RevokeApiKey::Revoked(_)));
         });
         let ensured = ensuring.await.unwrap();
@@ -179,11 +194,11 @@ async fn claims_never_overlap(world: World) {
     let mut ended: BTreeSet<IdentityId> = BTreeSet::new();
     for number in 0..60 {
         let new = new_namespace(ada.account, &format!("n{number}"));
-        let inserted = NamespaceRepository::insert(&world.database, &new, 99).await;
+        let inserted = NamespaceRepository::insert(&world.database, &new, 99, &act(NOW)).await;
         assert!(matches!(inserted, Ok(InsertNamespace::Inserted(_))));
         work.insert(new.id);
         let new = new_key(ada, Scopes::All);
-        ApiKeyRepository::insert(&world.database, &new, 99)
+        ApiKeyRepository::insert(&world.database, &new, 99, &act(NOW))
             .await
             .unwrap();
         let key = world.presented(new.secret.id).await.key;
@@ -236,7 +251,8 @@ async fn cancelled_work_leaves_the_pools_healthy(world: World) {
     let mut rng = seeded(7);
     for number in 0..150_u32 {
         let new = new_key(ada, Scopes::All);
-        let insert = ApiKeyRepository::insert(&world.database, &new, u32::MAX);
+        let by = act(NOW);
+        let insert = ApiKeyRepository::insert(&world.database, &new, u32::MAX, &by);
         let after = Duration::from_micros(rng.random_range(0..3000));
         let outcome = tokio::time::timeout(after, insert).await;
         let found = world.database.find_by_hash(&new.secret.hash).await;
@@ -249,12 +265,13 @@ async fn cancelled_work_leaves_the_pools_healthy(world: World) {
             let (key, _) = tokio::time::timeout(Duration::from_secs(4), work)
                 .await
                 .unwrap();
-            ApiKeyRepository::revoke(&world.database, ada.account, key.id, NOW)
+            ApiKeyRepository::revoke(&world.database, ada.account, key.id, &act(NOW))
                 .await
                 .unwrap();
         }
         // Keys that got through must not reach the limit of the others.
-        let revoked = ApiKeyRepository::revoke(&world.database, ada.account, new.id, NOW).await;
+        let revoked =
+            ApiKeyRepository::revoke(&world.database, ada.account, new.id, &act(NOW)).await;
         let known = revoked.unwrap() != RevokeApiKey::NotFound;
         let found = world.database.find_by_hash(&new.secret.hash).await;
         assert_eq!(found.unwrap().is_some(), known);

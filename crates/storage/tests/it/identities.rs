@@ -6,7 +6,7 @@ use remotegpu_scopes::{NamespaceAccess, Scopes};
 
 use crate::{
     on_both_databases,
-    world::{NOW, Person, World, dev, new_key, new_secret, only, rng, seconds, wanted},
+    world::{NOW, Person, World, act, dev, new_key, new_secret, only, rng, seconds, wanted},
 };
 
 on_both_databases!(
@@ -62,7 +62,12 @@ impl Scene {
     async fn update(&self, change: ApiKeyChange, now: i64) {
         self.world
             .database
-            .update(self.person.account, self.key.id, &change, seconds(now))
+            .update(
+                self.person.account,
+                self.key.id,
+                &change,
+                &act(seconds(now)),
+            )
             .await
             .unwrap();
     }
@@ -181,7 +186,7 @@ async fn what_allows_nothing_gets_no_identity(world: World) {
     );
     s.world
         .database
-        .suspend(s.person.account, NOW)
+        .suspend(s.person.account, &act(NOW))
         .await
         .unwrap();
     assert_eq!(s.ensure(&s.here, 0).await, EnsureIdentity::Refused);
@@ -195,7 +200,7 @@ async fn revoking_ends_every_identity_of_the_key(world: World) {
     let others = s.world.identity(&other, new.secret.id, &s.here).await;
     s.world
         .database
-        .revoke(s.person.account, s.key.id, seconds(5))
+        .revoke(s.person.account, s.key.id, &act(seconds(5)))
         .await
         .unwrap();
     assert!(s.ended(one, 5).await && s.ended(two, 5).await);
@@ -228,7 +233,7 @@ async fn a_new_expiry_moves_only_what_lives(world: World) {
             s.key.id,
             &new_secret(),
             seconds(100),
-            seconds(5),
+            &act(seconds(5)),
         )
         .await
         .unwrap();
@@ -262,13 +267,13 @@ async fn rotation_ends_the_old_secrets_identities(world: World) {
     let old = s.identity(&s.here).await;
     let (second, third) = (new_secret(), new_secret());
     let (account, id) = (s.person.account, s.key.id);
-    keys.rotate(account, id, &second, seconds(60), seconds(1))
+    keys.rotate(account, id, &second, seconds(60), &act(seconds(1)))
         .await
         .unwrap();
     assert!(s.ended(old, 60).await && !s.ended(old, 59).await);
     let newer = s.world.identity(&s.key, second.id, &s.here).await;
     assert!(!s.ended(newer, 999).await);
-    keys.rotate(account, id, &third, seconds(70), seconds(2))
+    keys.rotate(account, id, &third, seconds(70), &act(seconds(2)))
         .await
         .unwrap();
     assert!(s.ended(old, 2).await && !s.ended(old, 1).await);
@@ -281,7 +286,7 @@ async fn deleting_a_namespace_ends_its_identities(world: World) {
     let (one, two) = (s.identity(&s.here).await, s.identity(&s.there).await);
     s.world
         .database
-        .mark_deleting(s.person.account, s.here.id, seconds(5))
+        .mark_deleting(s.person.account, s.here.id, &act(seconds(5)))
         .await
         .unwrap();
     assert!(s.ended(one, 5).await);
@@ -296,11 +301,11 @@ async fn suspension_ends_the_accounts_identities(world: World) {
     let identity = s.identity(&s.here).await;
     let accounts: &dyn AccountRepository = &s.world.database;
     accounts
-        .suspend(s.person.account, seconds(5))
+        .suspend(s.person.account, &act(seconds(5)))
         .await
         .unwrap();
     assert!(s.ended(identity, 5).await);
-    accounts.resume(s.person.account).await.unwrap();
+    accounts.resume(s.person.account, &act(NOW)).await.unwrap();
     assert!(s.ended(identity, 5).await);
     s.world.database.remove_identity(identity).await;
     let ready = s.ensure(&s.here, 6).await;
@@ -315,7 +320,7 @@ async fn an_end_is_never_moved_later(world: World) {
     store.end(identity, seconds(9)).await.unwrap();
     s.world
         .database
-        .revoke(s.person.account, s.key.id, seconds(8))
+        .revoke(s.person.account, s.key.id, &act(seconds(8)))
         .await
         .unwrap();
     assert!(s.ended(identity, 5).await);

@@ -12,7 +12,7 @@ use remotegpu_keys::{
 use remotegpu_primitives::StoreError;
 use remotegpu_scopes::Scopes;
 
-use crate::world::{Guard, NOW, World, new_secret, seconds};
+use crate::world::{Guard, NOW, World, act, new_secret, seconds};
 
 crate::on_both_databases!(
     every_change_that_decides_about_keys_is_told,
@@ -50,21 +50,26 @@ async fn every_change_that_decides_about_keys_is_told(world: World) {
         ..ApiKeyChange::default()
     };
     store
-        .update(ada.account, key.id, &change, NOW)
+        .update(ada.account, key.id, &change, &act(NOW))
         .await
         .unwrap();
     assert_eq!(told(&mut *told_of).await, of_key);
     let secret = new_secret();
-    let rotated = store.rotate(ada.account, key.id, &secret, seconds(5), NOW);
+    let by = act(NOW);
+    let rotated = store.rotate(ada.account, key.id, &secret, seconds(5), &by);
     rotated.await.unwrap();
     assert_eq!(told(&mut *told_of).await, of_key);
-    store.revoke(ada.account, key.id, NOW).await.unwrap();
+    store.revoke(ada.account, key.id, &act(NOW)).await.unwrap();
     assert_eq!(told(&mut *told_of).await, of_key);
 
-    world.database.suspend(ada.account, NOW).await.unwrap();
+    world
+        .database
+        .suspend(ada.account, &act(NOW))
+        .await
+        .unwrap();
     let of_account = [KeyChange::Account(ada.account)];
     assert_eq!(told(&mut *told_of).await, of_account);
-    world.database.resume(ada.account).await.unwrap();
+    world.database.resume(ada.account, &act(NOW)).await.unwrap();
     assert_eq!(told(&mut *told_of).await, of_account);
 
     // K15: who made keys comes, is demoted, goes; also by hand.
@@ -112,7 +117,7 @@ async fn what_another_instance_commits_is_told_before_it_is_said_that_all_is(wor
     let mut expected = HashSet::new();
     for _ in 0..20 {
         let (key, _) = world.key(ada, Scopes::All).await;
-        ApiKeyRepository::revoke(&other, ada.account, key.id, NOW)
+        ApiKeyRepository::revoke(&other, ada.account, key.id, &act(NOW))
             .await
             .unwrap();
         expected.insert(key.id);

@@ -8,6 +8,7 @@
 mod accounts;
 mod api_keys;
 mod attempts;
+mod audit_events;
 mod concurrency;
 mod identities;
 mod key_changes;

@@ -8,7 +8,7 @@ use time::Duration;
 
 use crate::{
     on_both_databases,
-    world::{LIMIT, NOW, World, dev, new_namespace, rng, seconds},
+    world::{LIMIT, NOW, World, act, dev, new_namespace, rng, seconds},
 };
 
 on_both_databases!(
@@ -42,7 +42,8 @@ async fn namespace_comes_back_as_it_was(world: World) {
     let (ada, eve) = (world.person("ada").await, world.person("eve").await);
     let store: &dyn NamespaceRepository = &world.database;
     let new = new_namespace(ada.account, "team-ml");
-    let InsertNamespace::Inserted(made) = store.insert(&new, LIMIT).await.unwrap() else {
+    let InsertNamespace::Inserted(made) = store.insert(&new, LIMIT, &act(NOW)).await.unwrap()
+    else {
         panic!()
     };
     assert_eq!(made.id, new.id);
@@ -66,11 +67,11 @@ async fn names_are_unique_within_an_account_while_listed(world: World) {
     world.new_namespace(eve.account, "team").await;
     let insert = async || {
         let new = new_namespace(ada.account, "team");
-        store.insert(&new, LIMIT).await.unwrap()
+        store.insert(&new, LIMIT, &act(NOW)).await.unwrap()
     };
     assert_eq!(insert().await, InsertNamespace::NameTaken);
     store
-        .mark_deleting(ada.account, first.id, NOW)
+        .mark_deleting(ada.account, first.id, &act(NOW))
         .await
         .unwrap();
     assert_eq!(insert().await, InsertNamespace::NameTaken);
@@ -86,11 +87,11 @@ async fn the_limit_counts_what_is_listed(world: World) {
     world.new_namespace(ada.account, "two").await;
     let insert = async |name: &str, limit| {
         let new = new_namespace(ada.account, name);
-        store.insert(&new, limit).await.unwrap()
+        store.insert(&new, limit, &act(NOW)).await.unwrap()
     };
     assert_eq!(insert("three", 2).await, InsertNamespace::LimitReached);
     store
-        .mark_deleting(ada.account, first.id, NOW)
+        .mark_deleting(ada.account, first.id, &act(NOW))
         .await
         .unwrap();
     assert_eq!(insert("three", 2).await, InsertNamespace::LimitReached);
@@ -105,7 +106,7 @@ async fn the_limit_counts_what_is_listed(world: World) {
     };
     world
         .database
-        .set_limits(ada.account, limits)
+        .set_limits(ada.account, limits, &act(NOW))
         .await
         .unwrap();
     let by_own_limit = insert("four", 0).await;
@@ -122,11 +123,14 @@ async fn lists_are_the_accounts_own_newest_first(world: World) {
     for minute in 0..3 {
         let mut new = new_namespace(ada.account, &format!("n{minute}"));
         new.id = NamespaceId::generate(NOW + Duration::minutes(minute), &mut rng());
-        store.insert(&new, LIMIT).await.unwrap();
+        store.insert(&new, LIMIT, &act(NOW)).await.unwrap();
         expected.insert(0, new.id);
     }
     let gone = expected.remove(1);
-    store.mark_deleting(ada.account, gone, NOW).await.unwrap();
+    store
+        .mark_deleting(ada.account, gone, &act(NOW))
+        .await
+        .unwrap();
     store.remove(gone, NOW).await.unwrap();
     let mut listed = Vec::new();
     let mut after = None;
@@ -152,7 +156,7 @@ async fn a_clusters_namespaces_are_listed_over_all_accounts(world: World) {
     let going = world.new_namespace(eve.account, "going").await;
     for namespace in [&gone, &going] {
         store
-            .mark_deleting(eve.account, namespace.id, NOW)
+            .mark_deleting(eve.account, namespace.id, &act(NOW))
             .await
             .unwrap();
     }
@@ -180,7 +184,10 @@ async fn only_active_namespaces_are_renamed(world: World) {
     let active = world.namespace(ada.account, "active").await;
     let rename = async |account, id, name: &str| {
         let name = NamespaceName::parse(name).unwrap();
-        store.rename(account, id, &name, seconds(9)).await.unwrap()
+        store
+            .rename(account, id, &name, &act(seconds(9)))
+            .await
+            .unwrap()
     };
     let to = "other";
     assert_eq!(
@@ -214,7 +221,7 @@ async fn only_active_namespaces_are_renamed(world: World) {
         RenameNamespace::NotReady
     );
     store
-        .mark_deleting(ada.account, active.id, NOW)
+        .mark_deleting(ada.account, active.id, &act(NOW))
         .await
         .unwrap();
     assert_eq!(
@@ -230,9 +237,13 @@ async fn deleting_takes_a_namespace_out_of_other_hands(world: World) {
     let made = world.new_namespace(ada.account, "team").await;
     let claimed = store.claim(&dev(), 9, NOW, seconds(30)).await.unwrap();
     assert_eq!(ids(&claimed), [made.id]);
-    let foreign = store.mark_deleting(eve.account, made.id, seconds(1)).await;
+    let foreign = store
+        .mark_deleting(eve.account, made.id, &act(seconds(1)))
+        .await;
     assert_eq!(foreign.unwrap(), None);
-    let going = store.mark_deleting(ada.account, made.id, seconds(1)).await;
+    let going = store
+        .mark_deleting(ada.account, made.id, &act(seconds(1)))
+        .await;
     let going = going.unwrap().unwrap();
     assert_eq!(going.status, NamespaceStatus::Deleting);
     assert_eq!(going.updated_at, seconds(1));
@@ -244,7 +255,9 @@ async fn deleting_takes_a_namespace_out_of_other_hands(world: World) {
         .unwrap();
     assert_eq!(claimed, std::slice::from_ref(&going));
     // Again and again, without a second pair of hands.
-    let again = store.mark_deleting(ada.account, made.id, seconds(3)).await;
+    let again = store
+        .mark_deleting(ada.account, made.id, &act(seconds(3)))
+        .await;
     assert_eq!(again.unwrap(), Some(going));
     let claimed = store
         .claim(&dev(), 9, seconds(3), seconds(30))
@@ -253,7 +266,9 @@ async fn deleting_takes_a_namespace_out_of_other_hands(world: World) {
     assert_eq!(claimed, []);
     store.remove(made.id, seconds(4)).await.unwrap();
     assert_eq!(find(&world, &made).await, None);
-    let gone = store.mark_deleting(ada.account, made.id, seconds(5)).await;
+    let gone = store
+        .mark_deleting(ada.account, made.id, &act(seconds(5)))
+        .await;
     assert_eq!(gone.unwrap(), None);
     let claimed = store
         .claim(&dev(), 9, seconds(99), seconds(100))
@@ -320,7 +335,9 @@ async fn no_step_leads_back(world: World) {
     store.remove(made.id, NOW).await.unwrap();
     assert_eq!(find(&world, &made).await, Some(active));
 
-    let deleting = store.mark_deleting(ada.account, made.id, seconds(6)).await;
+    let deleting = store
+        .mark_deleting(ada.account, made.id, &act(seconds(6)))
+        .await;
     let deleting = deleting.unwrap().unwrap();
     assert_eq!(fail("late", seconds(7)).await, deleting);
     assert!(!store.mark_active(made.id, seconds(7)).await.unwrap());
@@ -365,12 +382,12 @@ async fn a_cluster_name_is_taken_for_ever(world: World) {
     let store: &dyn NamespaceRepository = &world.database;
     let made = world.namespace(ada.account, "team").await;
     store
-        .mark_deleting(ada.account, made.id, NOW)
+        .mark_deleting(ada.account, made.id, &act(NOW))
         .await
         .unwrap();
     store.remove(made.id, NOW).await.unwrap();
     let mut again = new_namespace(eve.account, "team");
     again.kubernetes_namespace = made.kubernetes_namespace;
-    let refused = store.insert(&again, LIMIT).await;
+    let refused = store.insert(&again, LIMIT, &act(NOW)).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))));
 }

@@ -7,7 +7,7 @@ use remotegpu_primitives::SessionId;
 
 use crate::{
     on_both_databases,
-    world::{NOW, Person, World, new_session, rng, seconds},
+    world::{NOW, Person, World, act, new_session, rng, seconds},
 };
 
 on_both_databases!(
@@ -43,20 +43,24 @@ async fn strangers_and_suspended_accounts_have_no_sessions(world: World) {
     let (ada, eve) = (world.person("ada").await, world.person("eve").await);
     let store: &dyn SessionRepository = &world.database;
     let stranger = new_session(eve.user, ada.account);
-    let refused = store.insert(&stranger).await.unwrap();
+    let refused = store.insert(&stranger, &act(NOW)).await.unwrap();
     assert_eq!(refused, InsertSession::AccountSuspended);
     assert_eq!(find(&world, &stranger).await, None);
 
     let before = world.session(ada).await;
-    world.database.suspend(ada.account, NOW).await.unwrap();
+    world
+        .database
+        .suspend(ada.account, &act(NOW))
+        .await
+        .unwrap();
     assert_eq!(find(&world, &before).await, None);
     let during = new_session(ada.user, ada.account);
-    let refused = store.insert(&during).await.unwrap();
+    let refused = store.insert(&during, &act(NOW)).await.unwrap();
     assert_eq!(refused, InsertSession::AccountSuspended);
-    world.database.resume(ada.account).await.unwrap();
+    world.database.resume(ada.account, &act(NOW)).await.unwrap();
     // What was ended stays ended.
     assert_eq!(find(&world, &before).await, None);
-    let inserted = store.insert(&during).await.unwrap();
+    let inserted = store.insert(&during, &act(NOW)).await.unwrap();
     assert_eq!(inserted, InsertSession::Inserted);
 }
 
@@ -65,20 +69,22 @@ async fn a_password_of_before_opens_no_session(world: World) {
     let person = world.person("ada").await;
     let store: &dyn SessionRepository = &world.database;
     let password = HashedPassword::from_stored("$new".to_owned());
+    let by = act(NOW);
     let set = world.database.set_password(
         person.user,
         None,
         &password,
         PasswordChange::NotNeeded,
         None,
+        &by,
     );
     assert!(set.await.unwrap());
     let mut session = new_session(person.user, person.account);
-    let refused = store.insert(&session).await.unwrap();
+    let refused = store.insert(&session, &act(NOW)).await.unwrap();
     assert_eq!(refused, InsertSession::PasswordChanged);
     assert_eq!(find(&world, &session).await, None);
     session.verified = password;
-    let inserted = store.insert(&session).await.unwrap();
+    let inserted = store.insert(&session, &act(NOW)).await.unwrap();
     assert_eq!(inserted, InsertSession::Inserted);
 }
 
@@ -91,18 +97,22 @@ async fn no_session_outlives_a_new_password(world: World) {
             new_session(person.user, person.account),
         );
         tokio::spawn(async move {
-            SessionRepository::insert(&store, &new).await.unwrap();
+            SessionRepository::insert(&store, &new, &act(NOW))
+                .await
+                .unwrap();
             new
         })
     };
     let sessions: Vec<_> = (0..32).map(insert).collect();
     let password = HashedPassword::from_stored("$new".to_owned());
+    let by = act(NOW);
     let set = world.database.set_password(
         person.user,
         None,
         &password,
         PasswordChange::NotNeeded,
         None,
+        &by,
     );
     assert!(set.await.unwrap());
     for session in join_all(sessions).await {
@@ -126,10 +136,25 @@ async fn sessions_switch_between_the_users_own_accounts(world: World) {
     let session = world.session(ada).await;
     let id = session.session.id;
     let store: &dyn SessionRepository = &world.database;
-    assert!(store.switch_account(id, ada.account).await.unwrap());
-    assert!(!store.switch_account(id, eve.account).await.unwrap());
+    assert!(
+        store
+            .switch_account(id, ada.account, &act(NOW))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .switch_account(id, eve.account, &act(NOW))
+            .await
+            .unwrap()
+    );
     let unknown = SessionId::generate(NOW, &mut rng());
-    assert!(!store.switch_account(unknown, ada.account).await.unwrap());
+    assert!(
+        !store
+            .switch_account(unknown, ada.account, &act(NOW))
+            .await
+            .unwrap()
+    );
     let context = find(&world, &session).await.unwrap();
     assert_eq!(context.account.id, ada.account);
     let member = Person {
@@ -151,7 +176,7 @@ async fn sessions_end_by_hand_and_by_the_clock(world: World) {
         world.session(person).await,
         world.session(person).await,
     );
-    store.delete(by_hand.session.id).await.unwrap();
+    store.delete(by_hand.session.id, &act(NOW)).await.unwrap();
     assert_eq!(find(&world, &by_hand).await, None);
     for session in [&old, &live] {
         store.touch(session.session.id, seconds(100)).await.unwrap();

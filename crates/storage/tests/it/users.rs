@@ -6,7 +6,7 @@ use remotegpu_primitives::{AccountId, StoreError, UserId};
 
 use crate::{
     on_both_databases,
-    world::{NOW, Person, World, new_account, new_session, new_user, rng, seconds},
+    world::{NOW, Person, World, act, new_account, new_session, new_user, rng, seconds},
 };
 
 on_both_databases!(
@@ -24,10 +24,10 @@ async fn first_admin_is_made_once(world: World) {
     let store: &dyn UserRepository = &world.database;
     let (ada, eve) = (new_user("ada"), new_user("eve"));
     let account = new_account("operator");
-    assert!(store.insert_first(&ada, &account).await.unwrap());
+    assert!(store.insert_first(&ada, &account, &act(NOW)).await.unwrap());
     assert!(
         !store
-            .insert_first(&eve, &new_account("second"))
+            .insert_first(&eve, &new_account("second"), &act(NOW))
             .await
             .unwrap()
     );
@@ -43,7 +43,7 @@ async fn user_comes_back_as_they_were(world: World) {
     let mut user = new_user("ada");
     user.password_change = PasswordChange::NeededUntil(seconds(60));
     store
-        .insert_with_account(&user, &new_account("ada"))
+        .insert_with_account(&user, &new_account("ada"), &act(NOW))
         .await
         .unwrap();
     let found = store.find_by_email(&user.email).await.unwrap().unwrap();
@@ -58,20 +58,20 @@ async fn an_email_is_one_users(world: World) {
     let store: &dyn UserRepository = &world.database;
     let person = world.person("ada").await;
     let again = store
-        .insert_with_account(&new_user("ada"), &new_account("other"))
+        .insert_with_account(&new_user("ada"), &new_account("other"), &act(NOW))
         .await;
     assert_eq!(again.unwrap(), CreateUser::EmailTaken);
     let member = store
-        .insert_member(&new_user("ada"), person.account, Role::Read)
+        .insert_member(&new_user("ada"), person.account, Role::Read, &act(NOW))
         .await;
     assert_eq!(member.unwrap(), CreateUser::EmailTaken);
     // Nothing of the refused person is left.
     let conflict = store
-        .insert_first(&new_user("ada"), &new_account("x"))
+        .insert_first(&new_user("ada"), &new_account("x"), &act(NOW))
         .await;
     assert!(matches!(conflict, Err(StoreError::Conflict(_))));
     let first = store
-        .insert_first(&new_user("eve"), &new_account("x"))
+        .insert_first(&new_user("eve"), &new_account("x"), &act(NOW))
         .await;
     assert!(first.unwrap());
 }
@@ -80,7 +80,7 @@ async fn a_member_needs_an_account(world: World) {
     let nowhere = AccountId::generate(NOW, &mut rng());
     let refused = world
         .database
-        .insert_member(&new_user("ada"), nowhere, Role::Read)
+        .insert_member(&new_user("ada"), nowhere, Role::Read, &act(NOW))
         .await;
     assert_eq!(refused.unwrap(), CreateUser::AccountNotFound);
     let found = world.database.find_by_email(&new_user("ada").email).await;
@@ -115,6 +115,7 @@ async fn a_new_password_ends_the_other_sessions(world: World) {
             &password,
             PasswordChange::NotNeeded,
             Some(kept.session.id),
+            &act(NOW),
         )
         .await
         .unwrap();
@@ -127,12 +128,14 @@ async fn a_new_password_ends_the_other_sessions(world: World) {
     assert!(context.user.password == password);
     assert_eq!(find(&ended).await, None);
     assert!(find(&others).await.is_some());
+    let by = act(NOW);
     let set = world.database.set_password(
         person.user,
         None,
         &password,
         PasswordChange::NotNeeded,
         None,
+        &by,
     );
     assert!(set.await.unwrap());
     assert_eq!(find(&kept).await, None);
@@ -144,16 +147,18 @@ async fn a_password_that_changed_meanwhile_stays(world: World) {
     let store: &dyn UserRepository = &world.database;
     let [reset, own] = ["$reset", "$own"].map(|hash| HashedPassword::from_stored(hash.to_owned()));
     let needed = PasswordChange::NeededUntil(seconds(60));
-    let set = store.set_password(person.user, None, &reset, needed, None);
+    let by = act(NOW);
+    let set = store.set_password(person.user, None, &reset, needed, None, &by);
     assert!(set.await.unwrap());
     let mut session = new_session(person.user, person.account);
     session.verified = reset.clone();
-    let inserted = SessionRepository::insert(&world.database, &session).await;
+    let inserted = SessionRepository::insert(&world.database, &session, &act(NOW)).await;
     assert_eq!(inserted.unwrap(), InsertSession::Inserted);
 
     let before = HashedPassword::of_nobody();
     let change = PasswordChange::NotNeeded;
-    let late = store.set_password(person.user, Some(&before), &own, change, None);
+    let by = act(NOW);
+    let late = store.set_password(person.user, Some(&before), &own, change, None, &by);
     assert!(!late.await.unwrap());
     let found = SessionRepository::find_by_hash(&world.database, &session.hash).await;
     let user = found.unwrap().unwrap().user;
@@ -161,6 +166,7 @@ async fn a_password_that_changed_meanwhile_stays(world: World) {
     assert_eq!(user.password_change, needed);
 
     let nobody = UserId::generate(NOW, &mut rng());
-    let set = store.set_password(nobody, None, &own, change, None);
+    let by = act(NOW);
+    let set = store.set_password(nobody, None, &own, change, None, &by);
     assert!(!set.await.unwrap());
 }

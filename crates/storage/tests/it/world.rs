@@ -19,6 +19,7 @@ use remotegpu_primitives::{
 };
 use remotegpu_scopes::{NamespaceAccess, Scopes};
 use remotegpu_storage::{Database, DatabaseOptions};
+pub use remotegpu_test_support::act;
 use remotegpu_test_support::postgres::{TestDatabase, TestPostgres};
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime, macros::datetime};
@@ -81,7 +82,10 @@ impl World {
 
     pub async fn person(&self, name: &str) -> Person {
         let (user, account) = (new_user(name), new_account(name));
-        let created = self.database.insert_with_account(&user, &account).await;
+        let created = self
+            .database
+            .insert_with_account(&user, &account, &act(NOW))
+            .await;
         assert_eq!(created.unwrap(), CreateUser::Created);
         Person {
             user: user.id,
@@ -91,14 +95,17 @@ impl World {
 
     pub async fn member(&self, name: &str, account: AccountId, role: Role) -> UserId {
         let user = new_user(name);
-        let created = self.database.insert_member(&user, account, role).await;
+        let created = self
+            .database
+            .insert_member(&user, account, role, &act(NOW))
+            .await;
         assert_eq!(created.unwrap(), CreateUser::Created);
         user.id
     }
 
     pub async fn session(&self, person: Person) -> NewSession {
         let session = new_session(person.user, person.account);
-        let inserted = SessionRepository::insert(&self.database, &session).await;
+        let inserted = SessionRepository::insert(&self.database, &session, &act(NOW)).await;
         assert_eq!(inserted.unwrap(), InsertSession::Inserted);
         session
     }
@@ -109,7 +116,7 @@ impl World {
     }
 
     pub async fn insert_key(&self, new: &NewApiKey) -> ApiKey {
-        match ApiKeyRepository::insert(&self.database, new, LIMIT)
+        match ApiKeyRepository::insert(&self.database, new, LIMIT, &act(NOW))
             .await
             .unwrap()
         {
@@ -126,7 +133,7 @@ impl World {
     /// A namespace that is provisioning.
     pub async fn new_namespace(&self, account: AccountId, name: &str) -> Namespace {
         let new = new_namespace(account, name);
-        match NamespaceRepository::insert(&self.database, &new, LIMIT)
+        match NamespaceRepository::insert(&self.database, &new, LIMIT, &act(NOW))
             .await
             .unwrap()
         {

@@ -9,7 +9,7 @@ use crate::{
     Api,
     api::rng,
     error::{ApiError, FieldError},
-    extract::{Client, JsonBody, OneTimePassword, SessionCaller},
+    extract::{JsonBody, OneTimePassword, SessionCaller},
 };
 
 /// The password of today, and that of tomorrow.
@@ -40,7 +40,6 @@ pub(crate) struct ChangePasswordRequest {
 pub(crate) async fn change_password(
     api: web::Data<Api>,
     caller: SessionCaller<OneTimePassword>,
-    client: Client,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let wanted: ChangePasswordRequest = body.read().await?;
@@ -50,9 +49,10 @@ pub(crate) async fn change_password(
         users: &*api.ports.users,
         attempts: &*api.ports.attempts,
         passwords: &api.ports.passwords,
+        audit: &api.ports.audit,
     };
-    let (context, from, now) = (&caller.context, client.address(), api.now());
+    let (context, act) = (&caller.context, caller.act(api.now()));
     let (current, rng) = (&wanted.current, &mut rng());
-    remotegpu_control_plane::change_password(ports, context, current, new, from, rng, now).await?;
+    remotegpu_control_plane::change_password(ports, context, current, new, rng, &act).await?;
     Ok(HttpResponse::NoContent().finish())
 }

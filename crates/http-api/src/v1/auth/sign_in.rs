@@ -55,9 +55,10 @@ pub(crate) async fn sign_in(
         sessions: &*api.ports.sessions,
         attempts: &*api.ports.attempts,
         passwords: &api.ports.passwords,
+        audit: &api.ports.audit,
     };
     let (email, password) = (&wanted.email, &wanted.password);
-    let (from, now) = (client.address(), api.now());
+    let (from, now) = (client.origin(), api.now());
     let signed_in =
         remotegpu_control_plane::sign_in(ports, email, password, from, &mut rng(), now).await?;
     let secret = signed_in.secret.reveal();

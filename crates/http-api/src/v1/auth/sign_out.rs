@@ -23,7 +23,8 @@ pub(crate) async fn sign_out(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let session = caller.context.session.id;
-    api.ports.sessions.delete(session).await?;
+    let act = caller.act(api.now());
+    api.ports.sessions.delete(session, &act).await?;
     let mut answer = HttpResponse::NoContent();
     let name = cookie_name(api.config.public_url.is_https());
     if session_cookies(request.headers(), name).next().is_some() {

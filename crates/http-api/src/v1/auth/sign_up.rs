@@ -79,7 +79,7 @@ pub(crate) async fn sign_up(
         attempts: &*api.ports.attempts,
         passwords: &api.ports.passwords,
     };
-    let (from, now) = (client.address(), api.now());
+    let (from, now) = (client.origin(), api.now());
     let (user, account) =
         remotegpu_control_plane::sign_up(ports, wanted, from, &mut rng(), now).await?;
     Ok(HttpResponse::Created().json(SignUpResponse {

@@ -44,7 +44,7 @@ pub(crate) async fn switch_account(
     if !api
         .ports
         .sessions
-        .switch_account(context.session.id, id)
+        .switch_account(context.session.id, id, &caller.act(api.now()))
         .await?
     {
         return Err(ErrorCode::NotFound.into());

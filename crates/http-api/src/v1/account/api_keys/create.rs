@@ -82,7 +82,8 @@ pub(crate) async fn create_api_key(
     let request: CreateApiKeyRequest = body.read().await?;
     let wanted = request.judge(api.config.key_limit)?;
     let (keys, now) = (&*api.ports.keys, api.now());
-    let issued = issue_api_key(keys, &caller.context, wanted, &mut rng(), now)
+    let act = caller.act(now);
+    let issued = issue_api_key(keys, &caller.context, wanted, &mut rng(), &act)
         .await
         .map_err(|error| request.refusal(error))?;
     Ok(HttpResponse::Created().json(IssuedApiKeyResponse::new(&issued, now)))

@@ -30,6 +30,7 @@ pub(crate) async fn revoke_api_key(
     let id = id.known().ok_or(ErrorCode::ApiKeyNotFound)?;
     let (keys, signals, now) = (&*api.ports.keys, &api.ports.signals, api.now());
     let key = (caller.context.account.id, id);
-    let revoked = remotegpu_control_plane::revoke_api_key(keys, signals, key, now).await?;
+    let act = caller.act(now);
+    let revoked = remotegpu_control_plane::revoke_api_key(keys, signals, key, &act).await?;
     Ok(web::Json(ApiKeyResponse::new(&revoked, now)))
 }

@@ -51,8 +51,9 @@ pub(crate) async fn rotate_api_key(
     let wanted: RotateApiKeyRequest = body.read().await?;
     let grace = Duration::seconds(wanted.grace_seconds);
     let (keys, signals, now) = (&*api.ports.keys, &api.ports.signals, api.now());
+    let act = caller.act(now);
     let (key, rng) = ((caller.context.account.id, id), &mut rng());
     let issued =
-        remotegpu_control_plane::rotate_api_key(keys, signals, key, grace, rng, now).await?;
+        remotegpu_control_plane::rotate_api_key(keys, signals, key, grace, rng, &act).await?;
     Ok(web::Json(IssuedApiKeyResponse::new(&issued, now)))
 }

@@ -110,7 +110,8 @@ pub(crate) async fn update_api_key(
     let change = request.judge()?;
     let (keys, signals, now) = (&*api.ports.keys, &api.ports.signals, api.now());
     let key = (caller.context.account.id, id);
-    let updated = remotegpu_control_plane::update_api_key(keys, signals, key, &change, now)
+    let act = caller.act(now);
+    let updated = remotegpu_control_plane::update_api_key(keys, signals, key, &change, &act)
         .await
         .map_err(|error| request.refusal(error))?;
     Ok(web::Json(ApiKeyResponse::new(&updated, now)))

@@ -60,8 +60,8 @@ pub(crate) async fn create_namespace(
         cluster: request.cluster,
         default_limit: api.config.namespace_limit,
     };
-    let (caller, now) = (&caller.context, api.now());
+    let (context, act) = (&caller.context, caller.act(api.now()));
     let created =
-        remotegpu_control_plane::create_namespace(ports, caller, wanted, &mut rng(), now).await?;
+        remotegpu_control_plane::create_namespace(ports, context, wanted, &mut rng(), &act).await?;
     Ok(HttpResponse::Created().json(NamespaceResponse::new(&created)))
 }

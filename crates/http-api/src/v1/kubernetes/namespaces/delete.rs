@@ -29,10 +29,9 @@ pub(crate) async fn delete_namespace(
 ) -> Result<HttpResponse, ApiError> {
     let id = id.known().ok_or(ErrorCode::NotFound)?;
     let (namespaces, signals) = (&*api.ports.namespaces, &api.ports.signals);
-    let namespace = (caller.context.account.id, id);
-    let deleting =
-        remotegpu_control_plane::delete_namespace(namespaces, signals, namespace, api.now())
-            .await?
-            .ok_or(ErrorCode::NotFound)?;
+    let (namespace, act) = ((caller.context.account.id, id), caller.act(api.now()));
+    let deleting = remotegpu_control_plane::delete_namespace(namespaces, signals, namespace, &act)
+        .await?
+        .ok_or(ErrorCode::NotFound)?;
     Ok(HttpResponse::Accepted().json(NamespaceResponse::new(&deleting)))
 }

@@ -1,7 +1,7 @@
 use actix_web::{post, web};
 use remotegpu_control_plane::{MintExecCredentialPorts, mint_exec_credential};
 use remotegpu_namespaces::ExecCredential;
-use remotegpu_primitives::NamespaceId;
+use remotegpu_primitives::{Actor, NamespaceId};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -10,7 +10,7 @@ use crate::{
     Api,
     api::rng,
     error::{ApiError, ErrorCode},
-    extract::{KeyCaller, PathId},
+    extract::{Client, KeyCaller, PathId},
 };
 
 /// What `kubectl` takes from a plugin.
@@ -66,6 +66,7 @@ impl ExecCredentialResponse {
 pub(crate) async fn create_exec_credential(
     api: web::Data<Api>,
     caller: KeyCaller,
+    client: Client,
     id: PathId<NamespaceId>,
 ) -> Result<web::Json<ExecCredentialResponse>, ApiError> {
     let id = id.known().ok_or(ErrorCode::ExecNotAllowed)?;
@@ -77,9 +78,11 @@ pub(crate) async fn create_exec_credential(
         signals: &api.ports.signals,
         limits: &api.ports.mint_limits,
         lifetime: api.config.token_lifetime,
+        audit: &api.ports.audit,
     };
-    let (presented, now) = (&caller.presented, api.now());
-    let credential = mint_exec_credential(ports, presented, id, &mut rng(), now).await?;
+    let presented = &caller.presented;
+    let act = client.act(Actor::ApiKey(presented.key.id), api.now());
+    let credential = mint_exec_credential(ports, presented, id, &mut rng(), &act).await?;
     Ok(web::Json(ExecCredentialResponse::new(&credential)))
 }
 
@@ -95,6 +98,7 @@ mod tests {
         // X7
         let credential = ExecCredential {
             token: PlainClusterToken::new("t".to_owned()),
+            token_id: None,
             expires_at: datetime!(2026-01-01 01:00 UTC),
         };
         let answered = serde_json::to_string(&ExecCredentialResponse::new(&credential)).unwrap();

@@ -57,8 +57,9 @@ pub(crate) async fn rename_namespace(
     let request: RenameNamespaceRequest = body.read().await?;
     let name = NamespaceName::parse(request.name.as_deref().unwrap_or_default())
         .map_err(|refusal| ApiError::field(FieldError::from_refusal("name", &refusal)))?;
-    let (account, id, now) = (found.account_id, found.id, api.now());
-    match api.ports.namespaces.rename(account, id, &name, now).await? {
+    let (account, id, act) = (found.account_id, found.id, caller.act(api.now()));
+    let renamed = api.ports.namespaces.rename(account, id, &name, &act);
+    match renamed.await? {
         RenameNamespace::Renamed(namespace) => Ok(web::Json(NamespaceResponse::new(&namespace))),
         RenameNamespace::NotFound => Err(ErrorCode::NotFound.into()),
         RenameNamespace::NotReady => Err(ErrorCode::NamespaceNotReady.into()),

@@ -1,0 +1,290 @@
+//! What is remembered of acts: who did what to what, from where (contract R5).
+//! Identifiers only, never a secret, nor what somebody typed who was refused.
+
+use async_trait::async_trait;
+use remotegpu_primitives::{
+    AccountId, Act, Actor, ApiKeyId, AuditEventId, NamespaceId, Origin, Page, PageRequest,
+    SessionId, StoreError, UserId,
+};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::Role;
+
+macro_rules! audit_actions {
+    ($($(#[$doc:meta])* $name:ident => $word:literal,)*) => {
+        /// What was done.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum AuditAction {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl AuditAction {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The word on the wire and in the store.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+        }
+    };
+}
+
+audit_actions! {
+    /// An API key was made.
+    ApiKeyIssued => "api_key.issued",
+    /// An API key's name, scopes or end was changed.
+    ApiKeyUpdated => "api_key.updated",
+    /// An API key got a new secret.
+    ApiKeyRotated => "api_key.rotated",
+    /// An API key was revoked.
+    ApiKeyRevoked => "api_key.revoked",
+    /// A namespace was made.
+    NamespaceCreated => "namespace.created",
+    /// A namespace got another name.
+    NamespaceRenamed => "namespace.renamed",
+    /// Somebody let a namespace go, with all that is in it.
+    NamespaceDeleted => "namespace.deleted",
+    /// A key was given a token for a namespace's cluster.
+    CredentialMinted => "credential.minted",
+    /// Somebody signed in.
+    SessionSignedIn => "session.signed_in",
+    /// Somebody signed out.
+    SessionSignedOut => "session.signed_out",
+    /// A session went over to another account; both accounts have this.
+    SessionSwitched => "session.switched",
+    /// Somebody gave a wrong password for a user, or one whose time was over.
+    UserSignInRefused => "user.sign_in_refused",
+    /// A user changed their own password.
+    UserPasswordChanged => "user.password_changed",
+    /// The operator gave a user a one-time password.
+    UserPasswordReset => "user.password_reset",
+    /// The operator made a user who is a member of the account.
+    UserCreated => "user.created",
+    /// The account was made.
+    AccountCreated => "account.created",
+    /// The operator suspended the account.
+    AccountSuspended => "account.suspended",
+    /// The operator lifted the suspension.
+    AccountResumed => "account.resumed",
+    /// The operator replaced the account's own limits.
+    AccountLimitsSet => "account.limits_set",
+}
+
+impl AuditAction {
+    /// The action that has this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|action| action.as_str() == word)
+    }
+}
+
+/// What an act was done to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditSubject {
+    /// An API key.
+    ApiKey(ApiKeyId),
+    /// A namespace.
+    Namespace(NamespaceId),
+    /// A session.
+    Session(SessionId),
+    /// A user.
+    User(UserId),
+    /// The account.
+    Account(AccountId),
+}
+
+impl AuditSubject {
+    /// The words of all kinds.
+    pub const KINDS: [&str; 5] = ["api_key", "namespace", "session", "user", "account"];
+
+    /// Its kind, and its identifier.
+    pub fn parts(self) -> (&'static str, Uuid) {
+        match self {
+            Self::ApiKey(id) => ("api_key", id.as_uuid()),
+            Self::Namespace(id) => ("namespace", id.as_uuid()),
+            Self::Session(id) => ("session", id.as_uuid()),
+            Self::User(id) => ("user", id.as_uuid()),
+            Self::Account(id) => ("account", id.as_uuid()),
+        }
+    }
+
+    /// Reads what [`Self::parts`] gave.
+    pub fn from_parts(kind: &str, id: Uuid) -> Option<Self> {
+        match kind {
+            "api_key" => Some(Self::ApiKey(ApiKeyId::from_uuid(id))),
+            "namespace" => Some(Self::Namespace(NamespaceId::from_uuid(id))),
+            "session" => Some(Self::Session(SessionId::from_uuid(id))),
+            "user" => Some(Self::User(UserId::from_uuid(id))),
+            "account" => Some(Self::Account(AccountId::from_uuid(id))),
+            _ => None,
+        }
+    }
+}
+
+/// The words of all kinds of actors.
+pub const ACTOR_KINDS: [&str; 5] = ["user", "api_key", "operator", "system", "anonymous"];
+
+/// The kind of an actor, and its identifier where it has one.
+pub fn actor_parts(actor: Actor) -> (&'static str, Option<Uuid>) {
+    match actor {
+        Actor::User(id) => ("user", Some(id.as_uuid())),
+        Actor::ApiKey(id) => ("api_key", Some(id.as_uuid())),
+        Actor::Operator => ("operator", None),
+        Actor::System => ("system", None),
+        Actor::Anonymous => ("anonymous", None),
+    }
+}
+
+/// Reads what [`actor_parts`] gave.
+pub fn actor_from_parts(kind: &str, id: Option<Uuid>) -> Option<Actor> {
+    match (kind, id) {
+        ("user", Some(id)) => Some(Actor::User(UserId::from_uuid(id))),
+        ("api_key", Some(id)) => Some(Actor::ApiKey(ApiKeyId::from_uuid(id))),
+        ("operator", None) => Some(Actor::Operator),
+        ("system", None) => Some(Actor::System),
+        ("anonymous", None) => Some(Actor::Anonymous),
+        _ => None,
+    }
+}
+
+/// What else is remembered of an act, as far as it applies.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditDetails {
+    /// The name that somebody gave.
+    pub name: Option<String>,
+    /// What may be shown of an API key's new secret.
+    pub prefix: Option<String>,
+    /// Which members of an API key were changed.
+    pub changed: Option<Vec<String>>,
+    /// Until when the old secret of a rotated key works on.
+    pub old_secret_ends_at: Option<OffsetDateTime>,
+    /// The name of the cluster's `ServiceAccount` that a token is for.
+    pub identity: Option<String>,
+    /// The token's `jti`, by which the cluster's own audit log knows it.
+    pub token_id: Option<String>,
+    /// When a token ends.
+    pub expires_at: Option<OffsetDateTime>,
+    /// What a user may do in the account.
+    pub role: Option<Role>,
+    /// The account's own limit of active API keys.
+    pub key_limit: Option<u32>,
+    /// The account's own limit of namespaces.
+    pub namespace_limit: Option<u32>,
+}
+
+/// An event that is about to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAuditEvent {
+    /// Who, when and from where.
+    pub act: Act,
+    /// The accounts whose admins see it.
+    pub accounts: Vec<AccountId>,
+    /// What was done.
+    pub action: AuditAction,
+    /// What to.
+    pub subject: AuditSubject,
+    /// What else.
+    pub details: AuditDetails,
+}
+
+impl NewAuditEvent {
+    /// The event of an act in one account.
+    pub fn new(act: &Act, account: AccountId, action: AuditAction, subject: AuditSubject) -> Self {
+        Self {
+            act: act.clone(),
+            accounts: vec![account],
+            action,
+            subject,
+            details: AuditDetails::default(),
+        }
+    }
+
+    /// The same with details.
+    #[must_use]
+    pub fn with(mut self, details: AuditDetails) -> Self {
+        self.details = details;
+        self
+    }
+}
+
+/// An event as one account's admins see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEvent {
+    /// The event's identifier; an event of several accounts has the same in each.
+    pub id: AuditEventId,
+    /// The account.
+    pub account_id: AccountId,
+    /// When it happened.
+    pub occurred_at: OffsetDateTime,
+    /// What was done.
+    pub action: AuditAction,
+    /// Who did it.
+    pub actor: Actor,
+    /// What to.
+    pub subject: AuditSubject,
+    /// From where.
+    pub origin: Origin,
+    /// What else.
+    pub details: AuditDetails,
+}
+
+/// Which events are asked for; all where nothing is said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Only those of this action.
+    pub action: Option<AuditAction>,
+    /// Only those that happened then or later.
+    pub since: Option<OffsetDateTime>,
+}
+
+/// A store of audit events. Those of an act are stored by the repository method
+/// that is the act; this is what is left.
+#[async_trait]
+pub trait AuditLog: Send + Sync {
+    /// The account's events, newest first.
+    async fn list(
+        &self,
+        account: AccountId,
+        filter: AuditFilter,
+        page: PageRequest,
+    ) -> Result<Page<AuditEvent>, StoreError>;
+
+    /// Stores events that belong to no transaction, all of them or none. Those
+    /// that are stored already stay as they are, so that a batch may be tried
+    /// again.
+    async fn append(&self, events: &[NewAuditEvent]) -> Result<(), StoreError>;
+
+    /// Removes about `limit` of the oldest events that happened before `before`;
+    /// answers how many. Less than `limit`: there are no more.
+    async fn delete_before(&self, before: OffsetDateTime, limit: u32) -> Result<u64, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_reads_back() {
+        // R5
+        for action in AuditAction::ALL {
+            assert_eq!(AuditAction::parse(action.as_str()), Some(*action));
+        }
+        assert_eq!(AuditAction::parse("api_key.eaten"), None);
+        let id = Uuid::from_u128(7);
+        for kind in AuditSubject::KINDS {
+            let subject = AuditSubject::from_parts(kind, id).unwrap();
+            assert_eq!(subject.parts(), (kind, id));
+        }
+        assert_eq!(AuditSubject::from_parts("cat", id), None);
+        for kind in ACTOR_KINDS {
+            let actor = actor_from_parts(kind, Some(id)).or(actor_from_parts(kind, None));
+            assert_eq!(actor_parts(actor.unwrap()).0, kind);
+        }
+        assert_eq!(actor_from_parts("user", None), None);
+        assert_eq!(actor_from_parts("system", Some(id)), None);
+    }
+}

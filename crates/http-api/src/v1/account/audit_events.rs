@@ -1,0 +1,167 @@
+//! Audit events (contract R5).
+
+pub(crate) mod list;
+
+use remotegpu_accounts::{
+    ACTOR_KINDS, AuditAction, AuditDetails, AuditEvent, AuditSubject, Role, actor_parts,
+};
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, Type},
+};
+use uuid::Uuid;
+
+/// Who did what to what, from where.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AuditEventResponse {
+    id: Uuid,
+    #[serde(with = "time::serde::rfc3339")]
+    occurred_at: OffsetDateTime,
+    #[schema(schema_with = action_schema)]
+    action: &'static str,
+    actor: ActorResponse,
+    subject: SubjectResponse,
+    /// The client's address; `null` where the act came past the network.
+    #[schema(required = true, example = "192.0.2.1")]
+    ip: Option<String>,
+    /// The `x-request-id` of the answer.
+    #[schema(required = true, example = "0198c0de-0000-7000-8000-000000000000")]
+    request_id: Option<String>,
+    details: AuditDetailsResponse,
+}
+
+/// Who acted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ActorResponse {
+    #[schema(schema_with = actor_schema)]
+    r#type: &'static str,
+    /// Of a user or an API key; `null` of any other.
+    #[schema(required = true)]
+    id: Option<Uuid>,
+}
+
+/// What was acted on.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SubjectResponse {
+    #[schema(schema_with = subject_schema)]
+    r#type: &'static str,
+    id: Uuid,
+}
+
+/// What else there is to say about an act; what does not apply is left out.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AuditDetailsResponse {
+    /// The name that was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false)]
+    name: Option<String>,
+    /// What may be shown of an API key's new secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false, example = "rgpu_0a1b2c3d")]
+    prefix: Option<String>,
+    /// Which members of an API key were changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false)]
+    changed: Option<Vec<String>>,
+    /// Until when the old secret of a rotated key works on.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        with = "time::serde::rfc3339::option"
+    )]
+    #[schema(nullable = false, required = false)]
+    old_secret_ends_at: Option<OffsetDateTime>,
+    /// The cluster's service account that a token is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false)]
+    identity: Option<String>,
+    /// The token's `jti`, by which the cluster's own audit log knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false)]
+    token_id: Option<String>,
+    /// When a token ends.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        with = "time::serde::rfc3339::option"
+    )]
+    #[schema(nullable = false, required = false)]
+    expires_at: Option<OffsetDateTime>,
+    /// What a user may do in the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false, example = "write")]
+    role: Option<&'static str>,
+    /// The account's own limit of active API keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false)]
+    key_limit: Option<u32>,
+    /// The account's own limit of namespaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false)]
+    namespace_limit: Option<u32>,
+}
+
+impl AuditEventResponse {
+    fn new(event: &AuditEvent) -> Self {
+        let (actor, actor_id) = actor_parts(event.actor);
+        let (subject, subject_id) = event.subject.parts();
+        Self {
+            id: event.id.as_uuid(),
+            occurred_at: event.occurred_at,
+            action: event.action.as_str(),
+            actor: ActorResponse {
+                r#type: actor,
+                id: actor_id,
+            },
+            subject: SubjectResponse {
+                r#type: subject,
+                id: subject_id,
+            },
+            ip: event.origin.ip.map(|ip| ip.to_string()),
+            request_id: event.origin.request_id.clone(),
+            details: AuditDetailsResponse::new(event.details.clone()),
+        }
+    }
+}
+
+impl AuditDetailsResponse {
+    fn new(details: AuditDetails) -> Self {
+        Self {
+            name: details.name,
+            prefix: details.prefix,
+            changed: details.changed,
+            old_secret_ends_at: details.old_secret_ends_at,
+            identity: details.identity,
+            token_id: details.token_id,
+            expires_at: details.expires_at,
+            role: details.role.map(Role::as_str),
+            key_limit: details.key_limit,
+            namespace_limit: details.namespace_limit,
+        }
+    }
+}
+
+/// One of the words of all actions.
+pub(crate) fn action_schema() -> Object {
+    let words = AuditAction::ALL.iter().map(|action| action.as_str());
+    one_of("What was done.", words)
+}
+
+fn actor_schema() -> Object {
+    one_of(
+        "`anonymous` is somebody who has not shown who they are.",
+        ACTOR_KINDS,
+    )
+}
+
+fn subject_schema() -> Object {
+    one_of("What kind of thing it is.", AuditSubject::KINDS)
+}
+
+fn one_of(description: &str, words: impl IntoIterator<Item = &'static str>) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(description))
+        .enum_values(Some(words))
+        .build()
+}
