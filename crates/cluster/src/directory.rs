@@ -98,4 +98,8 @@ impl ClusterDirectory for KubeClusters {
         self.look_up(name)
             .map_or(ClusterStatus::Unknown, KubeCluster::status)
     }
+
+    fn is_given_up(&self, name: &ClusterName) -> bool {
+        self.look_up(name).is_some_and(KubeCluster::is_given_up)
+    }
 }

@@ -52,6 +52,8 @@ pub struct MintExecCredentialPorts<'a> {
     pub lifetime: TokenLifetime,
     /// Where mints are noted (contract R5).
     pub audit: &'a AuditBuffer,
+    /// Is told how long each `TokenRequest` took, whatever came of it.
+    pub token_request_took: &'a (dyn Fn(Duration) + Sync),
 }
 
 /// No credential was minted.
@@ -294,7 +296,7 @@ async fn mint(
     if !identity.bound {
         make(ports, identity).await?;
     }
-    match ports.mint.mint(identity, asked).await {
+    match request_token(ports, identity, asked).await {
         Err(MintError::IdentityMissing) => {
             // Somebody removed it behind our back, or it has ended: then it must
             // not come back under the same name.
@@ -302,9 +304,34 @@ async fn mint(
                 return Err(MintExecCredentialError::TooSlow);
             }
             make(ports, identity).await?;
-            Ok(ports.mint.mint(identity, asked).await?)
+            Ok(request_token(ports, identity, asked).await?)
         }
         answered => Ok(answered?),
+    }
+}
+
+async fn request_token(
+    ports: MintExecCredentialPorts<'_>,
+    identity: &CredentialIdentity,
+    asked: time::Duration,
+) -> Result<MintedToken, MintError> {
+    let _stopwatch = Stopwatch {
+        started: Instant::now(),
+        tell: ports.token_request_took,
+    };
+    ports.mint.mint(identity, asked).await
+}
+
+/// Tells how long it lived, also where what it measures is given up half done: a
+/// cluster that hangs is what one wants to see.
+struct Stopwatch<'a> {
+    started: Instant,
+    tell: &'a (dyn Fn(Duration) + Sync),
+}
+
+impl Drop for Stopwatch<'_> {
+    fn drop(&mut self) {
+        (self.tell)(self.started.elapsed());
     }
 }
 

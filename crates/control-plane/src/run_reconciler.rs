@@ -147,6 +147,7 @@ async fn sweep_cluster(ports: &ReconcilerPorts, cluster: ClusterName) {
         identities: &*ports.identities,
         accounts: &*ports.accounts,
         mint: &*ports.mint,
+        counts: &ports.sweeps,
     };
     match sweep_identities(sweep_ports, &cluster, &*ports.clock).await {
         Ok(0) => {}

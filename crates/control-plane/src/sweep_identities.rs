@@ -11,6 +11,8 @@ use remotegpu_namespaces::{
 };
 use remotegpu_primitives::{AccountId, Clock, IdentityId, StoreError};
 
+use crate::SweepCounts;
+
 /// What sweeping needs.
 #[derive(Clone, Copy)]
 pub struct SweepPorts<'a> {
@@ -20,6 +22,8 @@ pub struct SweepPorts<'a> {
     pub accounts: &'a dyn AccountRepository,
     /// What the clusters hold.
     pub mint: &'a dyn CredentialMint,
+    /// Where it is counted what was found.
+    pub counts: &'a SweepCounts,
 }
 
 /// A sweep did not get to its end.
@@ -70,6 +74,7 @@ pub async fn sweep_identities(
         }
         if ours[&account] {
             ports.mint.remove(identity).await?;
+            ports.counts.identity_removed();
             removed += 1;
         }
     }
@@ -96,11 +101,14 @@ async fn bind_again(
         return Ok(());
     }
     match made {
-        Ok(()) => tracing::warn!(
-            identity = %identity.id,
-            cluster = %identity.cluster,
-            "a cluster identity that had lost its binding is bound again"
-        ),
+        Ok(()) => {
+            ports.counts.identity_bound_again();
+            tracing::warn!(
+                identity = %identity.id,
+                cluster = %identity.cluster,
+                "a cluster identity that had lost its binding is bound again"
+            );
+        }
         Err(error @ ClusterError::Unavailable(_)) => return Err(error.into()),
         Err(error) => tracing::warn!(
             identity = %identity.id,

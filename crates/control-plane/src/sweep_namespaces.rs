@@ -40,6 +40,8 @@ pub struct NamespaceSweepPorts<'a> {
 pub struct SweepCounts {
     repaired: AtomicU64,
     removed: AtomicU64,
+    identities_bound: AtomicU64,
+    identities_removed: AtomicU64,
 }
 
 impl SweepCounts {
@@ -51,6 +53,24 @@ impl SweepCounts {
     /// How many namespaces were removed that no row knew.
     pub fn removed(&self) -> u64 {
         self.removed.load(Ordering::Relaxed)
+    }
+
+    /// How many times an identity that had lost its binding was bound again.
+    pub fn identities_bound(&self) -> u64 {
+        self.identities_bound.load(Ordering::Relaxed)
+    }
+
+    /// How many identities were removed that no row knew.
+    pub fn identities_removed(&self) -> u64 {
+        self.identities_removed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn identity_bound_again(&self) {
+        self.identities_bound.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn identity_removed(&self) {
+        self.identities_removed.fetch_add(1, Ordering::Relaxed);
     }
 }
 

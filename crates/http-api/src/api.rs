@@ -20,7 +20,8 @@ use remotegpu_control_plane::{
 };
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
-    ClusterDirectory, CredentialMint, IdentityRepository, NamespaceRepository, TokenLifetime,
+    BacklogSource, ClusterDirectory, CredentialMint, IdentityRepository, NamespaceRepository,
+    TokenLifetime,
 };
 use remotegpu_primitives::{Clock, StoreError};
 use time::OffsetDateTime;
@@ -87,6 +88,8 @@ pub struct ApiPorts {
     pub audit: Arc<AuditBuffer>,
     /// Audit events that are.
     pub audit_log: Arc<dyn AuditLog>,
+    /// How much work on the clusters waits, for the metrics.
+    pub backlog: Arc<dyn BacklogSource>,
     /// What sweeps of the clusters found, for the metrics.
     pub sweeps: Arc<SweepCounts>,
     /// Whether requests can be served.

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::{
     Api,
     error::{ApiError, ErrorCode},
+    gathered::Gathered,
 };
 
 /// That all is well.
@@ -53,10 +54,5 @@ pub(crate) async fn metrics(api: web::Data<Api>) -> HttpResponse {
             header::CONTENT_TYPE,
             "text/plain; version=0.0.4; charset=utf-8",
         ))
-        .body(api.metrics.render(
-            &api.loads(),
-            api.ports.mint_limits.rate_limited(),
-            &api.ports.key_cache,
-            &api.ports.sweeps,
-        ))
+        .body(api.metrics.render(&Gathered::now(&api).await))
 }

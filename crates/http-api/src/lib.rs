@@ -11,6 +11,7 @@ mod api;
 mod docs;
 mod error;
 mod extract;
+mod gathered;
 mod health;
 mod middleware;
 mod openapi;

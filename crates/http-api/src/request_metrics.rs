@@ -11,9 +11,13 @@ use std::{
     time::Duration,
 };
 
-use metrics::{Counter, Histogram, counter, gauge, histogram, with_local_recorder};
+use metrics::{Counter, Histogram, counter, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use remotegpu_control_plane::{KeyCache, KeyCacheCounts, Load, SweepCounts};
+
+use crate::{
+    error::ErrorCode,
+    gathered::{self, Gathered},
+};
 
 const SECONDS: [f64; 12] = [
     0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
@@ -22,12 +26,19 @@ const SECONDS: [f64; 12] = [
 /// scraping, this many requests may have samples waiting.
 const UPKEEP_EVERY: u64 = 8192;
 
+/// The outcome of a request for a cluster credential that got one.
+pub(crate) const MINTED: &str = "minted";
+
 pub(crate) struct RequestMetrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     seen: AtomicU64,
     /// By route, then method and status: routes are few, and so are these.
     series: RwLock<HashMap<String, SeriesOfRoute>>,
+    /// All codes, so that each is there before it is first answered.
+    refusals: Vec<(ErrorCode, Counter)>,
+    mints: Histogram,
+    token_requests: Histogram,
 }
 
 /// By method and status.
@@ -49,51 +60,66 @@ impl RequestMetrics {
             .unwrap_or_else(|_| PrometheusBuilder::new());
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
-        with_local_recorder(&recorder, || {
+        let (refusals, mints, token_requests) = with_local_recorder(&recorder, || {
+            gathered::describe();
             metrics::describe_counter!("http_requests_total", "Requests that were answered.");
             metrics::describe_histogram!(
                 "http_request_duration_seconds",
                 "Time from a request's head to the head of its answer."
             );
+            metrics::describe_counter!("refusals_total", "Refusals, by the code of the problem.");
             metrics::describe_counter!(
-                "api_key_cache_hits_total",
-                "API keys that were known without a query."
+                "mints_total",
+                "Requests for a cluster credential of a valid key, by what came of them."
             );
-            metrics::describe_counter!(
-                "api_key_cache_misses_total",
-                "API keys that the database was asked for."
+            metrics::describe_histogram!(
+                "mint_duration_seconds",
+                "Time that a cluster credential took that was handed out, all included."
             );
-            metrics::describe_gauge!(
-                "api_key_cache_trusted",
-                "Whether changes of keys are heard of; 0 asks the database every time."
+            metrics::describe_histogram!(
+                "token_request_duration_seconds",
+                "Time that a cluster took for a TokenRequest, whatever came of it."
             );
-            metrics::describe_gauge!(
-                "in_flight",
-                "What is at work or waits for its turn, by class of work."
-            );
-            metrics::describe_counter!(
-                "shed_total",
-                "What was refused because too much was under way, by class of work."
-            );
-            metrics::describe_counter!(
-                "mints_rate_limited_total",
-                "Mints that were refused because their key had minted too often."
-            );
-            metrics::describe_counter!(
-                "namespaces_repaired_total",
-                "Namespaces that were changed in their cluster and put right."
-            );
-            metrics::describe_counter!(
-                "namespaces_unknown_removed_total",
-                "Namespaces that no row knew and that were removed from their cluster."
-            );
+            let refusals = ErrorCode::ALL
+                .iter()
+                .map(|code| (*code, counter!("refusals_total", "code" => code.as_str())));
+            (
+                refusals.collect(),
+                histogram!("mint_duration_seconds"),
+                histogram!("token_request_duration_seconds"),
+            )
         });
         Self {
             recorder,
             handle,
             seen: AtomicU64::new(0),
             series: RwLock::default(),
+            refusals,
+            mints,
+            token_requests,
         }
+    }
+
+    /// Counts an answer that is a problem document.
+    pub(crate) fn refused(&self, code: ErrorCode) {
+        if let Some((_, counter)) = self.refusals.iter().find(|(known, _)| *known == code) {
+            counter.increment(1);
+        }
+    }
+
+    /// Counts a request for a cluster credential: `minted`, or the refusal's code.
+    pub(crate) fn mint_ended(&self, outcome: &'static str, took: Duration) {
+        with_local_recorder(&self.recorder, || {
+            counter!("mints_total", "outcome" => outcome).increment(1);
+        });
+        if outcome == MINTED {
+            self.mints.record(took.as_secs_f64());
+        }
+    }
+
+    /// Counts a `TokenRequest`.
+    pub(crate) fn token_request_took(&self, took: Duration) {
+        self.token_requests.record(took.as_secs_f64());
     }
 
     pub(crate) fn record(&self, method: &'static str, route: &str, status: u16, took: Duration) {
@@ -126,28 +152,8 @@ impl RequestMetrics {
     }
 
     /// All of them in Prometheus' text format, with what others have counted.
-    pub(crate) fn render(
-        &self,
-        loads: &[(&'static str, Load)],
-        rate_limited: u64,
-        key_cache: &KeyCache,
-        sweeps: &SweepCounts,
-    ) -> String {
-        with_local_recorder(&self.recorder, || {
-            for (class, load) in loads {
-                let in_flight = u32::try_from(load.in_flight).unwrap_or(u32::MAX);
-                gauge!("in_flight", "class" => *class).set(in_flight);
-                counter!("shed_total", "class" => *class).absolute(load.refused);
-            }
-            counter!("mints_rate_limited_total").absolute(rate_limited);
-            let KeyCacheCounts { hits, misses } = key_cache.counts();
-            counter!("api_key_cache_hits_total").absolute(hits);
-            counter!("api_key_cache_misses_total").absolute(misses);
-            let trusted = if key_cache.is_trusted() { 1.0 } else { 0.0 };
-            gauge!("api_key_cache_trusted").set(trusted);
-            counter!("namespaces_repaired_total").absolute(sweeps.repaired());
-            counter!("namespaces_unknown_removed_total").absolute(sweeps.removed());
-        });
+    pub(crate) fn render(&self, gathered: &Gathered<'_>) -> String {
+        with_local_recorder(&self.recorder, || gathered.record());
         self.handle.render()
     }
 }
@@ -160,6 +166,10 @@ impl fmt::Debug for RequestMetrics {
 
 #[cfg(test)]
 mod tests {
+    use remotegpu_control_plane::{AuditBuffer, KeyCache, Load, SweepCounts};
+    use remotegpu_namespaces::{Backlog, NamespaceStatus};
+    use time::macros::datetime;
+
     use super::*;
 
     #[test]
@@ -171,12 +181,52 @@ mod tests {
             in_flight: 2,
             refused: 5,
         };
-        let text = one.render(
-            &[("mint", load)],
-            7,
-            &KeyCache::new(0),
-            &SweepCounts::default(),
+        let (cache, sweeps, audit) = (
+            KeyCache::new(0),
+            SweepCounts::default(),
+            AuditBuffer::default(),
         );
+        let mut gathered = Gathered {
+            loads: vec![("mint", load)],
+            mints_rate_limited: 7,
+            key_cache: &cache,
+            sweeps: &sweeps,
+            audit: &audit,
+            clusters: Vec::new(),
+            backlog: None,
+            now: datetime!(2026-01-01 00:00 UTC),
+        };
+        one.mint_ended(MINTED, Duration::from_millis(30));
+        one.mint_ended("cluster_unavailable", Duration::from_secs(4));
+        one.token_request_took(Duration::from_millis(20));
+        one.refused(ErrorCode::ClusterUnavailable);
+        let text = one.render(&gathered);
+        for line in [
+            r#"mints_total{outcome="minted"} 1"#,
+            r#"mints_total{outcome="cluster_unavailable"} 1"#,
+            "mint_duration_seconds_count 1",
+            "token_request_duration_seconds_count 1",
+            r#"refusals_total{code="cluster_unavailable"} 1"#,
+            r#"refusals_total{code="overloaded"} 0"#,
+            // Unknown is not none.
+            r#"namespaces_unsettled{status="deleting"} NaN"#,
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+        gathered.backlog = Some(Backlog {
+            namespaces: vec![(NamespaceStatus::Failed, 3)],
+            ended_identities: 2,
+            oldest_end: Some(gathered.now - time::Duration::milliseconds(1500)),
+        });
+        let known = one.render(&gathered);
+        for line in [
+            r#"namespaces_unsettled{status="failed"} 3"#,
+            r#"namespaces_unsettled{status="deleting"} 0"#,
+            "identities_ended_waiting 2",
+            "identities_ended_oldest_seconds 1.5",
+        ] {
+            assert!(known.contains(line), "{line} in {known}");
+        }
         assert!(
             text.contains(
                 r#"http_requests_total{method="GET",route="/v1/auth/key",status="200"} 1"#
@@ -186,10 +236,6 @@ mod tests {
         assert!(text.contains("in_flight{class=\"mint\"} 2"), "{text}");
         assert!(text.contains("shed_total{class=\"mint\"} 5"), "{text}");
         assert!(text.contains("mints_rate_limited_total 7"), "{text}");
-        assert!(
-            !other
-                .render(&[], 0, &KeyCache::new(0), &SweepCounts::default())
-                .contains("/v1/auth/key")
-        );
+        assert!(!other.render(&gathered).contains("/v1/auth/key"));
     }
 }

@@ -95,6 +95,9 @@ pub trait ClusterDirectory: Send + Sync {
 
     /// What is known of it now, without asking it.
     fn status(&self, name: &ClusterName) -> ClusterStatus;
+
+    /// Whether it was given up for a moment, so that nobody waits for it in vain.
+    fn is_given_up(&self, name: &ClusterName) -> bool;
 }
 
 /// A cluster did not do what it was asked.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod backlog;
 mod cluster;
 mod credential;
 mod name;
@@ -8,6 +9,7 @@ mod namespace;
 mod provisioner;
 mod repository;
 
+pub use backlog::{Backlog, BacklogSource};
 pub use cluster::{
     Cluster, ClusterDirectory, ClusterError, ClusterName, ClusterStatus, CredentialMint,
     InvalidClusterName,

@@ -13,6 +13,7 @@ mod accounts;
 mod api_keys;
 mod attempts;
 mod audit_events;
+mod backlog;
 mod connection;
 mod database;
 mod error;

@@ -209,6 +209,10 @@ impl ClusterDirectory for TestCluster {
             ClusterStatus::Unavailable
         }
     }
+
+    fn is_given_up(&self, _: &ClusterName) -> bool {
+        false
+    }
 }
 
 #[async_trait]

@@ -229,6 +229,7 @@ async fn a_sweep_removes_what_nobody_remembers_and_nothing_else() {
         identities: database,
         accounts: database,
         mint: &*world.cluster,
+        counts: &world.sweeps,
     };
     for removed in [1, 0] {
         let swept = sweep_identities(ports, &namespace.cluster, &*world.clock);
@@ -261,6 +262,7 @@ async fn a_sweep_binds_again_what_lives_and_has_lost_its_binding() {
         identities: database,
         accounts: database,
         mint: &*world.cluster,
+        counts: &world.sweeps,
     };
     let swept = sweep_identities(ports, &namespace.cluster, &*world.clock);
     assert_eq!(swept.await.unwrap(), 0);

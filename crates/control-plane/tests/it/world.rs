@@ -80,6 +80,7 @@ impl World {
             limits: &self.mint_limits,
             lifetime: TokenLifetime::default(),
             audit: &self.audit,
+            token_request_took: &|_| {},
         };
         let by_key = Actor::ApiKey(presented.key.id);
         let act = Act::new(by_key, Origin::default(), &mut rng(), self.now());

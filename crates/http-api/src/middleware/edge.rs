@@ -82,7 +82,7 @@ pub(crate) async fn edge(
     if came_too_soon(&response) && !api.is_draining() {
         tokio::time::sleep(REFUSED_AFTER).await;
     }
-    let mut response = with_problem(response, &id);
+    let mut response = with_problem(&api, response, &id);
     add_headers(response.headers_mut(), &path, &id);
     let seen = Seen {
         method: method_name(&method),
@@ -129,22 +129,29 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
 
 /// Every error leaves as a problem document (contract C2), those that a library
 /// answered as well.
-fn with_problem(response: ServiceResponse<BoxBody>, id: &str) -> ServiceResponse<BoxBody> {
+fn with_problem(
+    api: &Api,
+    response: ServiceResponse<BoxBody>,
+    id: &str,
+) -> ServiceResponse<BoxBody> {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
-    let document = match refusal(&response) {
-        Some(error) => {
-            // Refusing is what a server does that is well; it is counted, and a flood
-            // of requests must not become a flood of errors.
-            let shed = error.code() == ErrorCode::Overloaded;
-            if error.code().status().is_server_error() && !shed {
-                tracing::error!(request_id = id, error = error.chain(), "a request failed");
-            }
-            problem::answer(error, id)
-        }
-        None => problem::answer(&ErrorCode::of_status(status).into(), id),
+    let known = refusal(&response);
+    let code = known.map_or_else(|| ErrorCode::of_status(status), ApiError::code);
+    api.metrics.refused(code);
+    // Refusing is what a server does that is well; it is counted, and a flood
+    // of requests must not become a flood of errors.
+    if let Some(error) = known
+        && code.status().is_server_error()
+        && code != ErrorCode::Overloaded
+    {
+        tracing::error!(request_id = id, error = error.chain(), "a request failed");
+    }
+    let document = match known {
+        Some(error) => problem::answer(error, id),
+        None => problem::answer(&code.into(), id),
     };
     response.into_response(document)
 }

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::{client::Request, world::World};
+use crate::{
+    client::Request,
+    world::{World, text},
+};
 
 #[test]
 fn the_document_is_as_it_was() {
@@ -123,4 +126,37 @@ async fn metrics_are_inside_only_and_name_routes_not_paths() {
             .contains("method=\"OTHER\",route=\"unknown\",status=\"404\"")
     );
     assert!(!metrics.body.contains("s3cret"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_tell_of_mints_refusals_and_what_waits() {
+    // R4, X8
+    let world = World::new().await;
+    let ada = world.person("ada").await;
+    let namespace = world.namespace(&ada, "team-ml").await;
+    let key = text(&world.key(&ada, json!({"all": true})).await, "key");
+    let mint = |id: &str| {
+        let path = format!("/v1/kubernetes/namespaces/{id}/exec-credential");
+        world.post(&path).header("x-api-key", &key).send()
+    };
+    assert_eq!(mint(&namespace).await.status, 200);
+    let unknown = "0198c0de-0000-7000-8000-00000000000a";
+    assert_eq!(mint(unknown).await.status, 403);
+    let metrics = Request::new(world.internal, "GET", "/metrics").send().await;
+    for line in [
+        "mints_total{outcome=\"minted\"} 1",
+        "mints_total{outcome=\"exec_not_allowed\"} 1",
+        "mint_duration_seconds_count 1",
+        "token_request_duration_seconds_count 1",
+        "refusals_total{code=\"exec_not_allowed\"} 1",
+        "refusals_total{code=\"internal\"} 0",
+        "namespaces_unsettled{status=\"provisioning\"} 0",
+        "identities_ended_waiting 0",
+        "identities_ended_oldest_seconds 0",
+        "cluster_answers{cluster=\"test\"} 1",
+        "cluster_breaker_open{cluster=\"test\"} 0",
+        "audit_events_dropped_total 0",
+    ] {
+        assert!(metrics.body.contains(line), "{line} in {}", metrics.body);
+    }
 }

@@ -9,6 +9,7 @@ mod accounts;
 mod api_keys;
 mod attempts;
 mod audit_events;
+mod backlog;
 mod concurrency;
 mod identities;
 mod key_changes;

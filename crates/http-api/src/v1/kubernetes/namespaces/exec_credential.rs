@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use actix_web::{post, web};
 use remotegpu_control_plane::{MintExecCredentialPorts, mint_exec_credential};
 use remotegpu_namespaces::ExecCredential;
@@ -11,6 +13,7 @@ use crate::{
     api::rng,
     error::{ApiError, ErrorCode},
     extract::{Client, KeyCaller, PathId},
+    request_metrics::MINTED,
 };
 
 /// What `kubectl` takes from a plugin.
@@ -79,11 +82,17 @@ pub(crate) async fn create_exec_credential(
         limits: &api.ports.mint_limits,
         lifetime: api.config.token_lifetime,
         audit: &api.ports.audit,
+        token_request_took: &|took| api.metrics.token_request_took(took),
     };
-    let presented = &caller.presented;
+    let (presented, started) = (&caller.presented, Instant::now());
     let act = client.act(Actor::ApiKey(presented.key.id), api.now());
-    let credential = mint_exec_credential(ports, presented, id, &mut rng(), &act).await?;
-    Ok(web::Json(ExecCredentialResponse::new(&credential)))
+    let minted = mint_exec_credential(ports, presented, id, &mut rng(), &act).await;
+    let minted = minted.map_err(ApiError::from);
+    let outcome = minted
+        .as_ref()
+        .map_or_else(|error| error.code().as_str(), |_| MINTED);
+    api.metrics.mint_ended(outcome, started.elapsed());
+    Ok(web::Json(ExecCredentialResponse::new(&minted?)))
 }
 
 #[cfg(test)]

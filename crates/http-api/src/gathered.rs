@@ -1,0 +1,196 @@
+//! What others count and the metrics tell.
+
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+use remotegpu_control_plane::{AuditBuffer, KeyCache, KeyCacheCounts, Load, SweepCounts};
+use remotegpu_namespaces::{Backlog, ClusterName, ClusterStatus, NamespaceStatus};
+use time::OffsetDateTime;
+
+use crate::Api;
+
+/// How long the metrics wait for the store: they are asked for most when it hangs.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// All of it at one moment.
+pub(crate) struct Gathered<'a> {
+    pub(crate) loads: Vec<(&'static str, Load)>,
+    pub(crate) mints_rate_limited: u64,
+    pub(crate) key_cache: &'a KeyCache,
+    pub(crate) sweeps: &'a SweepCounts,
+    pub(crate) audit: &'a AuditBuffer,
+    pub(crate) clusters: Vec<ClusterHealth>,
+    /// Absent where the store did not tell.
+    pub(crate) backlog: Option<Backlog>,
+    pub(crate) now: OffsetDateTime,
+}
+
+pub(crate) struct ClusterHealth {
+    name: ClusterName,
+    status: ClusterStatus,
+    given_up: bool,
+}
+
+impl<'a> Gathered<'a> {
+    pub(crate) async fn now(api: &'a Api) -> Self {
+        let (ports, now) = (&api.ports, api.now());
+        let asked = tokio::time::timeout(PATIENCE, ports.backlog.backlog(now)).await;
+        let health = |name: ClusterName| ClusterHealth {
+            status: ports.clusters.status(&name),
+            given_up: ports.clusters.is_given_up(&name),
+            name,
+        };
+        let clusters = ports.clusters.list().into_iter();
+        Self {
+            loads: api.loads().into(),
+            mints_rate_limited: ports.mint_limits.rate_limited(),
+            key_cache: &ports.key_cache,
+            sweeps: &ports.sweeps,
+            audit: &ports.audit,
+            clusters: clusters.map(|cluster| health(cluster.name)).collect(),
+            backlog: asked.ok().and_then(Result::ok),
+            now,
+        }
+    }
+
+    /// Hands it to the recorder of this scope.
+    pub(crate) fn record(&self) {
+        for (class, load) in &self.loads {
+            gauge!("in_flight", "class" => *class).set(number(load.in_flight));
+            counter!("shed_total", "class" => *class).absolute(load.refused);
+        }
+        counter!("mints_rate_limited_total").absolute(self.mints_rate_limited);
+        let KeyCacheCounts { hits, misses } = self.key_cache.counts();
+        counter!("api_key_cache_hits_total").absolute(hits);
+        counter!("api_key_cache_misses_total").absolute(misses);
+        gauge!("api_key_cache_trusted").set(truth(self.key_cache.is_trusted()));
+        counter!("namespaces_repaired_total").absolute(self.sweeps.repaired());
+        counter!("namespaces_unknown_removed_total").absolute(self.sweeps.removed());
+        counter!("identities_bound_again_total").absolute(self.sweeps.identities_bound());
+        counter!("identities_unknown_removed_total").absolute(self.sweeps.identities_removed());
+        counter!("audit_events_dropped_total").absolute(self.audit.dropped());
+        gauge!("audit_events_waiting").set(number(self.audit.waiting()));
+        for cluster in &self.clusters {
+            let name = cluster.name.as_str().to_owned();
+            let answers = match cluster.status {
+                ClusterStatus::Unknown => f64::NAN,
+                ClusterStatus::Available(_) => 1.0,
+                ClusterStatus::Unavailable => 0.0,
+            };
+            gauge!("cluster_answers", "cluster" => name.clone()).set(answers);
+            gauge!("cluster_breaker_open", "cluster" => name).set(truth(cluster.given_up));
+        }
+        self.record_backlog();
+    }
+
+    /// What is not known is not a number: the last one that was would be a lie.
+    fn record_backlog(&self) {
+        let known = self.backlog.as_ref();
+        for status in NamespaceStatus::ALL {
+            if status == NamespaceStatus::Active {
+                continue;
+            }
+            let count = known.map_or(f64::NAN, |backlog| {
+                let found = backlog.namespaces.iter().find(|(of, _)| *of == status);
+                number(found.map_or(0, |(_, count)| *count))
+            });
+            gauge!("namespaces_unsettled", "status" => status.as_str()).set(count);
+        }
+        let waiting = known.map_or(f64::NAN, |backlog| number(backlog.ended_identities));
+        gauge!("identities_ended_waiting").set(waiting);
+        let oldest = known.map_or(f64::NAN, |backlog| {
+            let end = backlog.oldest_end.unwrap_or(self.now);
+            (self.now - end).as_seconds_f64().max(0.0)
+        });
+        gauge!("identities_ended_oldest_seconds").set(oldest);
+    }
+}
+
+/// Gauges hold fractions, which are exact up to here and beyond.
+fn number(count: impl TryInto<u32>) -> f64 {
+    count.try_into().unwrap_or(u32::MAX).into()
+}
+
+fn truth(holds: bool) -> f64 {
+    if holds { 1.0 } else { 0.0 }
+}
+
+/// Says to the recorder of this scope what each of them is.
+pub(crate) fn describe() {
+    for (name, what) in [
+        (
+            "api_key_cache_hits_total",
+            "API keys that were known without a query.",
+        ),
+        (
+            "api_key_cache_misses_total",
+            "API keys that the database was asked for.",
+        ),
+        (
+            "shed_total",
+            "What was refused because too much was under way, by class of work.",
+        ),
+        (
+            "mints_rate_limited_total",
+            "Mints that were refused because their key had minted too often.",
+        ),
+        (
+            "namespaces_repaired_total",
+            "Namespaces that were changed in their cluster and put right.",
+        ),
+        (
+            "namespaces_unknown_removed_total",
+            "Namespaces that no row knew and that were removed from their cluster.",
+        ),
+        (
+            "identities_bound_again_total",
+            "Cluster identities that had lost their binding and got it back.",
+        ),
+        (
+            "identities_unknown_removed_total",
+            "Cluster identities that no row knew and that were removed.",
+        ),
+        (
+            "audit_events_dropped_total",
+            "Audit events that were lost because too many waited for the database.",
+        ),
+    ] {
+        describe_counter!(name, what);
+    }
+    for (name, what) in [
+        (
+            "api_key_cache_trusted",
+            "Whether changes of keys are heard of; 0 asks the database every time.",
+        ),
+        (
+            "in_flight",
+            "What is at work or waits for its turn, by class of work.",
+        ),
+        (
+            "audit_events_waiting",
+            "Audit events of this instance that are not written yet.",
+        ),
+        (
+            "cluster_answers",
+            "Whether a cluster answered when it was last asked.",
+        ),
+        (
+            "cluster_breaker_open",
+            "Whether a cluster was given up for a moment and is not asked.",
+        ),
+        (
+            "namespaces_unsettled",
+            "Namespaces that their cluster has to make or remove, by status.",
+        ),
+        (
+            "identities_ended_waiting",
+            "Cluster identities that have ended and still stand in their cluster.",
+        ),
+        (
+            "identities_ended_oldest_seconds",
+            "How long ago the first of these ended.",
+        ),
+    ] {
+        describe_gauge!(name, what);
+    }
+}
