@@ -26,6 +26,7 @@ use crate::{
 on_both_databases!(
     an_event_tells_who_did_what_from_where,
     every_act_leaves_one_event,
+    a_user_of_two_accounts_is_told_of_in_both,
     what_was_refused_leaves_no_event,
     an_act_whose_event_cannot_be_written_does_not_happen,
     concurrent_acts_leave_an_event_each,
@@ -203,7 +204,12 @@ async fn every_act_leaves_one_event(world: World) {
     assert_eq!(created.subject, AuditSubject::User(bob.id));
     let updated = &of(AuditAction::ApiKeyUpdated).details;
     assert_eq!(updated.changed, Some(vec!["name".to_owned()]));
-    // A user of two accounts is told of in both, and so is a session's way.
+}
+
+async fn a_user_of_two_accounts_is_told_of_in_both(world: World) {
+    // R5, A11
+    let ada = world.person("ada").await;
+    let (store, account) = (&world.database, ada.account);
     let eve = world.person("eve").await;
     world.execute(
         "INSERT INTO memberships (account_id, user_id, role, created_at) \
@@ -214,12 +220,13 @@ async fn every_act_leaves_one_event(world: World) {
     let session = world.session(eve).await.session.id;
     assert!(
         store
-            .switch_account(session, account, &next())
+            .switch_account(session, account, &act(seconds(1)))
             .await
             .unwrap()
     );
+    let (own, change) = (HashedPassword::of_nobody(), PasswordChange::NotNeeded);
     let set = store
-        .set_password(eve.user, None, &own, change, None, &next())
+        .set_password(eve.user, None, &own, change, None, &act(seconds(2)))
         .await;
     assert!(set.unwrap());
     for account in [eve.account, account] {
