@@ -30,7 +30,8 @@ pub enum Scenario {
     OverloadMints,
     /// Cluster credentials and `kubectl` on a real API server; on PostgreSQL.
     Credentials,
-    /// What an instance costs that has ten thousand namespaces and nothing to do.
+    /// What an instance costs that has ten thousand namespaces and nothing to do; on
+    /// PostgreSQL.
     Idle,
     /// Thousands of clients that keep the server waiting; on one database.
     SlowClients,
@@ -52,7 +53,7 @@ impl Scenario {
     pub fn needs(self, backend: Backend) -> bool {
         match self {
             Self::SlowClients => backend == Backend::Sqlite,
-            Self::Credentials => backend == Backend::Postgres,
+            Self::Credentials | Self::Idle => backend == Backend::Postgres,
             _ => true,
         }
     }
@@ -96,7 +97,7 @@ impl Effort {
     pub fn new(quick: bool, load_threads: usize, slowhttptest: bool) -> Self {
         let thorough = Self {
             quick,
-            rounds: 5,
+            rounds: 3,
             slice: Duration::from_secs(3),
             warm_up: Duration::from_millis(500),
             overload: Duration::from_mins(1),

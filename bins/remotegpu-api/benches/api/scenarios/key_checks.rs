@@ -42,7 +42,6 @@ pub fn run(backend: Backend, effort: Effort, report: &mut Report) -> Result<()> 
     let many = Dataset::generate(&[Accounts::for_keys(effort.many_keys)])?;
     let small = Store::filled(backend, &few)?;
     let large = Store::filled(backend, &many)?;
-    let sized = cache(many.keys.len());
 
     // It has used all its keys, and its cache holds them.
     let warm = footprint(backend, effort, &large, &many.keys, report)?;
@@ -52,13 +51,10 @@ pub fn run(backend: Backend, effort: Effort, report: &mut Report) -> Result<()> 
         few_unrecorded: Server::start(&small, &[no_last_use()])?,
         many: warm,
         many_cold: Server::start(&large, &[cache(0)])?,
-        many_unrecorded: Server::start(&large, &[sized, no_last_use()])?,
     };
     for server in [&servers.few, &servers.few_unrecorded] {
         use_every_key(server, &few.keys, effort, report)?;
     }
-    use_every_key(&servers.many_unrecorded, &many.keys, effort, report)?;
-    servers.many_unrecorded.settle(FLUSHED_WITHIN)?;
     let held = servers.many.resident()?;
     report.remark(format!(
         "{backend}: the server whose cache has room for all of {} keys holds {held:.0} MB when \
@@ -79,18 +75,16 @@ struct Servers {
     few_unrecorded: Server,
     many: Server,
     many_cold: Server,
-    many_unrecorded: Server,
 }
 
 impl Servers {
-    fn all(self) -> [Server; 6] {
+    fn all(self) -> [Server; 5] {
         [
             self.few,
             self.few_cold,
             self.few_unrecorded,
             self.many,
             self.many_cold,
-            self.many_unrecorded,
         ]
     }
 }
@@ -133,11 +127,6 @@ fn speed(
         ),
         keys(format!("key, cold, {n} stored"), &servers.few_cold, few),
         keys(format!("key, warm, {m} stored"), &servers.many, many),
-        keys(
-            format!("key, last use not recorded, {m} stored"),
-            &servers.many_unrecorded,
-            many,
-        ),
         keys(format!("key, cold, {m} stored"), &servers.many_cold, many),
     ];
     let what = format!("{backend}, keys");
@@ -162,7 +151,6 @@ fn speed(
         unrecorded,
         cold,
         warm_many,
-        unrecorded_many,
         cold_many,
     ] = std::array::from_fn(|index| index);
     for (what, of, to, bound) in [
@@ -183,11 +171,6 @@ fn speed(
     for (what, of, to) in [
         ("cold / warm, few keys", cold, warm),
         ("cold / `/livez`", cold, livez),
-        (
-            "last use recorded / not, many keys",
-            warm_many,
-            unrecorded_many,
-        ),
     ] {
         report.shown(format!("{backend}: {what}"), "", ratio(of, to));
     }
