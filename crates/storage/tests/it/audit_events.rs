@@ -101,6 +101,11 @@ async fn an_event_tells_who_did_what_from_where(world: World) {
     );
 }
 
+const LIMITS: AccountLimits = AccountLimits {
+    keys: Some(7),
+    namespaces: None,
+};
+
 async fn every_act_leaves_one_event(world: World) {
     // R5
     let ada = world.person("ada").await;
@@ -170,11 +175,7 @@ async fn every_act_leaves_one_event(world: World) {
         .unwrap();
     store.suspend(account, &next()).await.unwrap();
     store.resume(account, &next()).await.unwrap();
-    let limits = AccountLimits {
-        keys: Some(7),
-        namespaces: None,
-    };
-    store.set_limits(account, limits, &next()).await.unwrap();
+    store.set_limits(account, LIMITS, &next()).await.unwrap();
     assert_eq!(
         actions(&world, account).await,
         [
