@@ -3,7 +3,7 @@
 //! namespaces that no row knows are removed (contract N5).
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, hash_map::Entry},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -13,7 +13,7 @@ use remotegpu_namespaces::{
     ClusterError, ClusterName, LocatedNamespace, Namespace, NamespaceProvisioner,
     NamespaceRepository, NamespaceStatus,
 };
-use remotegpu_primitives::StoreError;
+use remotegpu_primitives::{AccountId, StoreError};
 use time::OffsetDateTime;
 
 use crate::SweepError;
@@ -21,6 +21,11 @@ use crate::SweepError;
 /// How many rows are read at once, and how many namespaces are repaired at once.
 const PAGE: u32 = 1000;
 const AT_ONCE: usize = 8;
+/// More than so many unknown namespaces are removed at once only where they are at
+/// most half of what the cluster holds of ours. Requests that died in the middle
+/// leave one or two; many of them are the sign of a database that is not the one
+/// that made them.
+const FEW: usize = 10;
 
 /// What sweeping namespaces needs.
 #[derive(Clone, Copy)]
@@ -79,7 +84,8 @@ impl SweepCounts {
 /// The cluster is read first and the store second: a row stands before its
 /// namespace, so that what is being made at this moment is found known. What names
 /// an account that is not ours belongs to another installation that shares the
-/// cluster, and stays. `now` is the time at which the sweep begins.
+/// cluster, and stays; so does what has a row in any cluster, because a cluster may
+/// bear another name than it did, or two. `now` is the time at which the sweep begins.
 pub async fn sweep_namespaces(
     ports: NamespaceSweepPorts<'_>,
     cluster: &ClusterName,
@@ -90,7 +96,7 @@ pub async fn sweep_namespaces(
         .into_iter()
         .map(|located| (located.object.name.clone(), located))
         .collect();
-    let mut known = HashSet::new();
+    let mut known = 0;
     let mut drifted = Vec::new();
     let mut after = None;
     loop {
@@ -99,7 +105,7 @@ pub async fn sweep_namespaces(
         after = Some(last.id);
         for row in rows {
             let found = held.remove(row.kubernetes_namespace.as_str());
-            known.insert(row.id);
+            known += usize::from(found.is_some());
             let is_whole = found.is_some_and(|found| found.is_whole && found.id == Some(row.id));
             // What changed since may have been looked at half made.
             if row.status == NamespaceStatus::Active && !is_whole && row.updated_at < now {
@@ -107,26 +113,56 @@ pub async fn sweep_namespaces(
             }
         }
     }
-    // Its label may name a namespace that stands elsewhere: that is nobody's work of ours.
-    held.retain(|_, located| located.id.is_some_and(|id| !known.contains(&id)));
-    remove_unknown(ports, held.into_values()).await?;
+    let strays = held.into_values().filter(|located| !located.is_going);
+    remove_unknown(ports, cluster, known, strays.collect()).await?;
     stream::iter(drifted)
         .map(Ok)
         .try_for_each_concurrent(AT_ONCE, |row| async move { repair(ports, &row).await })
         .await
 }
 
+/// Removes those of the strays, which no row of this cluster claims, that are ours
+/// and have no row at all; `known` is how many namespaces rows of this cluster claim.
 async fn remove_unknown(
     ports: NamespaceSweepPorts<'_>,
-    unknown: impl Iterator<Item = LocatedNamespace>,
+    cluster: &ClusterName,
+    known: usize,
+    strays: Vec<LocatedNamespace>,
 ) -> Result<(), SweepError> {
-    for located in unknown.filter(|located| !located.is_going) {
-        let Some(account) = located.account_id else {
+    let ids: Vec<_> = strays.iter().filter_map(|located| located.id).collect();
+    let rows = ports.namespaces.find_among(&ids).await?;
+    tell_of_elsewhere(cluster, &rows);
+    let with_row: HashMap<_, _> = rows.iter().map(|row| (row.id, row)).collect();
+    let mut known = known;
+    let mut unknown = Vec::new();
+    let mut ours: HashMap<AccountId, bool> = HashMap::new();
+    for located in strays {
+        let (Some(id), Some(account)) = (located.id, located.account_id) else {
             continue;
         };
-        if ports.accounts.find(account).await?.is_none() {
+        if with_row.contains_key(&id) {
+            known += 1;
             continue;
         }
+        if let Entry::Vacant(entry) = ours.entry(account) {
+            entry.insert(ports.accounts.find(account).await?.is_some());
+        }
+        if ours[&account] {
+            unknown.push(located);
+        }
+    }
+    if unknown.len() > FEW && unknown.len() > known {
+        tracing::error!(
+            %cluster,
+            unknown = unknown.len(),
+            known,
+            "the database knows less than half of the cluster's namespaces, and none is removed: \
+             is it the right database, or a backup? Bring the right one back, or delete what may \
+             go with kubectl and take the label remotegpu.ai/namespace-id off the rest"
+        );
+        return Ok(());
+    }
+    for located in unknown {
         ports.provisioner.discard(&located).await?;
         ports.counts.removed.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(
@@ -136,6 +172,22 @@ async fn remove_unknown(
         );
     }
     Ok(())
+}
+
+/// Warns of namespaces that stand in this cluster and belong to another one by
+/// their rows.
+fn tell_of_elsewhere(cluster: &ClusterName, rows: &[Namespace]) {
+    let elsewhere = rows.iter().filter(|row| row.cluster != *cluster);
+    let clusters: BTreeSet<&str> = elsewhere.clone().map(|row| row.cluster.as_str()).collect();
+    if !clusters.is_empty() {
+        tracing::warn!(
+            %cluster,
+            namespaces = elsewhere.count(),
+            held_by = ?clusters,
+            "namespaces that are held by other clusters in the database stand in this one, and \
+             are left alone: the cluster was renamed, or is configured twice"
+        );
+    }
 }
 
 /// Puts one namespace right. One that cannot be does not keep the others waiting;

@@ -37,6 +37,9 @@ pub trait NamespaceRepository: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Namespace>, StoreError>;
 
+    /// Which of these there are, whosever they are and in whichever cluster.
+    async fn find_among(&self, ids: &[NamespaceId]) -> Result<Vec<Namespace>, StoreError>;
+
     /// Stores a namespace as `provisioning`, unless the account has as many as
     /// it may have: its own limit, or else `default_limit` (contract N3).
     async fn insert(

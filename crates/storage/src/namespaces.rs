@@ -28,6 +28,9 @@ use crate::{
 
 use rows::{NamespaceRow, read};
 
+/// How many namespaces are asked for at once.
+const AT_ONCE: usize = 200;
+
 /// The words of the statuses from which a namespace may take a step.
 fn origins(to: NamespaceStatus) -> Vec<&'static str> {
     to.origins().map(NamespaceStatus::as_str).collect()
@@ -101,6 +104,20 @@ impl NamespaceRepository for Database {
             Ok(query.load(c).await?)
         })?;
         Ok(read(rows)?)
+    }
+
+    async fn find_among(&self, ids: &[NamespaceId]) -> Result<Vec<Namespace>, StoreError> {
+        let mut found = Vec::new();
+        for ids in ids.chunks(AT_ONCE) {
+            let rows = with_conn!(self, read, |c| Ok(namespaces::table
+                .filter(namespaces::id.eq_any(ids.iter().map(|id| DbUuid::from(*id))))
+                .filter(namespaces::removed_at.is_null())
+                .select(NamespaceRow::as_select())
+                .load(c)
+                .await?))?;
+            found.extend(read(rows)?);
+        }
+        Ok(found)
     }
 
     async fn insert(

@@ -138,6 +138,17 @@ impl TestStore {
         name: &str,
         now: OffsetDateTime,
     ) -> Result<Namespace> {
+        self.namespace_in("test", person, name, now).await
+    }
+
+    /// An active namespace of the person's in that cluster.
+    pub async fn namespace_in(
+        &self,
+        cluster: &str,
+        person: &SessionContext,
+        name: &str,
+        now: OffsetDateTime,
+    ) -> Result<Namespace> {
         let rng = &mut rng();
         let name = NamespaceName::parse(name)?;
         let new = NewNamespace {
@@ -145,7 +156,7 @@ impl TestStore {
             account_id: person.account.id,
             kubernetes_namespace: KubernetesNamespaceName::generate(&name, rng),
             name,
-            cluster: ClusterName::parse("test")?,
+            cluster: ClusterName::parse(cluster)?,
             created_at: now,
         };
         let database = &self.database;

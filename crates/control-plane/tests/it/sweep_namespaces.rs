@@ -1,7 +1,9 @@
 //! The clusters follow the store where nobody has asked for anything (contract N5).
 
 use remotegpu_control_plane::delete_namespace;
-use remotegpu_namespaces::{Namespace, NamespaceProvisioner, NamespaceRepository, NamespaceStatus};
+use remotegpu_namespaces::{
+    KubernetesNamespaceName, Namespace, NamespaceProvisioner, NamespaceRepository, NamespaceStatus,
+};
 use remotegpu_primitives::{AccountId, NamespaceId};
 use remotegpu_test_support::{act, rng};
 use time::Duration;
@@ -69,9 +71,7 @@ async fn what_no_row_knows_is_removed_if_its_account_is_ours() {
     let named = |name: &str, account_id| Namespace {
         id: NamespaceId::generate(world.now(), &mut rng()),
         account_id,
-        kubernetes_namespace: remotegpu_namespaces::KubernetesNamespaceName::from_stored(
-            name.to_owned(),
-        ),
+        kubernetes_namespace: KubernetesNamespaceName::from_stored(name.to_owned()),
         ..kept.clone()
     };
     let unknown = named("unknown-x7k2pq", kept.account_id);
@@ -94,6 +94,76 @@ async fn what_no_row_knows_is_removed_if_its_account_is_ours() {
     left.sort_unstable();
     assert_eq!(world.cluster.namespaces(), left);
     assert_eq!(counts(&world), (0, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_clusters_row_knows_stays_where_it_stands() {
+    // N5: the cluster was renamed, or one API server has two names.
+    let world = World::new().await;
+    let here = standing(&world, "here").await;
+    let (store, now) = (&world.store, world.now());
+    let elsewhere = store.namespace_in("old-name", &world.ada, "elsewhere", now);
+    let elsewhere = elsewhere.await.unwrap();
+    let going = store.namespace_in("old-name", &world.ada, "going", now);
+    let going = going.await.unwrap();
+    for namespace in [&elsewhere, &going] {
+        world.cluster.provision(namespace).await.unwrap();
+    }
+    let place = (going.account_id, going.id);
+    delete_namespace(&store.database, &world.signals, place, &act(now))
+        .await
+        .unwrap();
+    world.sweep().await;
+    let mut all = [&here, &elsewhere, &going].map(|one| one.kubernetes_namespace.as_str());
+    all.sort_unstable();
+    assert_eq!(world.cluster.namespaces(), all);
+    assert_eq!(counts(&world), (0, 0));
+}
+
+/// Namespaces of the account that no row knows.
+async fn forgotten(world: &World, count: usize) -> Vec<Namespace> {
+    let like = standing(world, &format!("known-{count}")).await;
+    let mut made = Vec::new();
+    for number in 0..count {
+        let name = format!("forgotten-{number}-x7k2pq");
+        let one = Namespace {
+            id: NamespaceId::generate(world.now(), &mut rng()),
+            kubernetes_namespace: KubernetesNamespaceName::from_stored(name),
+            ..like.clone()
+        };
+        world.cluster.provision(&one).await.unwrap();
+        made.push(one);
+    }
+    made
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn most_of_a_cluster_is_never_removed_in_one_sweep() {
+    // N5: such as by a server that was started on a backup.
+    let world = World::new().await;
+    let forgotten = forgotten(&world, 11).await;
+    world.sweep().await;
+    assert_eq!(counts(&world), (0, 0));
+    assert_eq!(world.cluster.namespaces().len(), 12);
+    // What is left is few enough to be the remains of requests that died.
+    let last = forgotten.last().unwrap().kubernetes_namespace.as_str();
+    world.cluster.lose_namespace(last);
+    world.sweep().await;
+    assert_eq!(counts(&world), (0, 10));
+    assert_eq!(world.cluster.namespaces().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_removed_where_the_store_knows_as_many() {
+    // N5
+    let world = World::new().await;
+    for number in 0..10 {
+        standing(&world, &format!("kept-{number}")).await;
+    }
+    forgotten(&world, 11).await;
+    world.sweep().await;
+    assert_eq!(counts(&world), (0, 11));
+    assert_eq!(world.cluster.namespaces().len(), 11);
 }
 
 #[tokio::test(flavor = "multi_thread")]

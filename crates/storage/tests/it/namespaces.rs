@@ -23,6 +23,7 @@ on_both_databases!(
     unfinished_work_is_postponed_without_a_change,
     a_cluster_name_is_taken_for_ever,
     a_clusters_namespaces_are_listed_over_all_accounts,
+    namespaces_are_found_among_identifiers_wherever_they_stand,
 );
 
 async fn find(world: &World, namespace: &Namespace) -> Option<Namespace> {
@@ -174,6 +175,35 @@ async fn a_clusters_namespaces_are_listed_over_all_accounts(world: World) {
     assert_eq!(list(Some(all[2].id), 2).await, []);
     let other = ClusterName::parse("other").unwrap();
     assert_eq!(store.list_in(&other, None, 9).await.unwrap(), []);
+}
+
+async fn namespaces_are_found_among_identifiers_wherever_they_stand(world: World) {
+    // N5
+    let (ada, eve) = (world.person("ada").await, world.person("eve").await);
+    let store: &dyn NamespaceRepository = &world.database;
+    let one = world.new_namespace(ada.account, "one").await;
+    let gone = world.new_namespace(ada.account, "gone").await;
+    let going = world.new_namespace(ada.account, "going").await;
+    for namespace in [&gone, &going] {
+        store
+            .mark_deleting(ada.account, namespace.id, &act(NOW))
+            .await
+            .unwrap();
+    }
+    store.remove(gone.id, NOW).await.unwrap();
+    let mut elsewhere = new_namespace(eve.account, "elsewhere");
+    elsewhere.cluster = ClusterName::parse("elsewhere").unwrap();
+    store.insert(&elsewhere, LIMIT, &act(NOW)).await.unwrap();
+    let mut asked = vec![one.id, gone.id, going.id, elsewhere.id];
+    // More than one query takes.
+    asked.extend((0..500).map(|_| NamespaceId::generate(NOW, &mut rng())));
+    let mut expected = [one.id, going.id, elsewhere.id];
+    expected.sort();
+    let found = store.find_among(&asked).await.unwrap();
+    assert_eq!(ids(&found), expected);
+    asked.reverse();
+    assert_eq!(ids(&store.find_among(&asked).await.unwrap()), expected);
+    assert_eq!(store.find_among(&[]).await.unwrap(), []);
 }
 
 async fn only_active_namespaces_are_renamed(world: World) {
