@@ -3,7 +3,7 @@
 //! Kubernetes is for the conformance suite to say, not for this.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -36,6 +36,7 @@ pub enum TokenAnswer {
 pub struct TestCluster {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    during_provision: Mutex<Option<Hook>>,
     during_make: Mutex<Option<Hook>>,
     during_mint: Mutex<Option<Hook>>,
     after_locate: Mutex<Option<Hook>>,
@@ -47,10 +48,21 @@ struct State {
     refuses: Option<String>,
     namespaces: BTreeMap<String, Standing>,
     held_by: Option<String>,
+    kept: BTreeSet<String>,
     service_accounts: BTreeMap<String, String>,
     bindings: BTreeMap<String, String>,
     owners: BTreeMap<String, (IdentityId, AccountId)>,
     made: u64,
+}
+
+impl State {
+    fn check_kept(&self, name: &str) -> Result<(), ClusterError> {
+        if self.kept.contains(name) {
+            let reason = format!("{name} is kept");
+            return Err(ClusterError::Refused { reason });
+        }
+        Ok(())
+    }
 }
 
 /// A namespace that stands.
@@ -73,11 +85,13 @@ impl TestCluster {
                 refuses: None,
                 namespaces: BTreeMap::new(),
                 held_by: None,
+                kept: BTreeSet::new(),
                 service_accounts: BTreeMap::new(),
                 bindings: BTreeMap::new(),
                 owners: BTreeMap::new(),
                 made: 0,
             }),
+            during_provision: Mutex::new(None),
             during_make: Mutex::new(None),
             during_mint: Mutex::new(None),
             after_locate: Mutex::new(None),
@@ -97,6 +111,14 @@ impl TestCluster {
     /// Lets the cluster refuse namespaces for this reason, or no more.
     pub fn set_refusal(&self, reason: Option<&str>) {
         self.state().refuses = reason.map(str::to_owned);
+    }
+
+    /// Runs `hook` whenever a namespace is being made, before it stands.
+    pub fn during_provision(&self, hook: Hook) {
+        *self
+            .during_provision
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(hook);
     }
 
     /// Runs `hook` whenever an identity is being made, before it stands.
@@ -153,6 +175,11 @@ impl TestCluster {
     /// Lets this hold up namespaces that are to go, or nothing any more.
     pub fn hold_up(&self, held_by: Option<&str>) {
         self.state().held_by = held_by.map(str::to_owned);
+    }
+
+    /// Refuses from now on to remove what has these names.
+    pub fn keep<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
+        self.state().kept = names.into_iter().map(str::to_owned).collect();
     }
 
     /// How many service accounts and how many bindings it has.
@@ -218,6 +245,7 @@ impl ClusterDirectory for TestCluster {
 #[async_trait]
 impl NamespaceProvisioner for TestCluster {
     async fn provision(&self, namespace: &Namespace) -> Result<(), ClusterError> {
+        run(&self.during_provision).await;
         let mut state = self.answering()?;
         if let Some(reason) = state.refuses.clone() {
             return Err(ClusterError::Refused { reason });
@@ -275,6 +303,7 @@ impl NamespaceProvisioner for TestCluster {
     async fn discard(&self, located: &LocatedNamespace) -> Result<(), ClusterError> {
         let mut state = self.answering()?;
         let LocatedObject { name, uid, .. } = &located.object;
+        state.check_kept(name)?;
         state
             .namespaces
             .retain(|held, found| !(held == name && found.uid == *uid));
@@ -305,15 +334,16 @@ impl CredentialMint for TestCluster {
         identity: &CredentialIdentity,
         lifetime: Duration,
     ) -> Result<MintedToken, MintError> {
-        let answer = {
+        let (stands, answer) = {
             let state = self.answering()?;
-            if !state.service_accounts.contains_key(&identity.object_name()) {
-                return Err(MintError::IdentityMissing);
-            }
-            state.answer
+            let name = identity.object_name();
+            (state.service_accounts.contains_key(&name), state.answer)
         };
         let expires_at = self.clock.now() + lifetime;
         run(&self.during_mint).await;
+        if !stands {
+            return Err(MintError::IdentityMissing);
+        }
         let token = PlainClusterToken::new(format!("token-of-{}", identity.object_name()));
         let off = match answer {
             TokenAnswer::AsAsked => Duration::ZERO,
@@ -363,6 +393,11 @@ impl CredentialMint for TestCluster {
 
     async fn remove(&self, located: &LocatedIdentity) -> Result<(), ClusterError> {
         let mut state = self.answering()?;
+        for object in [&located.binding, &located.service_account] {
+            object
+                .iter()
+                .try_for_each(|object| state.check_kept(&object.name))?;
+        }
         let remove = |objects: &mut BTreeMap<String, String>, object: &Option<LocatedObject>| {
             if let Some(object) = object {
                 objects.retain(|name, uid| !(*name == object.name && *uid == object.uid));
