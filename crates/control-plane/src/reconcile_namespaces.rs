@@ -90,7 +90,7 @@ async fn step(
     match done {
         Step::Provisioned => {
             if !ports.namespaces.mark_active(namespace.id, now).await? {
-                undo(ports, namespace).await;
+                undo(ports, namespace).await?;
             }
         }
         Step::Removed => ports.namespaces.remove(namespace.id, now).await?,
@@ -120,7 +120,15 @@ async fn step(
 
 /// The namespace was deleted while the cluster made it. The work on that is due,
 /// unless another instance has done it before there was anything to remove.
-async fn undo(ports: NamespacePorts<'_>, namespace: &Namespace) {
+///
+/// Read anew, because a claim that ended lets another instance make it at the same
+/// time: then it is active already, and its account may be using it.
+async fn undo(ports: NamespacePorts<'_>, namespace: &Namespace) -> Result<(), StoreError> {
+    let (account, id) = (namespace.account_id, namespace.id);
+    let again = ports.namespaces.find(account, id).await?;
+    if again.is_some_and(|again| again.status != NamespaceStatus::Deleting) {
+        return Ok(());
+    }
     if let Err(error) = ports.provisioner.remove(namespace).await {
         tracing::warn!(
             namespace = %namespace.id,
@@ -129,6 +137,7 @@ async fn undo(ports: NamespacePorts<'_>, namespace: &Namespace) {
             "a namespace that was deleted while it was made may be left in the cluster"
         );
     }
+    Ok(())
 }
 
 enum Step {

@@ -113,6 +113,51 @@ async fn what_a_dead_instance_had_claimed_is_taken_up_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_namespace_loses_its_identities_first_and_then_itself() {
     // N5, X9
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_another_instance_finished_meanwhile_stays() {
+    // N5: a claim had ended, and two made it at the same time.
+    let world = World::new().await;
+    world.cluster.set_up(false);
+    let created = create(&world, "team-ml").await.unwrap();
+    world.cluster.set_up(true);
+    let (store, id, now) = (world.store.database.clone(), created.id, world.now());
+    world.cluster.during_provision(Box::new(move || {
+        let store = store.clone();
+        Box::pin(async move {
+            assert!(store.mark_active(id, now).await.unwrap());
+        })
+    }));
+    assert_eq!(world.reconcile().await.1, 1);
+    let known = world.find(&created).await.unwrap();
+    assert_eq!(known.status, NamespaceStatus::Active);
+    let name = created.kubernetes_namespace.as_str();
+    assert_eq!(world.cluster.namespaces(), [name]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_was_deleted_while_it_was_made_goes() {
+    // N5: another instance found nothing to remove before it stood.
+    for is_removed in [false, true] {
+        let world = World::new().await;
+        world.cluster.set_up(false);
+        let created = create(&world, "team-ml").await.unwrap();
+        world.cluster.set_up(true);
+        let (store, now) = (world.store.database.clone(), world.now());
+        let (account, id) = (created.account_id, created.id);
+        world.cluster.during_provision(Box::new(move || {
+            let store = store.clone();
+            Box::pin(async move {
+                store.mark_deleting(account, id, &act(now)).await.unwrap();
+                if is_removed {
+                    NamespaceRepository::remove(&store, id, now).await.unwrap();
+                }
+            })
+        }));
+        assert_eq!(world.reconcile().await.1, 1);
+        assert!(world.cluster.namespaces().is_empty(), "{is_removed}");
+    }
+}
+
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
     let (_, secret) = world
