@@ -1,8 +1,11 @@
 //! Lists of a whole collection, page by page.
 
+use std::{collections::HashSet, time::Duration};
+
 use http::StatusCode;
 use remotegpu_namespaces::ClusterError;
 use serde::{Deserialize, de::DeserializeOwned};
+use tokio::time::timeout;
 
 use crate::{
     cluster::KubeCluster,
@@ -13,6 +16,14 @@ use crate::{
 const PAGE: usize = 250;
 /// How often a list is begun anew whose continuation the cluster has forgotten.
 const LISTINGS: usize = 3;
+/// How many pages a list has at the most: a hundred thousand objects. A cluster
+/// that always has another page is not listened to for ever.
+const PAGES: usize = 400;
+/// How long listing may take in all, begun anew or not. Each page has a bound of
+/// its own, which so many pages would multiply.
+const LIST_WITHIN: Duration = Duration::from_secs(30);
+/// How long the cluster's word for where a list goes on may be.
+const TOKEN: usize = 4096;
 
 #[derive(Deserialize)]
 struct Page<T> {
@@ -36,12 +47,17 @@ pub(crate) async fn list<T: DeserializeOwned, K>(
     act: &str,
     keep: impl Fn(T) -> Option<K>,
 ) -> Result<Vec<K>, ClusterError> {
-    for _ in 0..LISTINGS {
-        if let Some(kept) = list_once(cluster, collection, selector, act, &keep).await? {
-            return Ok(kept);
+    let listing = async {
+        for _ in 0..LISTINGS {
+            if let Some(kept) = list_once(cluster, collection, selector, act, &keep).await? {
+                return Ok(kept);
+            }
         }
-    }
-    Err(Fault::Unsettled.into())
+        Err(Fault::Unsettled.into())
+    };
+    timeout(LIST_WITHIN, listing)
+        .await
+        .unwrap_or_else(|_| Err(Fault::Slow.into()))
 }
 
 /// All pages of a list; nothing when the cluster forgot where it was.
@@ -54,7 +70,8 @@ async fn list_once<T: DeserializeOwned, K>(
 ) -> Result<Option<Vec<K>>, ClusterError> {
     let mut all = Vec::new();
     let mut next = String::new();
-    loop {
+    let mut told = HashSet::new();
+    for _ in 0..PAGES {
         let path = format!("{collection}?{selector}&limit={PAGE}{next}");
         let answer = cluster.bounded(async { cluster.ask(&Ask::get(path)).await });
         let answer = answer.await?;
@@ -69,9 +86,14 @@ async fn list_once<T: DeserializeOwned, K>(
         }
         // What the cluster says goes back into a URL only as it would say it.
         let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'=' | b'.');
-        if !token.bytes().all(fits) {
+        if token.len() > TOKEN || !token.bytes().all(fits) {
             return Err(Fault::NotInKind.into());
         }
         next = format!("&continue={token}");
+        // Each page ends at another place.
+        if !told.insert(token) {
+            return Err(Fault::NotInKind.into());
+        }
     }
+    Err(Fault::NotInKind.into())
 }

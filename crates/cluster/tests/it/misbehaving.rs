@@ -50,6 +50,7 @@ async fn answer(
     let (status, body) = answer.lock().unwrap().clone();
     if status == 0 {
         tokio::time::sleep(Duration::from_mins(1)).await;
+    let body = body.replace("COUNT", &count);
     }
     HttpResponse::build(StatusCode::from_u16(status).unwrap()).body(body)
 }
@@ -197,6 +198,27 @@ async fn odd_token_answers_are_told_apart_and_never_quoted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_question_with_a_token_carries_no_other_credential() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_never_ends_is_given_up() {
+    // N5
+    let liar = Liar::start().await;
+    let survey = async || liar.clusters.survey(&name()).await.unwrap_err();
+    let asked = || std::mem::take(&mut *liar.seen.lock().unwrap()).len();
+    let next = |token: &str| json!({"metadata": {"continue": token}, "items": []});
+    for (token, pages) in [("again", 2), ("a/../b", 1), (&*"x".repeat(5000), 1)] {
+        liar.says(200, &next(token));
+        let error = survey().await;
+        assert!(matches!(error, ClusterError::Unavailable(Some(_))));
+        assert_eq!(asked(), pages);
+    }
+    // Another token each time.
+    liar.says(200, &next("COUNT"));
+    let error = survey().await;
+    assert!(matches!(error, ClusterError::Unavailable(Some(_))));
+    assert_eq!(asked(), 400);
+    liar.handle.stop(false).await;
+}
+
     // X9
     let liar = Liar::start().await;
     let identity = identity(&namespace("asked"), 1);
