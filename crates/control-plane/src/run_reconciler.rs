@@ -104,7 +104,7 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send) 
             tell("audit events were not written down", flushed);
         }
     };
-    let sweep = async {
+    let ended = async {
         loop {
             let now = ports.clock.now();
             let ended = ports.identities.end_unjustified(now).await;
@@ -112,7 +112,6 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send) 
                 ports.signals.wake_identities();
             }
             tell("unjustified identities were not looked for", ended);
-            sweep_clusters(&ports).await;
             let SessionPolicy { idle, total } = ports.session_policy;
             let removed = ports.sessions.delete_ended(now - total, now - idle).await;
             tell("sessions that ended were not removed", removed);
@@ -123,7 +122,16 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send) 
             tokio::time::sleep(SWEEP).await;
         }
     };
-    tokio::join!(work_off(&ending), work_off(&making), uses, audit, sweep);
+    let clusters = ports.clusters.list().into_iter();
+    let sweeps = join_all(clusters.map(|cluster| keep_swept(&ports, cluster.name)));
+    tokio::join!(
+        work_off(&ending),
+        work_off(&making),
+        uses,
+        audit,
+        ended,
+        sweeps
+    );
 }
 
 async fn forget_audit_events(ports: &ReconcilerPorts) -> Result<(), StoreError> {
@@ -137,19 +145,23 @@ async fn forget_audit_events(ports: &ReconcilerPorts) -> Result<(), StoreError> 
     Ok(())
 }
 
-async fn sweep_clusters(ports: &ReconcilerPorts) {
-    let clusters = ports.clusters.list().into_iter();
-    join_all(clusters.map(|cluster| sweep_cluster(ports, cluster.name))).await;
+/// Sweeps one cluster again and again, in its own time: one that is slow holds up
+/// no other.
+async fn keep_swept(ports: &ReconcilerPorts, cluster: ClusterName) {
+    loop {
+        sweep_cluster(ports, &cluster).await;
+        tokio::time::sleep(SWEEP).await;
+    }
 }
 
-async fn sweep_cluster(ports: &ReconcilerPorts, cluster: ClusterName) {
+async fn sweep_cluster(ports: &ReconcilerPorts, cluster: &ClusterName) {
     let sweep_ports = SweepPorts {
         identities: &*ports.identities,
         accounts: &*ports.accounts,
         mint: &*ports.mint,
         counts: &ports.sweeps,
     };
-    match sweep_identities(sweep_ports, &cluster, &*ports.clock).await {
+    match sweep_identities(sweep_ports, cluster, &*ports.clock).await {
         Ok(0) => {}
         Ok(removed) => tracing::warn!(
             %cluster,
@@ -169,7 +181,7 @@ async fn sweep_cluster(ports: &ReconcilerPorts, cluster: ClusterName) {
         provisioner: &*ports.provisioner,
         counts: &ports.sweeps,
     };
-    let swept = sweep_namespaces(namespace_ports, &cluster, ports.clock.now()).await;
+    let swept = sweep_namespaces(namespace_ports, cluster, ports.clock.now()).await;
     if let Err(error) = swept {
         tracing::warn!(
             %cluster,

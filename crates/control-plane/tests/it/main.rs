@@ -9,6 +9,7 @@
 mod limits;
 mod mint;
 mod reconcile;
+mod run_reconciler;
 mod sign_in;
 mod sweep_namespaces;
 mod world;
