@@ -104,6 +104,20 @@ impl From<MintError> for MintExecCredentialError {
     }
 }
 
+/// The time as a mint goes on. What ended after the mint began has ended: at the
+/// time of its beginning it would still count as living.
+#[derive(Clone, Copy)]
+struct MintClock {
+    began: OffsetDateTime,
+    started: Instant,
+}
+
+impl MintClock {
+    fn now(self) -> OffsetDateTime {
+        self.began + self.started.elapsed()
+    }
+}
+
 /// Mints a token with which `presented` opens the namespace.
 pub async fn mint_exec_credential(
     ports: MintExecCredentialPorts<'_>,
@@ -113,7 +127,10 @@ pub async fn mint_exec_credential(
     act: &Act,
 ) -> Result<ExecCredential, MintExecCredentialError> {
     let now = act.at;
-    let started = Instant::now();
+    let clock = MintClock {
+        began: now,
+        started: Instant::now(),
+    };
     let account = presented.key.account_id;
     let found = ports.namespaces.find(account, namespace).await?;
     let namespace = allowed(presented, found)?;
@@ -135,11 +152,11 @@ pub async fn mint_exec_credential(
         ends_at: presented.ends_at(),
     };
     let asked = ports.lifetime.to_ask(presented.ends_at(), now);
-    let identity = ensure(ports, &wanted, now).await?;
+    let identity = ensure(ports, &wanted, clock).await?;
     // Dropping it at any point is safe: the identity's row stands.
     let minted = timeout_at(
-        started + CLUSTER_WITHIN,
-        obtain(ports, &identity, asked, now),
+        clock.started + CLUSTER_WITHIN,
+        obtain(ports, &identity, asked, clock),
     )
     .await
     .unwrap_or(Err(MintExecCredentialError::TooSlow));
@@ -147,20 +164,20 @@ pub async fn mint_exec_credential(
     // From the store, not from what was read before the cluster was asked: who
     // ended the key meanwhile must not see a token come out after it, whatever
     // the cluster has answered.
-    let later = now + started.elapsed();
+    let later = clock.now();
     let end = match still_allowed(ports, presented, &namespace, later).await {
         Ok(again) => again.ends_at(),
         Err(MintExecCredentialError::Store(error)) => return Err(error.into()),
         Err(refusal) => {
             ports.identities.end(identity.id, later).await?;
             ports.signals.wake_identities();
-            forget(ports, &identity, started + REMOVED_WITHIN).await;
+            forget(ports, &identity, clock.started + REMOVED_WITHIN).await;
             return Err(refusal);
         }
     };
     if !ports.identities.is_living(identity.id, later).await? {
         // The key was ended and allowed again: this identity stays ended.
-        forget(ports, &identity, started + REMOVED_WITHIN).await;
+        forget(ports, &identity, clock.started + REMOVED_WITHIN).await;
         return Err(MintExecCredentialError::TooSlow);
     }
     let credential = minted?
@@ -187,9 +204,9 @@ async fn obtain(
     ports: MintExecCredentialPorts<'_>,
     identity: &CredentialIdentity,
     asked: time::Duration,
-    now: OffsetDateTime,
+    clock: MintClock,
 ) -> Result<MintedToken, MintExecCredentialError> {
-    let minted = mint(ports, identity, asked, now).await?;
+    let minted = mint(ports, identity, asked, clock).await?;
     tracing::debug!(
         key = %identity.key_id,
         identity = %identity.id,
@@ -269,11 +286,11 @@ async fn still_allowed(
 async fn ensure(
     ports: MintExecCredentialPorts<'_>,
     wanted: &CredentialIdentity,
-    now: OffsetDateTime,
+    clock: MintClock,
 ) -> Result<CredentialIdentity, MintExecCredentialError> {
     let until = Instant::now() + WAIT;
     loop {
-        match ports.identities.ensure(wanted, now).await? {
+        match ports.identities.ensure(wanted, clock.now()).await? {
             EnsureIdentity::Ready(identity) => return Ok(identity),
             EnsureIdentity::Refused => return Err(MintExecCredentialError::NotAllowed),
             EnsureIdentity::Ending if Instant::now() >= until => {
@@ -291,7 +308,7 @@ async fn mint(
     ports: MintExecCredentialPorts<'_>,
     identity: &CredentialIdentity,
     asked: time::Duration,
-    now: OffsetDateTime,
+    clock: MintClock,
 ) -> Result<MintedToken, MintExecCredentialError> {
     if !identity.bound {
         make(ports, identity).await?;
@@ -300,7 +317,7 @@ async fn mint(
         Err(MintError::IdentityMissing) => {
             // Somebody removed it behind our back, or it has ended: then it must
             // not come back under the same name.
-            if !ports.identities.is_living(identity.id, now).await? {
+            if !ports.identities.is_living(identity.id, clock.now()).await? {
                 return Err(MintExecCredentialError::TooSlow);
             }
             make(ports, identity).await?;

@@ -198,6 +198,50 @@ async fn a_key_that_was_ended_and_allowed_again_gets_no_token_of_the_ended_ident
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_identity_that_ended_after_the_mint_began_is_not_made_again() {
+    // X10
+    let world = World::new().await;
+    let namespace = world.namespace("team-ml").await;
+    let (key, secret) = world
+        .store
+        .key(&world.ada, Scopes::All, None, world.now())
+        .await
+        .unwrap();
+    world.mint(&secret, namespace.id).await.unwrap();
+    for located in CredentialMint::list(&*world.cluster, &namespace.cluster)
+        .await
+        .unwrap()
+    {
+        let lost = located.service_account.unwrap().name;
+        world.cluster.lose_service_account(&lost);
+    }
+    // Revoked while the cluster takes its time to say that there is none.
+    let (store, account) = (world.store.database.clone(), world.ada.account.id);
+    let revoked_at = world.now() + Duration::MILLISECOND;
+    world.cluster.during_mint(Box::new(move || {
+        let store = store.clone();
+        Box::pin(async move {
+            store
+                .revoke(account, key.id, &act(revoked_at))
+                .await
+                .unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        })
+    }));
+    let made = Arc::new(AtomicBool::new(false));
+    let tell = Arc::clone(&made);
+    world.cluster.during_make(Box::new(move || {
+        let tell = Arc::clone(&tell);
+        Box::pin(async move { tell.store(true, Ordering::Relaxed) })
+    }));
+    let refused = world.mint(&secret, namespace.id).await.unwrap_err();
+    let revoked = matches!(refused, Error::KeyRefused(KeyRefused::Revoked));
+    assert!(revoked, "{refused:?}");
+    assert!(!made.load(Ordering::Relaxed));
+    assert_eq!(world.cluster.identities(), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sweep_removes_what_nobody_remembers_and_nothing_else() {
     // X10
     let world = World::new().await;
