@@ -113,12 +113,13 @@ pub async fn sweep_namespaces(
             }
         }
     }
-    let strays = held.into_values().filter(|located| !located.is_going);
-    remove_unknown(ports, cluster, known, strays.collect()).await?;
+    // First what customers use; a removal that the cluster refuses waits for nobody.
     stream::iter(drifted)
         .map(Ok)
         .try_for_each_concurrent(AT_ONCE, |row| async move { repair(ports, &row).await })
-        .await
+        .await?;
+    let strays = held.into_values().filter(|located| !located.is_going);
+    remove_unknown(ports, cluster, known, strays.collect()).await
 }
 
 /// Removes those of the strays, which no row of this cluster claims, that are ours
@@ -163,13 +164,23 @@ async fn remove_unknown(
         return Ok(());
     }
     for located in unknown {
-        ports.provisioner.discard(&located).await?;
-        ports.counts.removed.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!(
-            cluster = %located.cluster,
-            kubernetes_namespace = located.object.name,
-            "a namespace that no row knows is removed"
-        );
+        match ports.provisioner.discard(&located).await {
+            Ok(()) => {
+                ports.counts.removed.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(
+                    %cluster,
+                    kubernetes_namespace = located.object.name,
+                    "a namespace that no row knows is removed"
+                );
+            }
+            Err(error @ ClusterError::Unavailable(_)) => return Err(error.into()),
+            Err(error) => tracing::warn!(
+                %cluster,
+                kubernetes_namespace = located.object.name,
+                error = &error as &dyn std::error::Error,
+                "a namespace that no row knows could not be removed"
+            ),
+        }
     }
     Ok(())
 }
@@ -214,8 +225,18 @@ async fn repair(ports: NamespaceSweepPorts<'_>, row: &Namespace) -> Result<(), S
         ),
     }
     // Who deleted it meanwhile may have been done before there was anything to remove.
-    if !is_active(ports, row).await? {
-        ports.provisioner.remove(row).await?;
+    if is_active(ports, row).await? {
+        return Ok(());
+    }
+    match ports.provisioner.remove(row).await {
+        Ok(_) => {}
+        Err(error @ ClusterError::Unavailable(_)) => return Err(error.into()),
+        Err(error) => tracing::warn!(
+            namespace = %row.id,
+            cluster = %row.cluster,
+            error = &error as &dyn std::error::Error,
+            "a namespace that was deleted while it was put right may be left in the cluster"
+        ),
     }
     Ok(())
 }

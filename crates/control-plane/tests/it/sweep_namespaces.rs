@@ -208,6 +208,24 @@ async fn one_that_cannot_be_put_right_keeps_no_other_waiting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_is_refused_keeps_nothing_else_waiting() {
+    let world = World::new().await;
+    let bent = standing(&world, "bent").await;
+    let forgotten = forgotten(&world, 3).await;
+    let name = |namespace: &Namespace| namespace.kubernetes_namespace.as_str().to_owned();
+    world.cluster.bend(&name(&bent));
+    world
+        .cluster
+        .keep([&*name(&forgotten[0]), &name(&forgotten[1])]);
+    world.sweep().await;
+    assert!(world.cluster.is_whole(&name(&bent)));
+    assert_eq!(counts(&world), (1, 1));
+    world.cluster.keep([]);
+    world.sweep().await;
+    assert_eq!(counts(&world), (1, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_holds_a_deletion_up_is_shown_until_it_does_no_more() {
     // N5
     let world = World::new().await;
