@@ -115,6 +115,8 @@ impl KubeCluster {
         let answered = answered.unwrap_or(Err(Fault::Slow));
         match &answered {
             Err(Fault::Connection(_) | Fault::Slow) => attempt.failed(),
+            // It was not asked.
+            Err(Fault::Renewal) => drop(attempt),
             _ => attempt.answered(),
         }
         answered

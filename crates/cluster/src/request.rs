@@ -8,7 +8,10 @@ use http::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use kube::{Client, client::Body};
+use kube::{
+    Client,
+    client::{AuthError, Body},
+};
 use remotegpu_namespaces::ClusterError;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -41,6 +44,10 @@ pub(crate) enum Fault {
     /// The control plane's own credential does not count (any more).
     #[error("the API server does not accept the control plane's credential")]
     Credential,
+    /// The control plane's own credential could not be had. Without its source:
+    /// the client's words quote what a kubeconfig's plugin printed.
+    #[error("the credential that the kubeconfig names could not be renewed")]
+    Renewal,
     /// What answers does not speak like an API server.
     #[error("the API server answered something that is not usable")]
     NotInKind,
@@ -142,10 +149,7 @@ impl Ask {
         let request = request
             .body(Body::from(self.body.clone()))
             .map_err(|error| Fault::Connection(Box::new(error)))?;
-        let answer = client
-            .send(request)
-            .await
-            .map_err(|error| Fault::Connection(Box::new(error)))?;
+        let answer = client.send(request).await.map_err(not_sent)?;
         let status = answer.status();
         let date = answer.headers().get(DATE).cloned();
         let body = match Limited::new(answer.into_body(), self.limit).collect().await {
@@ -155,6 +159,19 @@ impl Ask {
         };
         Ok(Answer { status, date, body })
     }
+}
+
+/// Why a request has no answer. The client fetches its credential on the way, and
+/// wraps what went wrong with that like a fault of the connection.
+fn not_sent(error: kube::Error) -> Fault {
+    let mut next: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(error) = next {
+        if error.is::<AuthError>() {
+            return Fault::Renewal;
+        }
+        next = error.source();
+    }
+    Fault::Connection(Box::new(error))
 }
 
 /// What the API server answered.

@@ -27,6 +27,10 @@ pub(super) async fn diagnose(cluster: &KubeCluster, error: &ClusterError) -> Fin
             "{server} does not accept the control plane's credential (401): it has ended, or the \
              account that it is of is gone; make a new one"
         ),
+        Some(Fault::Renewal) => format!(
+            "The control plane has no credential for {server}: the plugin that the kubeconfig \
+             names does not bring one; run it as the user that the server runs as"
+        ),
         Some(Fault::Status(status)) => {
             format!("{server} answers {}, and nothing else", status.as_u16())
         }

@@ -379,6 +379,41 @@ async fn clusters_are_listed_as_configured_and_public_words_win() {
         public_server: Some("https://clusters.example".to_owned()),
         public_ca_pem: Some("public".to_owned()),
         ..named("a")
+#[tokio::test]
+async fn what_a_plugin_prints_is_never_quoted() {
+    install_ring();
+    let folder = tempfile::tempdir().unwrap();
+    // It works at the start, with a token that has ended, and never again.
+    let credential = json!({
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {"token": "canary", "expirationTimestamp": "2020-01-01T00:00:00Z"},
+    });
+    let ca = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    for then in ["echo canary; echo canary >&2; exit 1", "echo '{canary'"] {
+        let started = folder.path().join(then.len().to_string());
+        let started = started.display();
+        let script =
+            format!("if [ -e {started} ]; then {then}; else >{started}; echo '{credential}'; fi");
+        let exec = json!({
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": "sh",
+            "args": ["-c", script],
+            "interactiveMode": "Never",
+        });
+        let config = kubeconfig("https://127.0.0.1:1", &ca.cert.pem());
+        let config = config.replace(
+            "{\"token\":\"own-canary\"}",
+            &json!({ "exec": exec }).to_string(),
+        );
+        let clusters = connect(&config).await.unwrap();
+        let error = clusters.probe(&name()).await.unwrap_err();
+        let said = said(&error);
+        assert!(said.contains("could not be renewed"), "{said}");
+        assert!(!said.contains("canary"), "{said}");
+    }
+}
+
     };
     let clusters = KubeClusters::connect(vec![named("z"), public, named("m")])
         .await
