@@ -11,7 +11,11 @@ use crate::{
     cluster::KubeCluster,
     connection::{ClusterConnection, ConnectError},
     request::{Ask, Fault},
+    words::fit,
 };
+
+/// How much of what a cluster says is its version is passed on.
+const LONGEST_VERSION: usize = 64;
 
 /// The configured clusters, in the order of the configuration. Clones share
 /// connections and what is known of the clusters.
@@ -59,8 +63,9 @@ impl KubeClusters {
                 let answer = cluster.ask(&Ask::get("/version".to_owned())).await?;
                 let told = answer.object("asking for the version")?;
                 let version = told["gitVersion"].as_str().ok_or(Fault::NotInKind)?;
-                cluster.remember_version(version);
-                Ok(version.to_owned())
+                let version = fit(version, LONGEST_VERSION);
+                cluster.remember_version(&version);
+                Ok(version)
             })
             .await
     }

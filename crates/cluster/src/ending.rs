@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::labels::metadata;
+use crate::{labels::metadata, words::fit};
 
 /// How much of the cluster's words is passed on.
 const LONGEST: usize = 400;
@@ -25,7 +25,7 @@ pub(crate) fn held_by(namespace: &Value) -> Option<String> {
             | "NamespaceDeletionContentFailure" => {
                 tracing::warn!(
                     namespace = metadata(namespace, "name"),
-                    message,
+                    message = fit(message, LONGEST),
                     "the cluster cannot empty a namespace"
                 );
                 reasons.push("the cluster cannot list or remove all that it holds".to_owned());
@@ -48,12 +48,7 @@ pub(crate) fn held_by(namespace: &Value) -> Option<String> {
         ));
     }
     reasons.dedup();
-    let text: String = reasons.join("; ");
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(LONGEST)
-        .collect();
+    let text = fit(&reasons.join("; "), LONGEST);
     Some(text).filter(|text| !text.is_empty())
 }
 

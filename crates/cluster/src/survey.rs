@@ -13,8 +13,11 @@ use crate::{
     cluster::KubeCluster,
     labels::{ACCOUNT_ID, NAMESPACE_ID},
     listing::list,
+    request::item,
 };
 
+/// The longest name that Kubernetes gives a namespace.
+const LONGEST_NAME: usize = 63;
 const ACT: &str = "listing the namespaces";
 
 struct Standing {
@@ -67,6 +70,9 @@ async fn namespaces(
     let collection = KubeNamespace::url_path(&(), None);
     let selector = format!("labelSelector={NAMESPACE_ID}");
     let read = |found: Found| {
+        // It will be part of paths and of lines in the log.
+        let name = &found.metadata.name;
+        item("", name).ok().filter(|_| name.len() <= LONGEST_NAME)?;
         let label = |name| found.metadata.labels.get(name).cloned().unwrap_or_default();
         let (id, account) = (label(NAMESPACE_ID), label(ACCOUNT_ID));
         let wanted = baseline.namespace_labels(owner_labels(&id, &account));

@@ -44,13 +44,15 @@ async fn answer(
     let header = request.headers().get("authorization");
     let header = header.map_or("", |value| value.to_str().unwrap());
     let (method, uri) = (request.method(), request.uri());
-    seen.lock()
-        .unwrap()
-        .push(format!("{method} {uri} {header}"));
+    let count = {
+        let mut seen = seen.lock().unwrap();
+        seen.push(format!("{method} {uri} {header}"));
+        seen.len().to_string()
+    };
     let (status, body) = answer.lock().unwrap().clone();
+    let body = body.replace("COUNT", &count);
     if status == 0 {
         tokio::time::sleep(Duration::from_mins(1)).await;
-    let body = body.replace("COUNT", &count);
     }
     HttpResponse::build(StatusCode::from_u16(status).unwrap()).body(body)
 }
@@ -197,8 +199,6 @@ async fn odd_token_answers_are_told_apart_and_never_quoted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_question_with_a_token_carries_no_other_credential() {
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_that_never_ends_is_given_up() {
     // N5
     let liar = Liar::start().await;
@@ -219,6 +219,8 @@ async fn a_list_that_never_ends_is_given_up() {
     liar.handle.stop(false).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_with_a_token_carries_no_other_credential() {
     // X9
     let liar = Liar::start().await;
     let identity = identity(&namespace("asked"), 1);
@@ -238,6 +240,18 @@ async fn a_list_that_never_ends_is_given_up() {
     liar.clusters.probe(&name()).await.unwrap();
     let last = liar.seen.lock().unwrap().last().cloned().unwrap();
     assert_eq!(last, "GET /version Bearer own-canary");
+    liar.handle.stop(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_is_published_without_what_steers_a_terminal() {
+    let liar = Liar::start().await;
+    let odd = format!("v1\n\u{1b}[2J{}", "x".repeat(1000));
+    liar.says(200, &json!({ "gitVersion": odd }));
+    let told = liar.clusters.probe(&name()).await.unwrap();
+    assert_eq!(told, format!("v1  [2J{}", "x".repeat(57)));
+    let known = liar.clusters.status(&name());
+    assert_eq!(known, ClusterStatus::Available(Some(told)));
     liar.handle.stop(false).await;
 }
 
@@ -366,20 +380,6 @@ async fn a_connection_that_cannot_be_used_is_a_sentence() {
 }
 
 #[tokio::test]
-async fn clusters_are_listed_as_configured_and_public_words_win() {
-    // N0, X3
-    install_ring();
-    let ca = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    let good = kubeconfig("https://127.0.0.1:1", &ca.cert.pem());
-    let named = |name: &str| ClusterConnection {
-        name: ClusterName::parse(name).unwrap(),
-        ..connection(&good)
-    };
-    let public = ClusterConnection {
-        public_server: Some("https://clusters.example".to_owned()),
-        public_ca_pem: Some("public".to_owned()),
-        ..named("a")
-#[tokio::test]
 async fn what_a_plugin_prints_is_never_quoted() {
     install_ring();
     let folder = tempfile::tempdir().unwrap();
@@ -414,6 +414,20 @@ async fn what_a_plugin_prints_is_never_quoted() {
     }
 }
 
+#[tokio::test]
+async fn clusters_are_listed_as_configured_and_public_words_win() {
+    // N0, X3
+    install_ring();
+    let ca = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let good = kubeconfig("https://127.0.0.1:1", &ca.cert.pem());
+    let named = |name: &str| ClusterConnection {
+        name: ClusterName::parse(name).unwrap(),
+        ..connection(&good)
+    };
+    let public = ClusterConnection {
+        public_server: Some("https://clusters.example".to_owned()),
+        public_ca_pem: Some("public".to_owned()),
+        ..named("a")
     };
     let clusters = KubeClusters::connect(vec![named("z"), public, named("m")])
         .await
