@@ -30,6 +30,8 @@ const IDENTITY_POLL: Duration = Duration::from_millis(250);
 const NAMESPACE_POLL: Duration = Duration::from_millis(500);
 /// How long after a vain attempt a cluster that does not answer is tried again.
 const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(1);
+/// How long work in a cluster that the configuration does not name is left alone.
+const UNCONFIGURED_PAUSE: Duration = Duration::from_mins(1);
 /// How often uses of keys are written down.
 /// They wait less when many keys are in use.
 const USES_FLUSH: Duration = Duration::from_secs(2);
@@ -293,9 +295,12 @@ impl<R: CryptoRng + Send> Work for MakeNamespaces<'_, R> {
     }
 }
 
-/// A cluster that does not answer is left alone for a moment.
+/// A cluster that does not answer is left alone for a moment, and one that is not
+/// configured for longer: only a restart can change that.
 async fn rest(ports: &ReconcilerPorts, cluster: &ClusterName) {
-    if ports.clusters.status(cluster) == ClusterStatus::Unavailable {
+    if ports.clusters.find(cluster).is_none() {
+        tokio::time::sleep(UNCONFIGURED_PAUSE).await;
+    } else if ports.clusters.status(cluster) == ClusterStatus::Unavailable {
         tokio::time::sleep(UNAVAILABLE_PAUSE).await;
     }
 }

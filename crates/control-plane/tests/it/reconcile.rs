@@ -5,7 +5,10 @@ use remotegpu_control_plane::{
     delete_namespace, rotate_api_key,
 };
 use remotegpu_keys::ApiKeyRepository;
-use remotegpu_namespaces::{Namespace, NamespaceName, NamespaceRepository, NamespaceStatus};
+use remotegpu_namespaces::{
+    CredentialMint, IdentityRepository, Namespace, NamespaceName, NamespaceRepository,
+    NamespaceStatus,
+};
 use remotegpu_scopes::Scopes;
 use remotegpu_test_support::{act, rng};
 use time::Duration;
@@ -111,9 +114,6 @@ async fn what_a_dead_instance_had_claimed_is_taken_up_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_namespace_loses_its_identities_first_and_then_itself() {
-    // N5, X9
-#[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_that_another_instance_finished_meanwhile_stays() {
     // N5: a claim had ended, and two made it at the same time.
     let world = World::new().await;
@@ -158,6 +158,9 @@ async fn a_namespace_that_was_deleted_while_it_was_made_goes() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_namespace_loses_its_identities_first_and_then_itself() {
+    // N5, X9
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
     let (_, secret) = world
@@ -257,6 +260,71 @@ async fn identities_end_as_soon_as_a_cluster_that_was_down_is_back() {
     world.clock.advance(Duration::seconds(2));
     assert_eq!(world.reconcile().await.0, 1);
     assert_eq!(world.cluster.identities(), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_the_cluster_refuses_is_tried_more_and_more_rarely() {
+    // X9
+    let world = World::new().await;
+    let namespace = world.namespace("team-ml").await;
+    let (key, secret) = world
+        .store
+        .key(&world.ada, Scopes::All, None, world.now())
+        .await
+        .unwrap();
+    world.mint(&secret, namespace.id).await.unwrap();
+    let held = CredentialMint::list(&*world.cluster, &namespace.cluster).await;
+    let name = held.unwrap().remove(0).binding.unwrap().name;
+    world.cluster.keep([&*name]);
+    let (database, account) = (&world.store.database, world.ada.account.id);
+    database
+        .revoke(account, key.id, &act(world.now()))
+        .await
+        .unwrap();
+    let tried = async |after: i64| {
+        world.clock.advance(Duration::seconds(after));
+        world.reconcile().await.0
+    };
+    // One second at first, half of what has passed later, and 30 at the most.
+    for (after, expected) in [
+        (0, 1),
+        (1, 1),
+        (9, 1),
+        (4, 0),
+        (1, 1),
+        (85, 1),
+        (29, 0),
+        (1, 1),
+    ] {
+        assert_eq!(tried(after).await, expected, "{after}");
+    }
+    assert_eq!(world.cluster.identities(), (1, 1));
+    world.cluster.keep([]);
+    assert_eq!(tried(30).await, 1);
+    assert_eq!(world.cluster.identities(), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_in_a_cluster_that_is_not_configured_is_left_to_who_knows_it() {
+    // X9
+    let world = World::new().await;
+    let (store, now) = (&world.store, world.now());
+    let namespace = store.namespace_in("elsewhere", &world.ada, "team-ml", now);
+    let namespace = namespace.await.unwrap();
+    let (key, secret) = store.key(&world.ada, Scopes::All, None, now).await.unwrap();
+    world.mint(&secret, namespace.id).await.unwrap();
+    let account = world.ada.account.id;
+    store
+        .database
+        .revoke(account, key.id, &act(now))
+        .await
+        .unwrap();
+    assert_eq!(world.reconcile().await.0, 0);
+    // Nothing was claimed: an instance that knows the cluster gets it at once.
+    let claimed = store
+        .database
+        .claim_ended(&namespace.cluster, 9, now, now + Duration::SECOND);
+    assert_eq!(claimed.await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
