@@ -72,10 +72,21 @@ pub async fn sweep_identities(
         if let std::collections::hash_map::Entry::Vacant(entry) = ours.entry(account) {
             entry.insert(ports.accounts.find(account).await?.is_some());
         }
-        if ours[&account] {
-            ports.mint.remove(identity).await?;
-            ports.counts.identity_removed();
-            removed += 1;
+        if !ours[&account] {
+            continue;
+        }
+        match ports.mint.remove(identity).await {
+            Ok(()) => {
+                ports.counts.identity_removed();
+                removed += 1;
+            }
+            Err(error @ ClusterError::Unavailable(_)) => return Err(error.into()),
+            // One that is refused keeps no other waiting.
+            Err(error) => tracing::warn!(
+                %cluster,
+                error = &error as &dyn std::error::Error,
+                "a cluster identity that nobody remembers could not be removed"
+            ),
         }
     }
     Ok(removed)
