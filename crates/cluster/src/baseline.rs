@@ -7,9 +7,21 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// Whose address space no tenant reaches, whatever is configured: the link's own,
-/// where clouds answer who the machine is.
-const LINK_LOCAL: [&str; 2] = ["169.254.0.0/16", "fe80::/10"];
+/// What no tenant reaches, whatever is configured: where clouds tell a machine who it
+/// is, and with which credentials.
+const ALWAYS_UNREACHABLE: [&str; 7] = [
+    // The link's own addresses, where most do.
+    "169.254.0.0/16",
+    "fe80::/10",
+    // Azure, Alibaba, AWS and Google.
+    "168.63.129.16/32",
+    "100.100.100.200/32",
+    "fd00:ec2::254/128",
+    "fd20:ce::254/128",
+    // What translators of the network's own may put IPv4 addresses into (RFC 8215),
+    // each at a place of its own choice.
+    "64:ff9b:1::/48",
+];
 /// Where translators put IPv4 addresses in IPv6: a way around every IPv4 rule, were
 /// it not closed for the same ranges (RFC 6052). IPv4-mapped addresses never travel.
 const TRANSLATED: u128 = 0x0064_ff9b << 96;
@@ -76,7 +88,7 @@ pub struct TenantBaseline {
     pub gpus: u32,
     /// How the cluster calls GPUs.
     pub gpu_resources: Vec<String>,
-    /// Where pods cannot connect to, besides link-local addresses.
+    /// Where pods cannot connect to, besides where clouds tell credentials.
     pub private_networks: Vec<IpNet>,
     /// The namespace whose pods answer DNS.
     pub dns_namespace: String,
@@ -288,7 +300,7 @@ impl TenantBaseline {
     /// The networks where no pod connects to, apart by family, IPv4 ones in their
     /// IPv6 clothes included.
     fn unreachable(&self) -> (Vec<String>, Vec<String>) {
-        let always = LINK_LOCAL.iter().filter_map(|net| net.parse().ok());
+        let always = ALWAYS_UNREACHABLE.iter().filter_map(|net| net.parse().ok());
         let mut networks: Vec<IpNet> = always.chain(self.private_networks.clone()).collect();
         let translated: Vec<IpNet> = networks
             .iter()
@@ -383,12 +395,7 @@ mod tests {
     #[test]
     fn no_private_address_is_reached_in_the_clothes_of_ipv6_either() {
         let (four, six) = TenantBaseline::default().unreachable();
-        for address in [
-            "169.254.169.254",
-            "10.96.0.1",
-            "192.168.1.1",
-            "100.100.100.200",
-        ] {
+        for address in ["169.254.169.254", "10.96.0.1", "192.168.1.1", "100.64.0.1"] {
             let address: Ipv4Addr = address.parse().unwrap();
             let covers = |networks: &[String], address: IpAddr| {
                 let mut networks = networks.iter().map(|net| net.parse::<IpNet>().unwrap());
@@ -436,13 +443,27 @@ mod tests {
     }
 
     #[test]
-    fn link_local_addresses_are_out_of_reach_whatever_is_configured() {
+    fn where_clouds_tell_credentials_is_out_of_reach_whatever_is_configured() {
         let open = TenantBaseline {
             private_networks: Vec::new(),
             ..TenantBaseline::default()
         };
         let (four, six) = open.unreachable();
-        assert_eq!(four, ["169.254.0.0/16"]);
-        assert!(six.contains(&"fe80::/10".to_owned()));
+        assert_eq!(
+            four,
+            ["100.100.100.200/32", "168.63.129.16/32", "169.254.0.0/16"]
+        );
+        assert_eq!(
+            six,
+            [
+                "64:ff9b::6464:64c8/128",
+                "64:ff9b::a83f:8110/128",
+                "64:ff9b::a9fe:0/112",
+                "64:ff9b:1::/48",
+                "fd00:ec2::254/128",
+                "fd20:ce::254/128",
+                "fe80::/10",
+            ]
+        );
     }
 }
