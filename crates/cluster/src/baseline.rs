@@ -80,6 +80,8 @@ pub struct TenantBaseline {
     pub claims: u32,
     /// What the claims ask for together, in GiB.
     pub storage_gib: u32,
+    /// What the pods ask for together of the machines' own disks, in GiB.
+    pub ephemeral_storage_gib: u32,
     /// What the pods ask for together, in CPUs.
     pub cpus: u32,
     /// What the pods ask for together, in GiB.
@@ -135,6 +137,7 @@ impl Default for TenantBaseline {
             secrets: 200,
             claims: 50,
             storage_gib: 2048,
+            ephemeral_storage_gib: 1024,
             cpus: 256,
             memory_gib: 2048,
             gpus: 8,
@@ -224,11 +227,12 @@ impl TenantBaseline {
         ] {
             limit(&format!("count/{workload}"), self.workloads);
         }
-        // A deployment keeps one for each template that it had, ten as a rule.
-        limit(
-            "count/replicasets.apps",
-            self.workloads.saturating_mul(HISTORY),
-        );
+        // A deployment keeps one for each template that it had; stateful and daemon
+        // sets share the other.
+        for history in ["replicasets.apps", "controllerrevisions.apps"] {
+            let count = self.workloads.saturating_mul(HISTORY);
+            limit(&format!("count/{history}"), count);
+        }
         limit("services", self.services);
         limit("services.loadbalancers", self.load_balancers);
         limit("services.nodeports", self.node_ports);
@@ -239,10 +243,13 @@ impl TenantBaseline {
         for resource in &self.gpu_resources {
             limit(&format!("requests.{resource}"), self.gpus);
         }
-        hard.insert(
-            "requests.storage".to_owned(),
-            json!(gibibytes(self.storage_gib)),
-        );
+        // Unlike CPU and memory, a quota over these refuses no pod that names none.
+        for (resource, gib) in [
+            ("requests.storage", self.storage_gib),
+            ("requests.ephemeral-storage", self.ephemeral_storage_gib),
+        ] {
+            hard.insert(resource.to_owned(), json!(gibibytes(gib)));
+        }
         json!({"hard": hard})
     }
 
@@ -319,7 +326,8 @@ impl TenantBaseline {
     }
 }
 
-/// How many replica sets a deployment is reckoned with.
+/// How many templates a workload is reckoned with: today's, and the ten old ones that
+/// `guards.rs` lets it keep.
 const HISTORY: u32 = 11;
 
 fn is_label(text: &str) -> bool {

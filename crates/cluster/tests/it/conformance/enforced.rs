@@ -94,14 +94,14 @@ const FORBIDDEN: &str = "
 /// The number of seconds that Kubernetes extends to a year.
 const EXTENDED: u32 = 3607;
 
-struct Tenant {
-    namespace: Namespace,
+pub struct Tenant {
+    pub namespace: Namespace,
     token: String,
-    actor: Actor,
+    pub actor: Actor,
     identity: remotegpu_namespaces::CredentialIdentity,
 }
 
-async fn tenant(subject: &Subject, label: &str) -> Tenant {
+pub async fn tenant(subject: &Subject, label: &str) -> Tenant {
     let namespace = subject.namespace(label).await;
     let identity = identity(&namespace, 1);
     subject.clusters.make(&identity).await.unwrap();
@@ -121,7 +121,7 @@ async fn tenant(subject: &Subject, label: &str) -> Tenant {
     }
 }
 
-fn pod(name: &str, spec: &Value) -> Value {
+pub fn pod(name: &str, spec: &Value) -> Value {
     let mut pod = json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
         "spec": {"containers": [{"name": "main", "image": "example.org/image"}]},
@@ -133,7 +133,7 @@ fn pod(name: &str, spec: &Value) -> Value {
 }
 
 /// Refused with this status, and a message that says so.
-async fn refused(actor: &Actor, path: &str, body: Value, status: u16, why: &str) {
+pub async fn refused(actor: &Actor, path: &str, body: Value, status: u16, why: &str) {
     let (answered, answer) = actor.ask("POST", path, Some(body)).await;
     assert_eq!(answered, status, "{path}: {answer}");
     let message = answer["message"].as_str().unwrap_or_default();
@@ -282,10 +282,12 @@ pub async fn admission_refuses_what_no_right_tells_apart(subject: &Subject) {
         let why = "violates PodSecurity \"baseline:v1.34\"";
         refused(actor, &pods, pod("bold", &spec), 403, why).await;
     }
-    let limits = json!({"limits": {"nvidia.com/gpu": "9"}});
-    let greedy = json!({"containers": [{"name": "main", "image": "any", "resources": limits}]});
-    let why = "exceeded quota: remotegpu-objects";
-    refused(actor, &pods, pod("greedy", &greedy), 403, why).await;
+    for (resource, amount) in [("nvidia.com/gpu", "9"), ("ephemeral-storage", "1025Gi")] {
+        let limits = json!({"limits": {resource: amount}});
+        let greedy = json!({"containers": [{"name": "main", "image": "any", "resources": limits}]});
+        let why = "exceeded quota: remotegpu-objects";
+        refused(actor, &pods, pod("greedy", &greedy), 403, why).await;
+    }
     let requests = json!({"requests": {"cpu": "257", "memory": "1Gi"}});
     let greedy = json!({"containers": [{"name": "main", "image": "any", "resources": requests}]});
     let why = "exceeded quota: remotegpu-compute";
