@@ -9,17 +9,42 @@ use crate::labels::NAMESPACE_ID;
 pub(crate) struct Guard {
     pub(crate) name: &'static str,
     pub(crate) why: &'static str,
-    resource: &'static str,
+    group: &'static str,
+    resources: &'static [&'static str],
+    operations: &'static [&'static str],
     /// CEL expressions that have to hold, with the sentence for whom they refuse.
     rules: &'static [(&'static str, &'static str)],
 }
 
-pub(crate) const GUARDS: [Guard; 2] = [
+/// No probe and no hook of these containers names a host. Containers of different lists
+/// have different types in CEL, so that no one expression holds for both.
+macro_rules! names_no_host {
+    ($containers:literal) => {
+        concat!(
+            $containers,
+            ".all(c, [?c.?livenessProbe.httpGet.host, ?c.?livenessProbe.tcpSocket.host, \
+             ?c.?readinessProbe.httpGet.host, ?c.?readinessProbe.tcpSocket.host, \
+             ?c.?startupProbe.httpGet.host, ?c.?startupProbe.tcpSocket.host, \
+             ?c.?lifecycle.postStart.httpGet.host, ?c.?lifecycle.postStart.tcpSocket.host, \
+             ?c.?lifecycle.preStop.httpGet.host, ?c.?lifecycle.preStop.tcpSocket.host]\
+             .all(host, host == ''))"
+        )
+    };
+}
+
+const WRITES: [&str; 2] = ["CREATE", "UPDATE"];
+/// For fields that no update can change. An update by the cluster itself, which takes
+/// a finalizer away, must get through also where the object is older than the guard.
+const CREATES: [&str; 1] = ["CREATE"];
+
+pub(crate) const GUARDS: [Guard; 4] = [
     Guard {
         name: "remotegpu-tenant-secrets",
         why: "A Secret of this kind is filled by the cluster with a token that never ends. It \
               would outlive every key.",
-        resource: "secrets",
+        group: "",
+        resources: &["secrets"],
+        operations: &WRITES,
         rules: &[(
             "!has(object.type) || object.type != 'kubernetes.io/service-account-token'",
             "Secrets of the type kubernetes.io/service-account-token are not allowed: their tokens \
@@ -31,7 +56,9 @@ pub(crate) const GUARDS: [Guard; 2] = [
         why: "A Service leads to the tenant's own pods and nowhere else. External IPs would take \
               other people's traffic; an external name would lead an ingress controller, which no \
               network policy of the tenant's binds, to any place.",
-        resource: "services",
+        group: "",
+        resources: &["services"],
+        operations: &WRITES,
         rules: &[
             (
                 "!has(object.spec.externalIPs) || object.spec.externalIPs.size() == 0",
@@ -42,6 +69,59 @@ pub(crate) const GUARDS: [Guard; 2] = [
                 "Services of the type ExternalName are not allowed",
             ),
         ],
+    },
+    Guard {
+        name: "remotegpu-tenant-pods",
+        why: "What a machine does for a pod, no network policy of the tenant's binds: it mounts \
+              the pod's volumes, of which Pod Security's baseline forbids only paths of its own, \
+              and connects for its probes and hooks. Which machine that is, and who makes room for \
+              whom, is the scheduler's to say. None of these fields can change once the pod stands.",
+        group: "",
+        resources: &["pods"],
+        operations: &CREATES,
+        rules: &[
+            (
+                "object.spec.?volumes.orValue([]).all(v, has(v.configMap) || has(v.secret) || \
+                 has(v.emptyDir) || has(v.projected) || has(v.downwardAPI) || \
+                 has(v.persistentVolumeClaim) || has(v.ephemeral))",
+                "Volumes other than configMap, secret, emptyDir, projected, downwardAPI, \
+                 persistentVolumeClaim and ephemeral are not allowed: the machine itself would \
+                 mount them",
+            ),
+            (
+                names_no_host!("object.spec.containers"),
+                "A host in a probe or a lifecycle hook is not allowed: the machine itself would \
+                 connect to it",
+            ),
+            (
+                names_no_host!("object.spec.?initContainers.orValue([])"),
+                "A host in a probe or a lifecycle hook is not allowed: the machine itself would \
+                 connect to it",
+            ),
+            (
+                "object.spec.?nodeName.orValue('') == ''",
+                "Pods with a nodeName are not allowed: the scheduler places them",
+            ),
+            (
+                "!object.spec.?priorityClassName.orValue('').startsWith('system-')",
+                "Pods with a priority class of the system are not allowed: others would make room \
+                 for them",
+            ),
+        ],
+    },
+    Guard {
+        name: "remotegpu-tenant-histories",
+        why: "Each old template that a workload keeps is an object in the cluster's own database. \
+              What leaves the specification alone passes: the cluster ends with such updates what \
+              is older than this guard.",
+        group: "apps",
+        resources: &["deployments", "statefulsets", "daemonsets"],
+        operations: &WRITES,
+        rules: &[(
+            "object.spec.?revisionHistoryLimit.orValue(10) <= 10 || \
+             (request.operation == 'UPDATE' && object.spec == oldObject.spec)",
+            "A revisionHistoryLimit of more than 10 is not allowed",
+        )],
     },
 ];
 
@@ -56,10 +136,10 @@ impl Guard {
             // What cannot be judged is refused.
             "failurePolicy": "Fail",
             "matchConstraints": {"resourceRules": [{
-                "apiGroups": [""],
+                "apiGroups": [self.group],
                 "apiVersions": ["v1"],
-                "operations": ["CREATE", "UPDATE"],
-                "resources": [self.resource],
+                "operations": self.operations,
+                "resources": self.resources,
             }]},
             "validations": rules.collect::<Vec<_>>(),
         });

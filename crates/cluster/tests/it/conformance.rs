@@ -2,6 +2,7 @@
 
 mod baseline;
 mod enforced;
+mod guards;
 mod identities;
 mod inspection;
 mod namespaces;
@@ -69,6 +70,12 @@ pub async fn run_enforced(subject: &Subject, audit_log: &Path) -> Vec<&'static s
         enforced::tenant_is_refused_whatever_leads_out_of_its_namespace,
         enforced::admission_refuses_what_no_right_tells_apart,
         enforced::nothing_that_a_tenant_makes_outlives_its_key,
+        guards::guards_are_of_the_right_types,
+        guards::machine_mounts_nothing_for_a_tenants_pod,
+        guards::machine_connects_nowhere_for_a_tenants_pod,
+        guards::scheduler_alone_places_a_tenants_pods,
+        guards::histories_of_workloads_are_bounded,
+        guards::workload_that_is_older_than_the_guard_can_end,
     );
     enforced::every_right_of_the_control_plane_is_used(audit_log);
     checks.push("every_right_of_the_control_plane_is_used");
