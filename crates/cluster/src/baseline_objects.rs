@@ -11,12 +11,12 @@ use k8s_openapi::api::{
 use kube::Resource;
 use remotegpu_namespaces::{ClusterError, Namespace};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     TenantBaseline,
     cluster::KubeCluster,
-    labels::{ACCOUNT_ID, MANAGED_BY, NAMESPACE_ID, OURS},
+    labels::{ACCOUNT_ID, FIELD_MANAGER, MANAGED_BY, NAMESPACE_ID, OURS},
     request::{Ask, Fault, item},
 };
 
@@ -125,6 +125,31 @@ pub(crate) struct FoundMetadata {
     #[serde(default)]
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) deletion_timestamp: Option<String>,
+    #[serde(default)]
+    managed_fields: Vec<ManagedFields>,
+}
+
+/// Which limits of a quota somebody has set.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ManagedFields {
+    manager: String,
+    operation: String,
+    fields_v1: OwnedFields,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct OwnedFields {
+    #[serde(rename = "f:spec")]
+    spec: OwnedSpec,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct OwnedSpec {
+    #[serde(rename = "f:hard")]
+    hard: Map<String, Value>,
 }
 
 impl Found {
@@ -134,6 +159,15 @@ impl Found {
 
     pub(crate) fn is_going(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
+    }
+
+    /// The limits of a quota that we have applied, where the cluster remembers who has.
+    fn own_limits(&self) -> impl Iterator<Item = &str> {
+        let managed = self.metadata.managed_fields.iter();
+        managed
+            .filter(|fields| fields.manager == FIELD_MANAGER && fields.operation == "Apply")
+            .flat_map(|fields| fields.fields_v1.spec.hard.keys())
+            .filter_map(|field| field.strip_prefix("f:"))
     }
 
     /// Whether it has all these labels; others do no harm.
@@ -177,9 +211,14 @@ impl Part {
         let spec = found.spec.as_ref();
         let same = match &self.content {
             Content::NetworkPolicy(wanted) => spec == Some(wanted),
-            // A limit that somebody added binds the tenant more; ours are all there.
+            // A limit that somebody added binds the tenant more, and stays; one that we
+            // have set ourselves and want no longer goes.
             Content::Quota(wanted) => spec.is_some_and(|spec| {
-                spec["scopes"] == wanted["scopes"] && has_all(&spec["hard"], &wanted["hard"])
+                spec["scopes"] == wanted["scopes"]
+                    && has_all(&spec["hard"], &wanted["hard"])
+                    && found
+                        .own_limits()
+                        .all(|limit| !wanted["hard"][limit].is_null())
             }),
             Content::ServiceAccount => found.automount == Some(false),
         };

@@ -76,6 +76,7 @@ pub async fn run_enforced(subject: &Subject, audit_log: &Path) -> Vec<&'static s
         guards::scheduler_alone_places_a_tenants_pods,
         guards::histories_of_workloads_are_bounded,
         guards::workload_that_is_older_than_the_guard_can_end,
+        guards::limit_that_the_baseline_names_no_more_goes,
     );
     enforced::every_right_of_the_control_plane_is_used(audit_log);
     checks.push("every_right_of_the_control_plane_is_used");

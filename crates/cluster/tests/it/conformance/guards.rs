@@ -3,15 +3,15 @@
 
 use std::time::{Duration, Instant};
 
-use remotegpu_cluster::apply_prerequisites;
-use remotegpu_namespaces::Namespace;
+use remotegpu_cluster::{TenantBaseline, apply_prerequisites};
+use remotegpu_namespaces::{Namespace, NamespaceProvisioner};
 use serde_json::{Value, json};
 
 use super::{
     baseline::objects,
     enforced::{Tenant, pod, refused, tenant},
 };
-use crate::subject::{Subject, path_of};
+use crate::subject::{Subject, name, path_of};
 
 /// Volumes that the machine would mount, or fetch.
 fn volumes_of_the_machine() -> Vec<Value> {
@@ -290,6 +290,42 @@ pub async fn workload_that_is_older_than_the_guard_can_end(subject: &Subject) {
     let foreground = json!({"propagationPolicy": "Foreground"});
     actor.done("DELETE", &old_at, Some(foreground)).await;
     until("it has ended", async || actor.get(&old_at).await.0 == 404).await;
+}
+
+pub async fn limit_that_the_baseline_names_no_more_goes(subject: &Subject) {
+    // N5
+    let profile = |resources: &[&str]| TenantBaseline {
+        gpu_resources: resources.iter().map(ToString::to_string).collect(),
+        ..TenantBaseline::default()
+    };
+    let with = |resources: &[&str]| {
+        let clusters = subject.clusters.clone();
+        clusters.with_tenant_baseline(&profile(resources))
+    };
+    let before = with(&["nvidia.com/gpu", "example.org/gpu"]);
+    let namespace = subject.namespace("dropped").await;
+    before.provision(&namespace).await.unwrap();
+    let [_, quota, ..] = objects(&namespace);
+    let hard = async || {
+        let found = subject.admin.done("GET", &quota, None).await;
+        found["spec"]["hard"].clone()
+    };
+    assert_eq!(hard().await["requests.example.org/gpu"], "8");
+    // Somebody else's limit stays, and is no reason to correct anything.
+    let added = json!({"spec": {"hard": {"count/leases.coordination.k8s.io": "1"}}});
+    subject.admin.done("PATCH", &quota, Some(added)).await;
+    let is_whole = async || {
+        let located = subject.clusters.survey(&name()).await.unwrap();
+        let mut found = located.into_iter();
+        let found = found.find(|located| located.id == Some(namespace.id));
+        found.unwrap().is_whole
+    };
+    assert!(!is_whole().await);
+    subject.clusters.provision(&namespace).await.unwrap();
+    assert!(is_whole().await);
+    assert_eq!(hard().await["requests.example.org/gpu"], Value::Null);
+    assert_eq!(hard().await["requests.nvidia.com/gpu"], "8");
+    assert_eq!(hard().await["count/leases.coordination.k8s.io"], "1");
 }
 
 /// A workload of the group `apps` whose pods have this besides.
