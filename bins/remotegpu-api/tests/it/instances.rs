@@ -131,7 +131,7 @@ async fn without_the_channel_a_revoked_key_is_refused_within_five_seconds() {
         let database = one.database.as_ref().unwrap();
         let ended = database.query(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
-             WHERE datname = current_database() AND query LIKE 'NOTIFY%'",
+             WHERE datname = current_database() AND query LIKE 'LISTEN%'",
         );
         assert_eq!(ended.unwrap().trim(), "2", "each instance listens");
         // By hand, so that no instance knows of it from itself.
@@ -143,7 +143,7 @@ async fn without_the_channel_a_revoked_key_is_refused_within_five_seconds() {
         let listens = async || {
             let count = database.query(
                 "SELECT count(*) FROM pg_stat_activity \
-                 WHERE datname = current_database() AND query LIKE 'NOTIFY%'",
+                 WHERE datname = current_database() AND query LIKE 'LISTEN%'",
             );
             count.unwrap().trim() == "2"
         };

@@ -26,13 +26,13 @@ pub fn key_use(key: DbUuid, time: time::OffsetDateTime) -> KeyUse {
 }
 
 /// A row that somebody else holds is passed over: it is not worth a wait, let
-/// alone a deadlock.
+/// alone a deadlock. One that somebody's new row only points to is not held by it.
 const ON_POSTGRES: &str = "
     WITH due AS MATERIALIZED (
         SELECT api_keys.id, used.at
         FROM unnest($1, $2, $3) AS used (id, at, before) JOIN api_keys ON api_keys.id = used.id
         WHERE api_keys.last_used_at IS NULL OR api_keys.last_used_at <= used.before
-        FOR UPDATE OF api_keys SKIP LOCKED
+        FOR NO KEY UPDATE OF api_keys SKIP LOCKED
     )
     UPDATE api_keys SET last_used_at = due.at FROM due WHERE api_keys.id = due.id";
 

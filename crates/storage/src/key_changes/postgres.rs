@@ -2,9 +2,10 @@
 //!
 //! That nothing is heard may mean that nothing has changed, or that nobody
 //! listens any more: a connection that hangs, a pooler in between that gives the
-//! connection to others. So each subscription calls out to itself once a second.
-//! PostgreSQL delivers in the order of commits: who hears the call has heard
-//! everything that was committed before it.
+//! connection to others. So each subscription calls out to itself once a second,
+//! over a second connection: what a backend notifies itself would come back with
+//! the statement's own answer, and prove nothing. PostgreSQL delivers in the order
+//! of commits: who hears the call has heard everything that was committed before it.
 
 use std::{
     collections::VecDeque,
@@ -13,12 +14,13 @@ use std::{
 };
 
 use async_trait::async_trait;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use remotegpu_keys::{KeyChange, KeyChangeSubscription, KeyNews};
 use remotegpu_primitives::StoreError;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    task::AbortHandle,
+    task::JoinHandle,
     time::timeout,
 };
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls};
@@ -37,11 +39,11 @@ const CALL_EVERY: Duration = Duration::from_secs(1);
 /// How long it waits to hear itself.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A connection that listens.
+/// A connection that listens, and one that calls.
 pub struct Subscription {
-    client: Client,
     heard: UnboundedReceiver<String>,
-    driver: AbortHandle,
+    _listener: (Client, Driver),
+    caller: AsyncPgConnection,
     /// What its calls begin with; nobody else's do.
     name: Uuid,
     calls: u64,
@@ -58,23 +60,24 @@ impl Subscription {
             let (client, driver) = match manager.tls() {
                 None => {
                     let (client, connection) = manager.config().connect(NoTls).await?;
-                    (client, tokio::spawn(drive(connection, tell)))
+                    (client, Driver(tokio::spawn(drive(connection, tell))))
                 }
                 Some(tls) => {
                     let (client, connection) = manager.config().connect(tls.clone()).await?;
-                    (client, tokio::spawn(drive(connection, tell)))
+                    (client, Driver(tokio::spawn(drive(connection, tell))))
                 }
             };
-            let driver = driver.abort_handle();
             client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
             Ok::<_, ConnectError>((client, driver))
         };
         let connected = timeout(CALL_TIMEOUT, connecting).await;
-        let (client, driver) = connected.map_err(|_| Failure::TimedOut)??;
+        let listener = connected.map_err(|_| Failure::TimedOut)??;
+        let caller = timeout(CALL_TIMEOUT, manager.open(CALL_TIMEOUT)).await;
+        let caller = caller.map_err(|_| Failure::TimedOut)??;
         let mut subscription = Self {
-            client,
             heard,
-            driver,
+            _listener: listener,
+            caller,
             name: Uuid::new_v4(),
             calls: 0,
             called: None,
@@ -91,10 +94,8 @@ impl Subscription {
         let now = Instant::now();
         (self.last_call, self.called) = (now, Some((call.clone(), now)));
         let statement = format!("NOTIFY {CHANNEL}, '{call}'");
-        let sent = timeout(CALL_TIMEOUT, self.client.batch_execute(&statement)).await;
-        sent.map_err(|_| Failure::TimedOut)?
-            .map_err(ConnectError::from)?;
-        Ok(())
+        let sent = timeout(CALL_TIMEOUT, self.caller.batch_execute(&statement)).await;
+        Ok(sent.map_err(|_| Failure::TimedOut)??)
     }
 
     /// What to do next, and by when at the latest.
@@ -151,9 +152,12 @@ impl KeyChangeSubscription for Subscription {
     }
 }
 
-impl Drop for Subscription {
+/// The task that reads a connection; it ends with this, however far it came.
+struct Driver(JoinHandle<()>);
+
+impl Drop for Driver {
     fn drop(&mut self) {
-        self.driver.abort();
+        self.0.abort();
     }
 }
 

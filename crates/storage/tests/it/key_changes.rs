@@ -136,7 +136,7 @@ async fn a_subscription_whose_connection_ends_is_over() {
     assert_eq!(told(&mut *told_of).await, []);
     world.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-         WHERE datname = current_database() AND query LIKE 'NOTIFY%'",
+         WHERE datname = current_database() AND query LIKE 'LISTEN%'",
     );
     let ended = tokio::time::timeout(SOON, async {
         loop {
