@@ -32,7 +32,7 @@ use crate::{
     types::{DbTime, DbUuid, db_time},
 };
 
-pub(crate) use rows::presented_keys;
+pub(crate) use rows::{presented_columns, presented_keys};
 pub use rows::{ApiKeyRow, PresentedRow, presented};
 use rows::{scopes_text, secret_row};
 use uses::{KeyUse, key_use};

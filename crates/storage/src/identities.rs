@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use crate::{
     Database,
     accounts::hold_account,
-    api_keys::{ApiKeyRow, PresentedRow, presented, presented_keys},
+    api_keys::{ApiKeyRow, PresentedRow, presented, presented_columns, presented_keys},
     connection::{with_conn, with_tx},
     schema::{accounts, api_keys, credential_identities, key_secrets, memberships, namespaces},
     types::{DbTime, DbUuid, db_time, domain_time},
@@ -382,13 +382,7 @@ impl IdentityRepository for Database {
                             namespaces::status,
                             namespaces::removed_at,
                         ),
-                        (
-                            ApiKeyRow::as_select(),
-                            key_secrets::id,
-                            key_secrets::ends_at,
-                            accounts::suspended_at,
-                            memberships::role.nullable(),
-                        ),
+                        presented_columns!(),
                     ))
                     .load(c)
                     .await?))?;

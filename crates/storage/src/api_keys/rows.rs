@@ -124,17 +124,24 @@ macro_rules! presented_keys {
                     .eq(api_keys::account_id)
                     .and(memberships::user_id.eq(api_keys::created_by))),
             )
-            .select((
-                ApiKeyRow::as_select(),
-                key_secrets::id,
-                key_secrets::ends_at,
-                accounts::suspended_at,
-                memberships::role.nullable(),
-            ))
+            .select($crate::api_keys::presented_columns!())
     };
 }
 
-pub(crate) use presented_keys;
+/// What decides about a key, of joined tables: a [`PresentedRow`].
+macro_rules! presented_columns {
+    () => {
+        (
+            ApiKeyRow::as_select(),
+            key_secrets::id,
+            key_secrets::ends_at,
+            accounts::suspended_at,
+            memberships::role.nullable(),
+        )
+    };
+}
+
+pub(crate) use {presented_columns, presented_keys};
 
 /// Reads such a row.
 pub fn presented(row: PresentedRow) -> Result<PresentedKey, Failure> {
