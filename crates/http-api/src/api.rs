@@ -28,6 +28,7 @@ use time::OffsetDateTime;
 
 use crate::{
     PublicUrl,
+    last_readiness::LastReadiness,
     public_url::{Authority, ExtraHost},
     request_metrics::RequestMetrics,
     routes::WorkClass,
@@ -112,6 +113,7 @@ pub struct Api {
     pub(crate) ports: ApiPorts,
     pub(crate) metrics: RequestMetrics,
     pub(crate) requests: ConcurrencyLimit,
+    pub(crate) last_readiness: LastReadiness,
     extra_hosts: Vec<ExtraHost>,
     draining: AtomicBool,
 }
@@ -135,6 +137,7 @@ impl Api {
             config,
             ports,
             metrics: RequestMetrics::new(),
+            last_readiness: LastReadiness::default(),
             extra_hosts,
             draining: AtomicBool::new(false),
         })

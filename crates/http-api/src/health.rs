@@ -41,7 +41,7 @@ pub(crate) async fn readyz(api: web::Data<Api>) -> Result<web::Json<HealthRespon
         let detail = "The server is going down";
         return Err(ApiError::new(ErrorCode::Overloaded, detail));
     }
-    let check = api.ports.readiness.check().await;
+    let check = api.last_readiness.or_ask(&*api.ports.readiness).await;
     // Migrations that are missing are no answer of a database that is ready.
     check.map_err(|error| ApiError::from(ErrorCode::DatabaseUnavailable).because(error))?;
     Ok(web::Json(OK))

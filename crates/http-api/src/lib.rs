@@ -13,6 +13,7 @@ mod error;
 mod extract;
 mod gathered;
 mod health;
+mod last_readiness;
 mod middleware;
 mod openapi;
 mod problem;
