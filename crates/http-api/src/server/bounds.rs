@@ -12,12 +12,13 @@ use std::{
 
 use actix_http::{Protocol, error::DispatchError};
 use actix_web::rt::net::TcpStream;
+use rustls::server::Acceptor;
 use tokio::{
     sync::Mutex,
     task::yield_now,
     time::{Instant, sleep, timeout_at},
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 use tokio_util::either::Either;
 
 use super::{
@@ -38,7 +39,7 @@ pub(super) struct Bounds {
     pub(super) workers: usize,
     max_connections: usize,
     keep_alive: Duration,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<rustls::ServerConfig>>,
     turn: Arc<Mutex<()>>,
 }
 
@@ -50,7 +51,7 @@ impl Bounds {
     ) -> Self {
         let tls = tls.map(|mut config| {
             config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-            TlsAcceptor::from(Arc::new(config))
+            Arc::new(config)
         });
         Self {
             stopping: Stopping::new(api),
@@ -105,15 +106,16 @@ impl Bounds {
         Ok((stream, protocol, address))
     }
 
-    /// The first step of a handshake is by far the dearest thing that a stranger
-    /// can ask for. Each thread takes one such step and then looks what else there
-    /// is to do: however many come at once, who is connected waits for one.
+    /// To answer a client's hello is by far the dearest thing that a stranger can ask
+    /// for. Each thread answers one, whole as it is by then, and then looks what else
+    /// there is to do: however many come at once, who is connected waits for one.
     async fn handshake(
         &self,
-        tls: &TlsAcceptor,
+        tls: &Arc<rustls::ServerConfig>,
         client: TcpStream,
     ) -> io::Result<TlsStream<TcpStream>> {
-        let mut handshake = pin!(tls.accept(client));
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), client).await?;
+        let mut handshake = pin!(hello.into_stream(Arc::clone(tls)));
         {
             let _turn = self.turn.lock().await;
             let step = poll_fn(|cx| Poll::Ready(handshake.as_mut().poll(cx))).await;
