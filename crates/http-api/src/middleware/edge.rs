@@ -58,7 +58,7 @@ pub(crate) async fn edge(
         return Err(ApiError::from(ErrorCode::Internal).into());
     };
     let exchange = Exchange::begin(&request);
-    let id: Arc<str> = request_id(request.headers()).into();
+    let id = request_id(request.headers());
     let trusted = &api.config.trusted_proxies;
     let client = client_ip(request.peer_addr(), request.headers(), trusted);
     request.extensions_mut().insert(Client {

@@ -1,12 +1,15 @@
 //! A name for each request (contract C3).
 
+use std::sync::Arc;
+
 use actix_web::http::header::{HeaderMap, HeaderName};
 use rand::Rng;
+use uuid::fmt::Hyphenated;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The client's own name for the request if it fits, else a new one.
-pub(crate) fn request_id(headers: &HeaderMap) -> String {
+pub(crate) fn request_id(headers: &HeaderMap) -> Arc<str> {
     let fits = |id: &&str| {
         (1..=128).contains(&id.len())
             && id
@@ -14,17 +17,17 @@ pub(crate) fn request_id(headers: &HeaderMap) -> String {
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
     };
     let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
-    given.filter(fits).map_or_else(new, str::to_owned)
+    given.filter(fits).map_or_else(new, Arc::from)
 }
 
-fn new() -> String {
+fn new() -> Arc<str> {
     let mut bytes = [0; 16];
     // A name is no secret: the thread's own generator asks the system now and
     // then, not for each request.
     rand::rng().fill_bytes(&mut bytes);
-    uuid::Builder::from_random_bytes(bytes)
-        .into_uuid()
-        .to_string()
+    let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+    let text = &mut [0; Hyphenated::LENGTH];
+    Arc::from(&*id.hyphenated().encode_lower(text))
 }
 
 #[cfg(test)]
