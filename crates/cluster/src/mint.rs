@@ -103,9 +103,12 @@ impl CredentialMint for KubeClusters {
         cluster
             .bounded(async {
                 let (account, binding) = tokio::try_join!(
-                    find_ours(cluster, &accounts, &name),
-                    find_ours(cluster, &bindings, &name),
+                    look(cluster, &accounts, &name),
+                    look(cluster, &bindings, &name),
                 )?;
+                let taken = |place: &Place| matches!(place, Place::Taken);
+                let obstacle = (taken(&account) || taken(&binding)).then(|| name.clone());
+                let (account, binding) = (account.ours(), binding.ours());
                 let making = |found: &Option<Found>| found.as_ref().and_then(|found| found.id);
                 Ok(LocatedIdentity {
                     id: making(&account).or_else(|| making(&binding)),
@@ -113,6 +116,7 @@ impl CredentialMint for KubeClusters {
                     cluster: identity.cluster.clone(),
                     binding: binding.map(|found| found.object),
                     service_account: account.map(|found| found.object),
+                    obstacle,
                 })
             })
             .await
@@ -134,7 +138,12 @@ impl CredentialMint for KubeClusters {
                     let act = "removing the service account";
                     cluster.delete(path, &account.uid, act).await?;
                 }
-                Ok(())
+                match &located.obstacle {
+                    None => Ok(()),
+                    Some(name) => Err(ClusterError::Refused {
+                        reason: format!("{name} stands there without our labels"),
+                    }),
+                }
             })
             .await
     }
@@ -148,7 +157,9 @@ impl CredentialMint for KubeClusters {
 }
 
 /// Makes the object, or finds it made for this very making. What somebody bent
-/// since goes and is made again; what is not ours stays, and is an error.
+/// since goes and is made again; what is not ours stays, and is an error. So is what
+/// the cluster itself made other than it was asked for (an admission policy that
+/// rewrites labels): it could not be found again when it has to end.
 async fn ensure(
     cluster: &KubeCluster,
     collection: &str,
@@ -161,7 +172,13 @@ async fn ensure(
         let ask = Ask::post(collection.to_owned(), wanted);
         let answer = cluster.ask(&ask).await?;
         if answer.status != StatusCode::CONFLICT {
-            return answer.object("making an identity").map(drop);
+            let made = answer.object("making an identity")?;
+            if Owner::of(&made) == Owner::Identity(Some(id)) && gives_the_same(&made, wanted) {
+                return Ok(());
+            }
+            return Err(ClusterError::Refused {
+                reason: format!("the cluster changed {name} as it was made"),
+            });
         }
         let found = cluster.find(path.clone(), "reading an identity").await?;
         let Some(found) = found else { continue };
@@ -205,14 +222,30 @@ impl Found {
     }
 }
 
-async fn find_ours(
-    cluster: &KubeCluster,
-    collection: &str,
-    name: &str,
-) -> Result<Option<Found>, ClusterError> {
+/// What stands under the name of an identity.
+enum Place {
+    Free,
+    Ours(Found),
+    /// Something without our labels. Nobody else makes such names: somebody has
+    /// taken them off, and what it gives goes on.
+    Taken,
+}
+
+impl Place {
+    fn ours(self) -> Option<Found> {
+        match self {
+            Self::Ours(found) => Some(found),
+            Self::Free | Self::Taken => None,
+        }
+    }
+}
+
+async fn look(cluster: &KubeCluster, collection: &str, name: &str) -> Result<Place, ClusterError> {
     let path = item(collection, name)?;
-    let found = cluster.find(path, "reading an identity").await?;
-    Ok(found.as_ref().and_then(Found::read))
+    let object = cluster.find(path, "reading an identity").await?;
+    Ok(object.map_or(Place::Free, |object| {
+        Found::read(&object).map_or(Place::Taken, Place::Ours)
+    }))
 }
 
 async fn list_ours(cluster: &KubeCluster, collection: &str) -> Result<Vec<Found>, ClusterError> {
@@ -233,6 +266,7 @@ fn paired(
         cluster: cluster.clone(),
         binding: None,
         service_account: None,
+        obstacle: None,
     };
     let mut identities = BTreeMap::new();
     for found in accounts {

@@ -149,7 +149,8 @@ pub trait CredentialMint: Send + Sync {
     async fn locate(&self, identity: &CredentialIdentity) -> Result<LocatedIdentity, ClusterError>;
 
     /// Ends the identity: the binding first, then the service account, each only
-    /// while it is the very object that was located.
+    /// while it is the very object that was located. Refused, when all else is done,
+    /// where something stands in the way ([`LocatedIdentity::obstacle`]).
     async fn remove(&self, located: &LocatedIdentity) -> Result<(), ClusterError>;
 
     /// The identities that the cluster holds under our labels.

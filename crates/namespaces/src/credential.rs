@@ -59,6 +59,9 @@ pub struct LocatedIdentity {
     pub binding: Option<LocatedObject>,
     /// The service account.
     pub service_account: Option<LocatedObject>,
+    /// The name of the identity, where something bears it that does not look like
+    /// ours: it is never touched, and must not count as gone either.
+    pub obstacle: Option<String>,
 }
 
 /// One object of a cluster, and which of all that ever had its name.

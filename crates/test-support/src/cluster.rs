@@ -385,6 +385,7 @@ impl CredentialMint for TestCluster {
                 cluster: identity.cluster.clone(),
                 binding: locate(identity.kubernetes_namespace.as_str(), &state.bindings),
                 service_account: locate("remotegpu-credentials", &state.service_accounts),
+                obstacle: None,
             }
         };
         run(&self.after_locate).await;
@@ -424,6 +425,7 @@ impl CredentialMint for TestCluster {
                 cluster: cluster.clone(),
                 binding: object(&state.bindings),
                 service_account: object(&state.service_accounts),
+                obstacle: None,
             };
             let stands = located.binding.is_some() || located.service_account.is_some();
             stands.then_some(located)

@@ -50,6 +50,7 @@ pub async fn run(subject: &Subject) -> Vec<&'static str> {
         identities::another_uid_removes_nothing,
         identities::bent_binding_is_made_again,
         identities::identity_of_others_is_neither_used_nor_removed,
+        identities::identity_that_lost_its_labels_is_not_taken_for_gone,
         identities::list_finds_every_identity,
         rights::tenant_may_work_and_reach_nothing_that_binds_it,
         rights::viewer_sees_and_changes_nothing,

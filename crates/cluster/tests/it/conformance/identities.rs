@@ -219,10 +219,37 @@ pub async fn identity_of_others_is_neither_used_nor_removed(subject: &Subject) {
     );
     let located = subject.clusters.locate(&identity).await.unwrap();
     assert_eq!(located.service_account, None);
-    subject.clusters.remove(&located).await.unwrap();
+    let refused = subject.clusters.remove(&located).await.unwrap_err();
+    assert!(
+        matches!(refused, ClusterError::Refused { .. }),
+        "{refused:?}"
+    );
     let path = format!("{CREDENTIALS}/{}", identity.object_name());
     let after = subject.admin.done("GET", &path, None).await;
     assert_eq!(after["metadata"]["uid"], foreign["metadata"]["uid"]);
+}
+
+pub async fn identity_that_lost_its_labels_is_not_taken_for_gone(subject: &Subject) {
+    // X9: its binding goes all the same, and that is what counts at once.
+    let namespace = subject.namespace("unmarked").await;
+    let identity = identity(&namespace, 1);
+    let token = working_token(subject, &identity).await;
+    let path = format!("{CREDENTIALS}/{}", identity.object_name());
+    let bent = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "somebody"}}});
+    subject.admin.done("PATCH", &path, Some(bent)).await;
+    let located = subject.clusters.locate(&identity).await.unwrap();
+    let refused = subject.clusters.remove(&located).await.unwrap_err();
+    assert!(
+        refused.to_string().contains(&identity.object_name()),
+        "{refused}"
+    );
+    let tenant = subject.actor(token.reveal()).await;
+    until_status(&tenant, &pods(&identity), 403).await;
+    let mended = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "remotegpu"}}});
+    subject.admin.done("PATCH", &path, Some(mended)).await;
+    let located = subject.clusters.locate(&identity).await.unwrap();
+    subject.clusters.remove(&located).await.unwrap();
+    until_status(&tenant, &pods(&identity), 401).await;
 }
 
 pub async fn list_finds_every_identity(subject: &Subject) {
