@@ -130,3 +130,15 @@ pub async fn until_status(actor: &Actor, path: &str, wanted: u16) -> Duration {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+/// The object bears the marks of ours, and of that namespace (contract N5).
+pub fn is_labelled_for(object: &Value, namespace: &Namespace) {
+    let labels = &object["metadata"]["labels"];
+    for (label, wanted) in [
+        ("app.kubernetes.io/managed-by", "remotegpu".to_owned()),
+        ("remotegpu.ai/namespace-id", namespace.id.to_string()),
+        ("remotegpu.ai/account-id", namespace.account_id.to_string()),
+    ] {
+        assert_eq!(labels[label], wanted, "{label}");
+    }
+}

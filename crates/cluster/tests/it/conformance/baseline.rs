@@ -1,7 +1,7 @@
 use remotegpu_namespaces::{ClusterError, Namespace, NamespaceProvisioner};
 use serde_json::{Value, json};
 
-use crate::subject::{Subject, path_of};
+use crate::subject::{Subject, is_labelled_for, path_of};
 
 /// Where the objects of the baseline stand in the namespace.
 pub fn objects(namespace: &Namespace) -> [String; 5] {
@@ -36,16 +36,7 @@ pub async fn active_namespace_holds_the_whole_baseline(subject: &Subject) {
     let mut versions = Vec::new();
     for path in objects(&namespace) {
         let object = get(subject, &path).await;
-        let labels = &object["metadata"]["labels"];
-        assert_eq!(labels["app.kubernetes.io/managed-by"], "remotegpu");
-        assert_eq!(
-            labels["remotegpu.ai/namespace-id"],
-            namespace.id.to_string()
-        );
-        assert_eq!(
-            labels["remotegpu.ai/account-id"],
-            namespace.account_id.to_string()
-        );
+        is_labelled_for(&object, &namespace);
         if object["spec"]["hard"].is_object() {
             // It counts already: nothing slips in before it does.
             assert_eq!(object["status"]["hard"], object["spec"]["hard"], "{path}");

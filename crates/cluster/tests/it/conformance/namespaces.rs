@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     conformance::baseline::objects,
-    subject::{Subject, name, namespace, path_of},
+    subject::{Subject, is_labelled_for, name, namespace, path_of},
 };
 
 pub async fn cluster_is_unknown_until_it_was_asked(subject: &Subject) {
@@ -33,16 +33,7 @@ pub async fn namespace_is_provisioned_with_labels_and_again(subject: &Subject) {
     let namespace = subject.namespace("made").await;
     let made = subject.admin.done("GET", &path_of(&namespace), None).await;
     assert_eq!(made["status"]["phase"], "Active");
-    let labels = &made["metadata"]["labels"];
-    assert_eq!(labels["app.kubernetes.io/managed-by"], "remotegpu");
-    assert_eq!(
-        labels["remotegpu.ai/namespace-id"],
-        namespace.id.to_string()
-    );
-    assert_eq!(
-        labels["remotegpu.ai/account-id"],
-        namespace.account_id.to_string()
-    );
+    is_labelled_for(&made, &namespace);
 
     subject.clusters.provision(&namespace).await.unwrap();
     let again = subject.admin.done("GET", &path_of(&namespace), None).await;
@@ -91,13 +82,8 @@ pub async fn lost_labels_come_back(subject: &Subject) {
         .await;
     subject.clusters.provision(&namespace).await.unwrap();
     let after = subject.admin.done("GET", &path_of(&namespace), None).await;
-    let labels = &after["metadata"]["labels"];
-    assert_eq!(
-        labels["remotegpu.ai/account-id"],
-        namespace.account_id.to_string()
-    );
-    assert_eq!(labels["app.kubernetes.io/managed-by"], "remotegpu");
-    assert_eq!(labels["kept"], "yes");
+    is_labelled_for(&after, &namespace);
+    assert_eq!(after["metadata"]["labels"]["kept"], "yes");
 }
 
 pub async fn namespace_is_removed_once_and_for_all(subject: &Subject) {

@@ -1,13 +1,10 @@
-use remotegpu_namespaces::{
-    ClusterDirectory, ClusterStatus, CredentialMint, NamespaceProvisioner, TokenLifetime,
-};
+use remotegpu_namespaces::{ClusterDirectory, ClusterStatus, NamespaceProvisioner};
 use serde_json::{Value, json};
 
 use crate::{
     actor::Actor,
-    subject::{
-        CREDENTIALS, Subject, identity, name, namespace, path_of, token_request, until_status,
-    },
+    conformance::enforced::tenant,
+    subject::{CREDENTIALS, Subject, name, namespace, path_of, token_request, until_status},
 };
 
 const RBAC: &str = "rbac.authorization.k8s.io";
@@ -59,34 +56,24 @@ const CLOSED: [(&str, &str); 15] = [
 
 const WRITES: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
 
-async fn tenant(subject: &Subject, label: &str) -> (String, Actor) {
-    let namespace = subject.namespace(label).await;
-    let identity = identity(&namespace, 1);
-    subject.clusters.make(&identity).await.unwrap();
-    let minted = subject
-        .clusters
-        .mint(&identity, TokenLifetime::MIN)
-        .await
-        .unwrap();
-    let tenant = subject.actor(minted.token.reveal()).await;
-    until_status(&tenant, &format!("{}/pods", path_of(&namespace)), 200).await;
-    (namespace.kubernetes_namespace.as_str().to_owned(), tenant)
-}
-
 pub async fn tenant_may_work_and_reach_nothing_that_binds_it(subject: &Subject) {
     // X9
-    let (own, tenant) = tenant(subject, "working").await;
+    let tenant = tenant(subject, "working").await;
+    let (own, tenant) = (
+        tenant.namespace.kubernetes_namespace.as_str(),
+        &tenant.actor,
+    );
     for (group, resource) in WORK {
         for verb in ["get", "update", "patch"] {
             assert!(
-                tenant.may(&own, verb, group, resource).await,
+                tenant.may(own, verb, group, resource).await,
                 "{verb} {resource}"
             );
         }
         let whole = !resource.contains('/');
         for verb in ["create", "delete", "list", "watch"] {
             assert_eq!(
-                tenant.may(&own, verb, group, resource).await,
+                tenant.may(own, verb, group, resource).await,
                 whole,
                 "{verb} {resource}"
             );
@@ -95,16 +82,16 @@ pub async fn tenant_may_work_and_reach_nothing_that_binds_it(subject: &Subject) 
     for verb in ["get", "create"] {
         for resource in ["pods/exec", "pods/attach", "pods/portforward"] {
             assert!(
-                tenant.may(&own, verb, "", resource).await,
+                tenant.may(own, verb, "", resource).await,
                 "{verb} {resource}"
             );
         }
     }
     for (group, resource) in SIGHTS {
-        assert!(tenant.may(&own, "get", group, resource).await, "{resource}");
+        assert!(tenant.may(own, "get", group, resource).await, "{resource}");
         for verb in WRITES {
             assert!(
-                !tenant.may(&own, verb, group, resource).await,
+                !tenant.may(own, verb, group, resource).await,
                 "{verb} {resource}"
             );
         }
@@ -112,13 +99,13 @@ pub async fn tenant_may_work_and_reach_nothing_that_binds_it(subject: &Subject) 
     for (group, resource) in CLOSED {
         for verb in ["get", "list", "watch", "bind", "escalate", "impersonate"] {
             assert!(
-                !tenant.may(&own, verb, group, resource).await,
+                !tenant.may(own, verb, group, resource).await,
                 "{verb} {resource}"
             );
         }
         for verb in WRITES {
             assert!(
-                !tenant.may(&own, verb, group, resource).await,
+                !tenant.may(own, verb, group, resource).await,
                 "{verb} {resource}"
             );
         }
@@ -191,7 +178,11 @@ fn binding_to(role: &str) -> Value {
 
 pub async fn tenant_is_refused_by_the_routes_themselves(subject: &Subject) {
     // X9
-    let (own, tenant) = tenant(subject, "refused").await;
+    let tenant = tenant(subject, "refused").await;
+    let (own, tenant) = (
+        tenant.namespace.kubernetes_namespace.as_str(),
+        &tenant.actor,
+    );
     let core = format!("/api/v1/namespaces/{own}");
     let rbac = format!("/apis/{RBAC}/v1/namespaces/{own}");
     let named = json!({"metadata": {"name": "taken"}});
@@ -200,7 +191,7 @@ pub async fn tenant_is_refused_by_the_routes_themselves(subject: &Subject) {
         .done("POST", &format!("{core}/configmaps"), Some(config))
         .await;
     refused(
-        &tenant,
+        tenant,
         vec![
             ("POST", format!("{core}/serviceaccounts"), named.clone()),
             (
@@ -239,7 +230,8 @@ pub async fn tenant_is_refused_by_the_routes_themselves(subject: &Subject) {
 
 pub async fn control_plane_has_no_right_that_it_does_not_need(subject: &Subject) {
     // X9
-    let (own, _) = tenant(subject, "guarded").await;
+    let tenant = tenant(subject, "guarded").await;
+    let own = tenant.namespace.kubernetes_namespace.as_str();
     let control_plane = subject.control_plane().await;
     let rbac = format!("/apis/{RBAC}/v1");
     let named = json!({"metadata": {"name": "taken"}});
@@ -281,7 +273,7 @@ pub async fn control_plane_has_no_right_that_it_does_not_need(subject: &Subject)
             ),
             (
                 "PATCH",
-                format!("{}/other", accounts(&own)),
+                format!("{}/other", accounts(own)),
                 json!({"automountServiceAccountToken": true}),
             ),
             (
@@ -291,7 +283,7 @@ pub async fn control_plane_has_no_right_that_it_does_not_need(subject: &Subject)
             ),
             (
                 "POST",
-                format!("{}/default/token", accounts(&own)),
+                format!("{}/default/token", accounts(own)),
                 token_request(),
             ),
             ("POST", itself, token_request()),
