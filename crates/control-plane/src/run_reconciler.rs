@@ -28,6 +28,8 @@ use crate::{
 const IDENTITY_POLL: Duration = Duration::from_millis(250);
 /// How often the store is asked for work on namespaces.
 const NAMESPACE_POLL: Duration = Duration::from_millis(500);
+/// How long the work of a cluster is left alone when the store did not take it.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// How long after a vain attempt a cluster that does not answer is tried again.
 const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(1);
 /// How long work in a cluster that the configuration does not name is left alone.
@@ -248,11 +250,12 @@ impl Work for EndIdentities<'_> {
             clusters: &*self.ports.clusters,
             mint: &*self.ports.mint,
         };
-        if worked(reconcile_identities(ports, cluster, &*self.ports.clock).await) {
+        let worked = reconcile_identities(ports, cluster, &*self.ports.clock).await;
+        if worked.as_ref().is_ok_and(|count| *count > 0) {
             // A namespace may have waited for these.
             self.ports.signals.wake_namespaces();
         }
-        rest(self.ports, cluster).await;
+        rest(self.ports, cluster, worked).await;
     }
 
     async fn wait(&self) {
@@ -286,8 +289,8 @@ impl<R: CryptoRng + Send> Work for MakeNamespaces<'_, R> {
             let mut shared = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
             StdRng::from_rng(&mut *shared)
         };
-        worked(reconcile_namespaces(ports, cluster, &mut rng, &*self.ports.clock).await);
-        rest(self.ports, cluster).await;
+        let worked = reconcile_namespaces(ports, cluster, &mut rng, &*self.ports.clock).await;
+        rest(self.ports, cluster, worked).await;
     }
 
     async fn wait(&self) {
@@ -295,21 +298,18 @@ impl<R: CryptoRng + Send> Work for MakeNamespaces<'_, R> {
     }
 }
 
-/// A cluster that does not answer is left alone for a moment, and one that is not
-/// configured for longer: only a restart can change that.
-async fn rest(ports: &ReconcilerPorts, cluster: &ClusterName) {
-    if ports.clusters.find(cluster).is_none() {
+/// After a round. A store that does not take what was done is left alone for a
+/// moment: it may well go on answering what is due. So is a cluster that does not
+/// answer, and one that is not configured for longer: only a restart can change that.
+async fn rest(ports: &ReconcilerPorts, cluster: &ClusterName, worked: Result<usize, StoreError>) {
+    if worked.is_err() {
+        tell("work could not be done", worked);
+        tokio::time::sleep(STORE_PAUSE).await;
+    } else if ports.clusters.find(cluster).is_none() {
         tokio::time::sleep(UNCONFIGURED_PAUSE).await;
     } else if ports.clusters.status(cluster) == ClusterStatus::Unavailable {
         tokio::time::sleep(UNAVAILABLE_PAUSE).await;
     }
-}
-
-/// Whether there was something to do.
-fn worked(found: Result<usize, StoreError>) -> bool {
-    let count = found.as_ref().copied().unwrap_or_default();
-    tell("work could not be claimed", found);
-    count > 0
 }
 
 fn tell<T>(what: &'static str, result: Result<T, StoreError>) {
