@@ -18,6 +18,7 @@ mod key_cache;
 mod key_uses;
 mod mint_exec_credential;
 mod mint_limits;
+mod own_accounts;
 mod password_workers;
 mod reconcile_identities;
 mod reconcile_namespaces;

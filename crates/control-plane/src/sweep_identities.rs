@@ -9,9 +9,9 @@ use remotegpu_namespaces::{
     ClusterError, ClusterName, CredentialIdentity, CredentialMint, IdentityRepository,
     LocatedIdentity,
 };
-use remotegpu_primitives::{AccountId, Clock, IdentityId, StoreError};
+use remotegpu_primitives::{Clock, IdentityId, StoreError};
 
-use crate::SweepCounts;
+use crate::{SweepCounts, own_accounts::OwnAccounts};
 
 /// What sweeping needs.
 #[derive(Clone, Copy)]
@@ -63,16 +63,13 @@ pub async fn sweep_identities(
             bind_again(ports, identity, clock).await?;
         }
     }
-    let mut ours: HashMap<AccountId, bool> = HashMap::new();
+    let mut ours = OwnAccounts::new(ports.accounts);
     let mut removed = 0;
     for identity in held.iter().filter(|identity| !is_remembered(identity)) {
         let Some(account) = identity.account_id else {
             continue;
         };
-        if let std::collections::hash_map::Entry::Vacant(entry) = ours.entry(account) {
-            entry.insert(ports.accounts.find(account).await?.is_some());
-        }
-        if !ours[&account] {
+        if !ours.has(account).await? {
             continue;
         }
         match ports.mint.remove(identity).await {

@@ -3,7 +3,7 @@
 //! namespaces that no row knows are removed (contract N5).
 
 use std::{
-    collections::{BTreeSet, HashMap, hash_map::Entry},
+    collections::{BTreeSet, HashMap},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -13,10 +13,10 @@ use remotegpu_namespaces::{
     ClusterError, ClusterName, LocatedNamespace, Namespace, NamespaceProvisioner,
     NamespaceRepository, NamespaceStatus,
 };
-use remotegpu_primitives::{AccountId, StoreError};
+use remotegpu_primitives::StoreError;
 use time::OffsetDateTime;
 
-use crate::SweepError;
+use crate::{SweepError, own_accounts::OwnAccounts};
 
 /// How many rows are read at once, and how many namespaces are repaired at once.
 const PAGE: u32 = 1000;
@@ -136,7 +136,7 @@ async fn remove_unknown(
     let with_row: HashMap<_, _> = rows.iter().map(|row| (row.id, row)).collect();
     let mut known = known;
     let mut unknown = Vec::new();
-    let mut ours: HashMap<AccountId, bool> = HashMap::new();
+    let mut ours = OwnAccounts::new(ports.accounts);
     for located in strays {
         let (Some(id), Some(account)) = (located.id, located.account_id) else {
             continue;
@@ -145,10 +145,7 @@ async fn remove_unknown(
             known += 1;
             continue;
         }
-        if let Entry::Vacant(entry) = ours.entry(account) {
-            entry.insert(ports.accounts.find(account).await?.is_some());
-        }
-        if ours[&account] {
+        if ours.has(account).await? {
             unknown.push(located);
         }
     }

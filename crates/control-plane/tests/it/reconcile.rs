@@ -1,8 +1,7 @@
 //! The cluster follows the store.
 
 use remotegpu_control_plane::{
-    CreateNamespace, CreateNamespaceError, CreateNamespacePorts, create_namespace,
-    delete_namespace, rotate_api_key,
+    CreateNamespace, CreateNamespaceError, CreateNamespacePorts, create_namespace, rotate_api_key,
 };
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
@@ -169,17 +168,10 @@ async fn a_deleted_namespace_loses_its_identities_first_and_then_itself() {
         .await
         .unwrap();
     world.mint(&secret, namespace.id).await.unwrap();
-    let place = (world.ada.account.id, namespace.id);
     for _ in 0..2 {
         // N6: as often as one likes.
-        let deleting = delete_namespace(
-            &world.store.database,
-            &world.signals,
-            place,
-            &act(world.now()),
-        )
-        .await;
-        assert_eq!(deleting.unwrap().unwrap().status, NamespaceStatus::Deleting);
+        let deleting = world.delete(&namespace).await.unwrap();
+        assert_eq!(deleting.status, NamespaceStatus::Deleting);
     }
     assert_eq!(world.reconcile().await, (1, 1));
     assert_eq!(world.cluster.identities(), (0, 0));

@@ -1,11 +1,10 @@
 //! The clusters follow the store where nobody has asked for anything (contract N5).
 
-use remotegpu_control_plane::delete_namespace;
 use remotegpu_namespaces::{
     KubernetesNamespaceName, Namespace, NamespaceProvisioner, NamespaceRepository, NamespaceStatus,
 };
 use remotegpu_primitives::{AccountId, NamespaceId};
-use remotegpu_test_support::{act, rng};
+use remotegpu_test_support::rng;
 use time::Duration;
 
 use crate::world::World;
@@ -55,15 +54,7 @@ async fn what_no_row_knows_is_removed_if_its_account_is_ours() {
     let kept = standing(&world, "kept").await;
     // A tombstone, whose namespace somebody has brought back.
     let gone = standing(&world, "gone").await;
-    let place = (gone.account_id, gone.id);
-    delete_namespace(
-        &world.store.database,
-        &world.signals,
-        place,
-        &act(world.now()),
-    )
-    .await
-    .unwrap();
+    world.delete(&gone).await;
     world.reconcile().await;
     assert_eq!(world.find(&gone).await, None);
     world.cluster.provision(&gone).await.unwrap();
@@ -109,10 +100,7 @@ async fn what_another_clusters_row_knows_stays_where_it_stands() {
     for namespace in [&elsewhere, &going] {
         world.cluster.provision(namespace).await.unwrap();
     }
-    let place = (going.account_id, going.id);
-    delete_namespace(&store.database, &world.signals, place, &act(now))
-        .await
-        .unwrap();
+    world.delete(&going).await;
     world.sweep().await;
     let mut all = [&here, &elsewhere, &going].map(|one| one.kubernetes_namespace.as_str());
     all.sort_unstable();
@@ -171,15 +159,7 @@ async fn what_is_being_made_or_deleted_is_left_to_the_reconciler() {
     // N5
     let world = World::new().await;
     let going = standing(&world, "going").await;
-    let place = (going.account_id, going.id);
-    delete_namespace(
-        &world.store.database,
-        &world.signals,
-        place,
-        &act(world.now()),
-    )
-    .await
-    .unwrap();
+    world.delete(&going).await;
     world.cluster.bend(going.kubernetes_namespace.as_str());
     // Made a moment ago: the survey may have seen half of it.
     let young = world.namespace("young").await;
@@ -231,15 +211,7 @@ async fn what_holds_a_deletion_up_is_shown_until_it_does_no_more() {
     let world = World::new().await;
     let held = standing(&world, "held").await;
     world.cluster.hold_up(Some("finalizers remaining: a.io/b"));
-    let place = (held.account_id, held.id);
-    delete_namespace(
-        &world.store.database,
-        &world.signals,
-        place,
-        &act(world.now()),
-    )
-    .await
-    .unwrap();
+    world.delete(&held).await;
     world.reconcile().await;
     let known = NamespaceRepository::find(&world.store.database, held.account_id, held.id)
         .await

@@ -5,8 +5,8 @@ use std::{num::NonZeroU32, sync::Arc};
 use remotegpu_accounts::SessionContext;
 use remotegpu_control_plane::{
     AuditBuffer, IdentityPorts, MintExecCredentialError, MintExecCredentialPorts, MintLimits,
-    NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, mint_exec_credential,
-    reconcile_identities, reconcile_namespaces, sweep_namespaces,
+    NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, delete_namespace,
+    mint_exec_credential, reconcile_identities, reconcile_namespaces, sweep_namespaces,
 };
 use remotegpu_keys::PlainApiKey;
 use remotegpu_namespaces::{
@@ -14,7 +14,7 @@ use remotegpu_namespaces::{
     TokenLifetime,
 };
 use remotegpu_primitives::{Act, Actor, Clock, NamespaceId, Origin};
-use remotegpu_test_support::{clock::TestClock, cluster::TestCluster, rng, store::TestStore};
+use remotegpu_test_support::{act, clock::TestClock, cluster::TestCluster, rng, store::TestStore};
 use time::OffsetDateTime;
 
 pub struct World {
@@ -60,6 +60,15 @@ impl World {
     pub async fn find(&self, namespace: &Namespace) -> Option<Namespace> {
         let database = &self.store.database;
         NamespaceRepository::find(database, namespace.account_id, namespace.id)
+            .await
+            .unwrap()
+    }
+
+    /// Has the namespace be deleted; answers what it is then.
+    pub async fn delete(&self, namespace: &Namespace) -> Option<Namespace> {
+        let place = (namespace.account_id, namespace.id);
+        let act = act(self.now());
+        delete_namespace(&self.store.database, &self.signals, place, &act)
             .await
             .unwrap()
     }
