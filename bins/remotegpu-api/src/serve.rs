@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use remotegpu_cluster::KubeClusters;
 use remotegpu_control_plane::{
     AuditBuffer, CachedApiKeys, KeyCache, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts,
@@ -71,7 +72,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let internal_serving = tokio::spawn(internal);
     let mut reconciler = tokio::spawn(run_reconciler(shared.reconciler(&config), system_rng()));
     let mut changes = tokio::spawn(shared.clone().follow_changes());
-    let probes = tokio::spawn(probe_clusters(shared.clusters.clone()));
+    let mut probes = tokio::spawn(probe_clusters(shared.clusters.clone()));
     announce(
         &config,
         &public_url,
@@ -91,24 +92,29 @@ pub async fn serve(config: Config) -> Result<()> {
         ended = &mut changes => {
             bail!("changes of keys are no longer followed: {ended:?}");
         }
+        // Without it a cluster that nobody uses keeps the state that it had.
+        ended = &mut probes => {
+            bail!("the clusters are no longer looked at: {ended:?}");
+        }
     }
     ending.drain(&api, config.drain).await;
     stopper.stop().await;
     reconciler.abort();
     changes.abort();
     probes.abort();
-    let flushed = shared.uses.flush(&shared.database, SystemClock.now()).await;
-    if let Err(error) = flushed {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "the last uses of keys were not written down"
-        );
-    }
+    // First what is few and nowhere else.
     if let Err(error) = shared.audit.flush(&shared.database).await {
         tracing::warn!(
             lost = shared.audit.waiting(),
             error = &error as &dyn std::error::Error,
             "the last audit events were not written down"
+        );
+    }
+    let flushed = shared.uses.flush(&shared.database, SystemClock.now()).await;
+    if let Err(error) = flushed {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the last uses of keys were not written down"
         );
     }
     internal_stopper.stop_now().await;
@@ -264,7 +270,8 @@ async fn probe_clusters(clusters: KubeClusters) {
         .map(|cluster| cluster.name)
         .collect();
     loop {
-        for name in &names {
+        // At the same time: one that hangs keeps no other waiting.
+        let probe = async |name| {
             if let Err(error) = clusters.probe(name).await {
                 tracing::warn!(
                     cluster = %name,
@@ -272,7 +279,8 @@ async fn probe_clusters(clusters: KubeClusters) {
                     "a cluster does not answer"
                 );
             }
-        }
+        };
+        join_all(names.iter().map(probe)).await;
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
 }
