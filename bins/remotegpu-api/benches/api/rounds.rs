@@ -114,9 +114,9 @@ pub fn rate_ratios(of: (&[Sample], u16), to: (&[Sample], u16)) -> Vec<f64> {
 
 /// One subject's quantile over another's, in each round; rounds without answers have
 /// none.
-pub fn quantile_ratios(of: &[Sample], to: &[Sample], share: f64) -> Vec<f64> {
-    let pairs = of.iter().zip(to);
+pub fn quantile_ratios(of: (&[Sample], u16), to: (&[Sample], u16), share: f64) -> Vec<f64> {
+    let pairs = of.0.iter().zip(to.0);
     pairs
-        .filter_map(|(one, other)| Some(one.quantile(200, share)? / other.quantile(200, share)?))
+        .filter_map(|(one, other)| Some(one.quantile(of.1, share)? / other.quantile(to.1, share)?))
         .collect()
 }

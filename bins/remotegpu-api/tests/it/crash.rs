@@ -335,11 +335,8 @@ impl World {
             if names != wanted {
                 return format!("namespaces: {:?}", names.symmetric_difference(&wanted));
             }
-            for (resource, what) in [
-                ("networkpolicies", "namespace"),
-                ("resourcequotas", "namespace"),
-            ] {
-                let bounded = held(admin, resource, what);
+            for resource in ["networkpolicies", "resourcequotas"] {
+                let bounded = held(admin, resource, "namespace");
                 if bounded != wanted {
                     return format!("{resource}: {:?}", bounded.symmetric_difference(&wanted));
                 }

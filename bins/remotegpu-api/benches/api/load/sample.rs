@@ -58,18 +58,6 @@ impl Sample {
         self.own_cpu += other.own_cpu;
     }
 
-    /// The same with another status for these answers, for comparisons with subjects
-    /// that succeed by another.
-    pub fn renamed(&self, from: u16, to: u16) -> Self {
-        let mut sample = self.clone();
-        for (status, _) in &mut sample.answers {
-            if *status == from {
-                *status = to;
-            }
-        }
-        sample
-    }
-
     /// How many answers had this status.
     pub fn count(&self, status: u16) -> u64 {
         self.times(status).map_or(0, Histogram::len)

@@ -96,7 +96,7 @@ pub fn measure(backend: Backend, effort: Effort, report: &mut Report) -> Result<
             "{backend}: p99 of key checks beside {GUESSERS} wrong sign-ins at once, {kind} / quiet"
         )
     };
-    let ratios = |attack: &Attack| quantile_ratios(&attack.checked, &quiet, 0.99);
+    let ratios = |attack: &Attack| quantile_ratios((&attack.checked, 200), (&quiet, 200), 0.99);
     let (promised, beside) = (ratios(&patient), ratios(&hasty));
     report.promise(what(PATIENT), Bound::AtMost(1.5), "", promised);
     report.shown(what(HASTY), "", beside);
