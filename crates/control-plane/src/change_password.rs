@@ -56,11 +56,12 @@ pub async fn change_password(
     rng: &mut impl CryptoRng,
     act: &Act,
 ) -> Result<(), ChangePasswordError> {
-    let turn = ports.passwords.enter().await?;
+    let address = ClientAddress::from(&act.origin);
+    let turn = ports.passwords.enter_from(address).await?;
     let mut salt = [0; 16];
     rng.fill_bytes(&mut salt);
     let user = &context.user;
-    let attempt = Attempt::sign_in(&user.email, ClientAddress::from(&act.origin));
+    let attempt = Attempt::sign_in(&user.email, address);
     if let AttemptOutcome::Throttled(wait) = ports.attempts.begin(&attempt, act.at).await? {
         return Err(ChangePasswordError::Throttled(wait));
     }

@@ -145,15 +145,30 @@ impl QueuedLimit {
     /// # Errors
     /// [`Overloaded`]: at once when the line is full, or when the wait was too long.
     pub async fn enter(&self) -> Result<Turn, Overloaded> {
-        let place = self.inside.enter()?;
+        let place = self.join()?;
+        self.turn(place).await
+    }
+
+    /// Takes a place, from which to wait for a turn.
+    pub(crate) fn join(&self) -> Result<Place, Overloaded> {
+        self.inside.enter()
+    }
+
+    /// Waits for the turn of who has joined.
+    pub(crate) async fn turn(&self, place: Place) -> Result<Turn, Overloaded> {
         let turn = Arc::clone(&self.turns).acquire_owned();
         match tokio::time::timeout(self.longest_wait, turn).await {
             Ok(Ok(turn)) => Ok(Turn {
                 _turn: turn,
                 _place: place,
             }),
-            Ok(Err(_)) | Err(_) => Err(self.inside.refuse()),
+            Ok(Err(_)) | Err(_) => Err(self.refuse()),
         }
+    }
+
+    /// One more was refused.
+    pub(crate) fn refuse(&self) -> Overloaded {
+        self.inside.refuse()
     }
 
     /// Whether somebody who came now could at least wait, without joining the line.

@@ -12,6 +12,7 @@ mod create_first_admin;
 mod create_namespace;
 mod create_user;
 mod delete_namespace;
+mod fair_limit;
 mod follow_key_changes;
 mod issue_api_key;
 mod key_cache;
@@ -58,7 +59,7 @@ pub use key_uses::KeyUses;
 pub use mint_exec_credential::{
     MintExecCredentialError, MintExecCredentialPorts, mint_exec_credential,
 };
-pub use mint_limits::MintLimits;
+pub use mint_limits::{MintLimits, MintTurn};
 pub use password_workers::{PasswordError, PasswordTurn, PasswordWorkers};
 pub use reconcile_identities::{IdentityPorts, reconcile_identities};
 pub use reconcile_namespaces::{NamespacePorts, reconcile_namespaces};

@@ -154,12 +154,13 @@ async fn mint_for(
     let account = presented.key.account_id;
     let found = ports.namespaces.find(account, namespace).await?;
     let namespace = allowed(presented, found)?;
-    // Held to the end, the store's part included.
-    let _turn = ports.limits.enter(&namespace.cluster).await?;
-    // Contract X8. After the scopes: who may not mint is told so however often.
+    // Contract X8. After the scopes: who may not mint is told so however often. And
+    // before a place is taken: a key that asks too often keeps nobody from one.
     let rate = &ports.limits.rate;
     rate.check(presented.key.id, namespace.id)
         .map_err(MintExecCredentialError::RateLimited)?;
+    // Held to the end, the store's part included.
+    let _turn = ports.limits.enter(&namespace.cluster, account).await?;
     let wanted = CredentialIdentity {
         id: IdentityId::generate(now, rng),
         secret_id: presented.secret.id,

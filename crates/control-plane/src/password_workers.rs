@@ -4,13 +4,16 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use remotegpu_accounts::{HashedPassword, PlainPassword, UnreadablePasswordHash};
+use remotegpu_accounts::{ClientAddress, HashedPassword, PlainPassword, UnreadablePasswordHash};
 use tokio::{
     runtime::{Builder, Handle, Runtime},
     sync::oneshot,
 };
 
-use crate::{Overloaded, QueuedLimit, Turn};
+use crate::{
+    Overloaded, QueuedLimit,
+    fair_limit::{FairLimit, FairTurn, Room},
+};
 
 /// The length of the line is what bounds the wait; this is for a line that does not
 /// move. On a machine that is merely busy, who has waited for long had better wait
@@ -19,6 +22,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// How many may do the work around a hash for each thread that hashes: one hashes
 /// while another asks the database.
 const AT_WORK_PER_THREAD: usize = 2;
+/// Which part of the line one address has. Attempts are throttled in the database, which
+/// is asked in the turn: without this an address that is throttled already could still fill
+/// the line, and so lock everybody else out.
+const PART_OF_LINE: usize = 4;
 /// How long a thread outlives its last hash: for ever, as far as a server goes. The C
 /// library's allocator keeps some 60 MB of freed hash memory for each thread that ever
 /// hashed; threads that came and went would leave that behind again and again.
@@ -33,14 +40,14 @@ const NICENESS: i32 = 5;
 /// Hashes and compares passwords. Clones share the threads and the line.
 #[derive(Debug, Clone)]
 pub struct PasswordWorkers {
-    limit: QueuedLimit,
+    limit: FairLimit<ClientAddress>,
     threads: Arc<Threads>,
 }
 
 /// The turn of one who works with a password.
 #[derive(Debug)]
 pub struct PasswordTurn {
-    turn: Arc<Turn>,
+    turn: Arc<FairTurn<ClientAddress>>,
     threads: Handle,
 }
 
@@ -60,36 +67,58 @@ pub enum PasswordError {
 
 impl PasswordWorkers {
     /// Hashes on `threads` threads, at least one, with a line of `waiting` before
-    /// them.
+    /// them. One client address has half of the places at work and a quarter of
+    /// those in line, rounded up.
     ///
     /// # Errors
     /// The operating system refuses what the threads need.
     pub fn new(threads: usize, waiting: usize) -> io::Result<Self> {
         let threads = threads.max(1);
-        let at_work = threads.saturating_mul(AT_WORK_PER_THREAD);
+        let all = Room {
+            at_once: threads.saturating_mul(AT_WORK_PER_THREAD),
+            waiting,
+        };
+        let part = Room {
+            at_once: threads,
+            waiting: waiting.div_ceil(PART_OF_LINE),
+        };
         Ok(Self {
-            limit: QueuedLimit::new(at_work, waiting, LONGEST_WAIT),
+            limit: FairLimit::new(all, part, LONGEST_WAIT),
             threads: Arc::new(Threads::new(threads)?),
         })
     }
 
-    /// Waits for a turn. Everything that is done for the sake of a password, the
-    /// database's part included, is done in it: what is refused here has cost
-    /// next to nothing.
+    /// Waits for a turn of somebody at that address. Everything that is done for the
+    /// sake of a password, the database's part included, is done in it: what is
+    /// refused here has cost next to nothing.
+    ///
+    /// # Errors
+    /// [`Overloaded`] when the line, or the address's part of it, is full, or when
+    /// it does not move.
+    pub async fn enter_from(&self, address: ClientAddress) -> Result<PasswordTurn, Overloaded> {
+        self.limit.enter(address).await.map(|turn| self.begin(turn))
+    }
+
+    /// The same for the operator, who works on the server itself and comes from no
+    /// address.
     ///
     /// # Errors
     /// [`Overloaded`] when the line is full or does not move.
     pub async fn enter(&self) -> Result<PasswordTurn, Overloaded> {
-        let turn = self.limit.enter().await?;
-        Ok(PasswordTurn {
+        let turn = self.limit.enter_for_nobody().await?;
+        Ok(self.begin(turn))
+    }
+
+    fn begin(&self, turn: FairTurn<ClientAddress>) -> PasswordTurn {
+        PasswordTurn {
             turn: Arc::new(turn),
             threads: self.threads.handle(),
-        })
+        }
     }
 
     /// How many work with passwords at the same time.
     pub fn limit(&self) -> &QueuedLimit {
-        &self.limit
+        self.limit.whole()
     }
 }
 
@@ -121,10 +150,12 @@ impl PasswordTurn {
         let turn = Arc::clone(&self.turn);
         let (answer, answered) = oneshot::channel();
         self.threads.spawn_blocking(move || {
-            if !answer.is_closed() {
-                let _ = answer.send(work());
-            }
+            let done = (!answer.is_closed()).then(work);
+            // Before the answer: who has it may come again at once, and finds room.
             drop(turn);
+            if let Some(done) = done {
+                let _ = answer.send(done);
+            }
         });
         Ok(answered.await.map_err(|_| PasswordError::Stopped)??)
     }
@@ -182,6 +213,8 @@ fn cede_to_others() {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn password() -> PlainPassword {
@@ -200,6 +233,23 @@ mod tests {
         assert_ne!(hash.unwrap().as_str(), other.unwrap().as_str());
         drop(one);
         assert!(workers.enter().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn no_address_takes_the_places_of_another() {
+        // A8
+        let workers = PasswordWorkers::new(2, 0).unwrap();
+        let address = |text: &str| text.parse::<IpAddr>().unwrap().into();
+        let mut turns = Vec::new();
+        // One customer has a whole /64.
+        for host in 1..=2 {
+            let eve = address(&format!("2001:db8::{host}"));
+            turns.push(workers.enter_from(eve).await.unwrap());
+        }
+        assert!(workers.enter_from(address("2001:db8::9")).await.is_err());
+        for other in ["2001:db8:0:1::1", "192.0.2.1"] {
+            turns.push(workers.enter_from(address(other)).await.unwrap());
+        }
     }
 
     #[tokio::test]

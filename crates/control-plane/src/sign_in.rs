@@ -73,10 +73,10 @@ pub async fn sign_in(
     rng: &mut impl CryptoRng,
     now: OffsetDateTime,
 ) -> Result<SignedIn, SignInError> {
-    let turn = ports.passwords.enter().await?;
+    let address = ClientAddress::from(&origin);
+    let turn = ports.passwords.enter_from(address).await?;
     let secret = PlainSession::generate(rng);
     let session_id = SessionId::generate(now, rng);
-    let address = ClientAddress::from(&origin);
     let mut act = Act::new(Actor::Anonymous, origin, rng, now);
 
     // What is no address is counted and compared like an unknown one, but the

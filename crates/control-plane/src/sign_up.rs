@@ -60,12 +60,12 @@ pub async fn sign_up(
     rng: &mut impl CryptoRng,
     now: OffsetDateTime,
 ) -> Result<(NewUser, Account), SignUpError> {
-    let turn = ports.passwords.enter().await?;
+    let address = ClientAddress::from(&origin);
+    let turn = ports.passwords.enter_from(address).await?;
     let mut salt = [0; 16];
     rng.fill_bytes(&mut salt);
     let user_id = UserId::generate(now, rng);
     let account = new_account(wanted.account_name, rng, now);
-    let address = ClientAddress::from(&origin);
     let act = Act::new(Actor::User(user_id), origin, rng, now);
 
     let attempt = Attempt::sign_up(&wanted.email, address);

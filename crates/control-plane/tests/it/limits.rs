@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use remotegpu_control_plane::{MintExecCredentialError as Error, MintLimits};
 use remotegpu_namespaces::ClusterName;
-use remotegpu_primitives::NamespaceId;
+use remotegpu_primitives::{AccountId, NamespaceId};
 use remotegpu_scopes::{NamespaceAccess, Scopes};
 use remotegpu_test_support::rng;
 
@@ -27,18 +27,36 @@ async fn a_mint_without_room_is_refused_before_the_cluster_is_asked() {
         .key(&world.ada, Scopes::All, None, world.now())
         .await
         .unwrap();
-    let turn = world.mint_limits.enter(&namespace.cluster).await;
+    let other = AccountId::generate(world.now(), &mut rng());
+    let turn = world.mint_limits.enter(&namespace.cluster, other).await;
     let turn = turn.unwrap().unwrap();
-    for _ in 0..3 {
-        let refused = world.mint(&key.1, namespace.id).await;
-        assert!(matches!(refused, Err(Error::Overloaded(_))), "{refused:?}");
-    }
+    let refused = world.mint(&key.1, namespace.id).await;
+    assert!(matches!(refused, Err(Error::Overloaded(_))), "{refused:?}");
     assert_eq!(world.cluster.identities(), (0, 0));
     drop(turn);
-    // What was refused for want of room has not counted against the key either.
+    world.mint(&key.1, namespace.id).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_asks_too_often_is_refused_before_it_takes_a_place() {
+    // X8, section 10
+    let mut world = World::new().await;
+    world.mint_limits = one_at_once_and_two_in_a_row();
+    let namespace = world.namespace("team-ml").await;
+    let key = world
+        .store
+        .key(&world.ada, Scopes::All, None, world.now())
+        .await
+        .unwrap();
     for _ in 0..2 {
         world.mint(&key.1, namespace.id).await.unwrap();
     }
+    let other = AccountId::generate(world.now(), &mut rng());
+    let turn = world.mint_limits.enter(&namespace.cluster, other).await;
+    let _turn = turn.unwrap().unwrap();
+    let refused = world.mint(&key.1, namespace.id).await;
+    assert!(matches!(refused, Err(Error::RateLimited(_))), "{refused:?}");
+    assert_eq!(world.mint_limits.load().refused, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

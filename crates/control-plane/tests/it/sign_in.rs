@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use remotegpu_accounts::{
     AccountRepository, Attempt, AttemptOutcome, AttemptRepository, AuditAction, AuditDetails,
-    AuditFilter, AuditLog, AuditSubject, Email, HashedPassword, PasswordChange, PlainPassword,
-    SessionPolicy, UserRepository,
+    AuditFilter, AuditLog, AuditSubject, ClientAddress, Email, HashedPassword, PasswordChange,
+    PlainPassword, SessionPolicy, UserRepository,
 };
 use remotegpu_control_plane::{
     AuditBuffer, AuthenticateSessionError, ChangePasswordError, ChangePasswordPorts, FirstPassword,
@@ -179,6 +179,27 @@ async fn who_was_refused_for_want_of_room_has_not_failed() {
         matches!(closed, Err(SignInError::Throttled(_))),
         "{closed:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_floods_from_one_address_locks_nobody_out_at_another() {
+    // A8
+    let (mut door, _) = Door::new(given()).await;
+    door.passwords = PasswordWorkers::new(1, 0).unwrap();
+    let (here, there) = ("192.0.2.1", "192.0.2.2");
+    let flooding = ClientAddress::from(&from(here));
+    let mut turns = Vec::new();
+    while let Ok(turn) = door.passwords.enter_from(flooding).await {
+        turns.push(turn);
+    }
+    let refused = door.try_in("admin@localhost", PASSWORD, here).await;
+    assert!(
+        matches!(refused, Err(SignInError::Overloaded(_))),
+        "{refused:?}"
+    );
+    door.try_in("admin@localhost", PASSWORD, there)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
