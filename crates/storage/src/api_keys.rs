@@ -32,8 +32,8 @@ use crate::{
     types::{DbTime, DbUuid, db_time},
 };
 
-pub(crate) use rows::{presented_columns, presented_keys};
 pub use rows::{ApiKeyRow, PresentedRow, presented};
+pub(crate) use rows::{presented_columns, presented_keys};
 use rows::{scopes_text, secret_row};
 use uses::{KeyUse, key_use};
 
