@@ -11,10 +11,7 @@
 use std::{
     fmt,
     hash::{BuildHasherDefault, Hash, Hasher},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -26,9 +23,10 @@ use remotegpu_keys::{HashedApiKey, KeyChange, PresentedKey};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use self::entry::Entry;
+use self::{entry::Entry, noted::Noted};
 
 mod entry;
+mod noted;
 
 /// For how long the proof that changes are heard of lets the cache be trusted.
 /// Contract K13 gives 5 seconds; a request may have begun just before the end.
@@ -47,6 +45,7 @@ const GHOSTS: f64 = 0.1;
 pub struct KeyCache {
     /// Absent when nothing is to be remembered.
     entries: Option<Entries>,
+    noted: Noted,
     changes: Changes,
     started: Instant,
     /// Milliseconds after `started`.
@@ -57,10 +56,10 @@ pub struct KeyCache {
 
 type Entries = Cache<
     Fingerprint,
-    Arc<Entry>,
+    Entry,
     UnitWeighter,
     BuildHasherDefault<FirstBytes>,
-    DefaultLifecycle<Fingerprint, Arc<Entry>>,
+    DefaultLifecycle<Fingerprint, Entry>,
 >;
 
 /// How often the cache knew a key, and how often the store had to be asked.
@@ -73,19 +72,22 @@ pub struct KeyCacheCounts {
 }
 
 /// A key that was remembered.
-pub struct Recalled(Arc<Entry>);
+pub struct Recalled<'a> {
+    entry: Entry,
+    noted: &'a Noted,
+}
 
-impl Recalled {
+impl Recalled<'_> {
     /// The key, without its `last_used_at`: that would be old, and nothing that a
     /// key opens depends on it.
     pub fn presented(&self) -> PresentedKey {
-        self.0.presented()
+        self.entry.presented()
     }
 
     /// Whether this use is far enough from the last one for which this was
     /// answered with yes: [`NOTE_EVERY`].
     pub fn use_is_worth_noting(&self, now: OffsetDateTime) -> bool {
-        self.0.note_use(now, NOTE_EVERY)
+        self.noted.is_due(self.entry.key(), now, NOTE_EVERY)
     }
 }
 
@@ -111,6 +113,7 @@ impl KeyCache {
             });
         Self {
             entries,
+            noted: Noted::new(capacity),
             changes: Changes::new(),
             started: Instant::now(),
             trusted_until: AtomicU64::new(0),
@@ -120,7 +123,7 @@ impl KeyCache {
     }
 
     /// The key, if it is remembered and nothing speaks against it.
-    pub fn recall(&self, hash: &HashedApiKey) -> Option<Recalled> {
+    pub fn recall(&self, hash: &HashedApiKey) -> Option<Recalled<'_>> {
         if !self.is_trusted() {
             return None;
         }
@@ -130,7 +133,10 @@ impl KeyCache {
             return None;
         }
         self.hits.fetch_add(1, Ordering::Relaxed);
-        Some(Recalled(entry))
+        Some(Recalled {
+            entry,
+            noted: &self.noted,
+        })
     }
 
     /// To be called before the store is asked for a key.
@@ -145,7 +151,7 @@ impl KeyCache {
         let Some(entries) = &self.entries else { return };
         let entry = Entry::new(begun, presented);
         if self.is_trusted() && self.changes.none_since(begun, entry.subjects()) {
-            entries.insert(Fingerprint::of(hash), Arc::new(entry));
+            entries.insert(Fingerprint::of(hash), entry);
         }
     }
 

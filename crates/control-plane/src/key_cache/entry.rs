@@ -1,6 +1,6 @@
 //! A key as the cache keeps it: a million of them have to fit.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 
 use compact_str::CompactString;
 use remotegpu_keys::{ApiKey, KeyName, KeyPrefix, KeySecret, PresentedKey};
@@ -11,14 +11,16 @@ use uuid::Uuid;
 
 use super::Begun;
 
+/// One place in memory holds all of it: with a million keys, each further place is
+/// felt.
+#[derive(Clone)]
 pub struct Entry {
     begun: Begun,
     key: Uuid,
     account: Uuid,
     maker: Uuid,
     secret: Uuid,
-    /// Texts of up to 24 bytes stand in the entry itself: with a million keys, each
-    /// further place in memory is felt.
+    /// Texts of up to 24 bytes stand in the entry itself.
     prefix: CompactString,
     name: CompactString,
     account_suspended: bool,
@@ -28,15 +30,14 @@ pub struct Entry {
     expires_at: Micros,
     revoked_at: Micros,
     secret_ends_at: Micros,
-    /// When a use was noted, in seconds since 1970.
-    noted_at: AtomicU32,
 }
 
+#[derive(Clone)]
 enum CompactScopes {
     All,
     Inference,
     AllNamespaces,
-    Only(Box<[Uuid]>),
+    Only(Arc<[Uuid]>),
 }
 
 /// Microseconds since 1970, as precise as the store; the least one is no time.
@@ -61,24 +62,15 @@ impl Entry {
             expires_at: key.expires_at.into(),
             revoked_at: key.revoked_at.into(),
             secret_ends_at: secret.ends_at.into(),
-            noted_at: AtomicU32::new(0),
         }
-    }
-
-    /// Whether a use at `now` is at least `every` after the last one for which
-    /// this was true. Two at once may both be told yes.
-    pub fn note_use(&self, now: OffsetDateTime, every: time::Duration) -> bool {
-        let now = u32::try_from(now.unix_timestamp()).unwrap_or(u32::MAX);
-        let noted_at = self.noted_at.load(Ordering::Relaxed);
-        let due = i64::from(now.saturating_sub(noted_at)) >= every.whole_seconds();
-        if due {
-            self.noted_at.store(now, Ordering::Relaxed);
-        }
-        due
     }
 
     pub fn begun(&self) -> Begun {
         self.begun
+    }
+
+    pub fn key(&self) -> Uuid {
+        self.key
     }
 
     /// What a change may be of that makes the key stale.
