@@ -22,10 +22,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// How many may do the work around a hash for each thread that hashes: one hashes
 /// while another asks the database.
 const AT_WORK_PER_THREAD: usize = 2;
-/// Which part of the line one address has. Attempts are throttled in the database, which
-/// is asked in the turn: without this an address that is throttled already could still fill
-/// the line, and so lock everybody else out.
-const PART_OF_LINE: usize = 4;
 /// How long a thread outlives its last hash: for ever, as far as a server goes. The C
 /// library's allocator keeps some 60 MB of freed hash memory for each thread that ever
 /// hashed; threads that came and went would leave that behind again and again.
@@ -67,8 +63,10 @@ pub enum PasswordError {
 
 impl PasswordWorkers {
     /// Hashes on `threads` threads, at least one, with a line of `waiting` before
-    /// them. One client address has half of the places at work and a quarter of
-    /// those in line, rounded up.
+    /// them. One client address has half of the places at work and half of those in
+    /// line, rounded up: attempts are throttled in the database, which is asked in the
+    /// turn, and an address that is throttled already could else fill the line and
+    /// so lock everybody else out.
     ///
     /// # Errors
     /// The operating system refuses what the threads need.
@@ -80,7 +78,7 @@ impl PasswordWorkers {
         };
         let part = Room {
             at_once: threads,
-            waiting: waiting.div_ceil(PART_OF_LINE),
+            waiting: waiting.div_ceil(2),
         };
         Ok(Self {
             limit: FairLimit::new(all, part, LONGEST_WAIT),
