@@ -622,12 +622,19 @@ async fn a_database_that_is_down_is_503_until_it_is_back() {
         .json(&sign_in);
     let ready = client().get(format!("{}/readyz", server.url));
     let made = json!({"name": "x", "scopes": {"all": true}});
+    // R4: what was found a moment before holds for that moment.
+    let unready = async {
+        let ready = async || send(ready.try_clone().unwrap()).await;
+        let soon = Duration::from_secs(3);
+        eventually("unready", soon, async || ready().await.status != 200).await;
+        ready().await
+    };
     let (session, made, key_answer, sign_in, ready) = tokio::join!(
         person.get("/v1/auth/session"),
         person.post(KEYS, made),
         key.get("/v1/auth/key"),
         send(sign_in),
-        send(ready),
+        unready,
     );
     assert!(
         asked.elapsed() < Duration::from_secs(5),
