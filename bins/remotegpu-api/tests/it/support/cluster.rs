@@ -14,6 +14,9 @@ pub fn cluster_client(kubeconfig: &str) -> (Client, String) {
     let ca = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, ca).unwrap();
     let client = Client::builder()
         .no_proxy()
+        // An API server goes away from an HTTP/2 connection on which it answered 401,
+        // and with it go the requests that are under way.
+        .http1_only()
         .tls_certs_only([Certificate::from_pem(&ca).unwrap()])
         .build()
         .unwrap();
