@@ -188,6 +188,7 @@ impl Shared {
             key_cache: Arc::clone(&self.key_cache),
             namespaces: database.clone(),
             identities: database.clone(),
+            known_identities: Arc::default(),
             clusters: clusters.clone(),
             mint: clusters,
             passwords,

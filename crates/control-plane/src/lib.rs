@@ -17,6 +17,7 @@ mod follow_key_changes;
 mod issue_api_key;
 mod key_cache;
 mod key_uses;
+mod known_identities;
 mod mint_exec_credential;
 mod mint_limits;
 mod own_accounts;
@@ -56,6 +57,7 @@ pub use follow_key_changes::follow_key_changes;
 pub use issue_api_key::{IssueApiKey, IssueApiKeyError, IssuedApiKey, issue_api_key};
 pub use key_cache::{KeyCache, KeyCacheCounts};
 pub use key_uses::KeyUses;
+pub use known_identities::KnownIdentities;
 pub use mint_exec_credential::{
     MintExecCredentialError, MintExecCredentialPorts, mint_exec_credential,
 };

@@ -2,7 +2,7 @@
 //!
 //! The order is what makes a revocation win every race: the identity is written
 //! down before the cluster knows it, the token is minted, and key and identity
-//! are read once more before the token leaves the house. An identity that has ended
+//! are read once more, in one query, before the token leaves the house. An identity that has ended
 //! by then is removed by whoever made it: perhaps nobody else remembers it.
 
 use std::time::Duration;
@@ -12,14 +12,14 @@ use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent}
 use remotegpu_keys::{ApiKeyRepository, KeyRefused, PresentedKey};
 use remotegpu_namespaces::{
     ClusterError, CredentialIdentity, CredentialMint, EnsureIdentity, ExecCredential,
-    IdentityRepository, MintError, MintedToken, Namespace, NamespaceRepository, NamespaceStatus,
-    PlainClusterToken, TokenLifetime,
+    IdentityRepository, IdentityStanding, MintError, MintedToken, Namespace, NamespaceRepository,
+    NamespaceStatus, PlainClusterToken, TokenLifetime,
 };
 use remotegpu_primitives::{Act, IdentityId, NamespaceId, StoreError};
 use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
 
-use crate::{AuditBuffer, MintLimits, Overloaded, Signals};
+use crate::{AuditBuffer, KnownIdentities, MintLimits, Overloaded, Signals};
 
 /// How long a first mint waits for its binding to work, or for an identity of the
 /// same secret and namespace that has ended to go.
@@ -48,6 +48,8 @@ pub struct MintExecCredentialPorts<'a> {
     pub namespaces: &'a dyn NamespaceRepository,
     /// Where the identity is written down.
     pub identities: &'a dyn IdentityRepository,
+    /// The identities that worked before.
+    pub known: &'a KnownIdentities,
     /// The clusters.
     pub mint: &'a dyn CredentialMint,
     /// What wakes the reconciler.
@@ -150,22 +152,94 @@ async fn mint_for(
     act: &Act,
     clock: MintClock,
 ) -> Result<ExecCredential, MintExecCredentialError> {
-    let now = act.at;
-    let account = presented.key.account_id;
-    let found = ports.namespaces.find(account, namespace).await?;
-    let namespace = allowed(presented, found)?;
+    let (account, secret) = (presented.key.account_id, presented.secret.id);
+    let may = presented.key.scopes.allow_kubernetes_exec(namespace);
+    let known = ports
+        .known
+        .find(secret, namespace)
+        .filter(|identity| may && identity.account_id == account);
+    let mut found = None;
+    let cluster = if let Some(identity) = &known {
+        &identity.cluster
+    } else {
+        let read = ports.namespaces.find(account, namespace).await?;
+        &found.insert(allowed(presented, read)?).cluster
+    };
     // Contract X8. After the scopes: who may not mint is told so however often. And
     // before a place is taken: a key that asks too often keeps nobody from one.
     let rate = &ports.limits.rate;
-    rate.check(presented.key.id, namespace.id)
+    rate.check(presented.key.id, namespace)
         .map_err(MintExecCredentialError::RateLimited)?;
     // Held to the end, the store's part included.
-    let _turn = ports.limits.enter(&namespace.cluster, account).await?;
+    let _turn = ports.limits.enter(cluster, account).await?;
+    if let Some(identity) = known {
+        if let Some(credential) = mint_again(ports, presented, &identity, act, clock).await? {
+            return Ok(credential);
+        }
+        ports.known.forget(&identity);
+    }
+    let namespace = if let Some(namespace) = found {
+        namespace
+    } else {
+        let read = ports.namespaces.find(account, namespace).await?;
+        allowed(presented, read)?
+    };
+    mint_first(ports, presented, &namespace, rng, act, clock).await
+}
+
+/// Mints for an identity that worked before: one request to the cluster, and one to
+/// the store. Nothing where the identity is not what it was; then nothing of this
+/// call is left in the cluster either, because nothing was made.
+async fn mint_again(
+    ports: MintExecCredentialPorts<'_>,
+    presented: &PresentedKey,
+    identity: &CredentialIdentity,
+    act: &Act,
+    clock: MintClock,
+) -> Result<Option<ExecCredential>, MintExecCredentialError> {
+    let asked = ports.lifetime.to_ask(presented.ends_at(), act.at);
+    let minted = timeout_at(
+        clock.started + CLUSTER_WITHIN,
+        request_token(ports, identity, asked),
+    )
+    .await;
+    let later = clock.now();
+    let IdentityStanding::Justified { ends_at } =
+        ports.identities.standing(identity.id, later).await?
+    else {
+        return match still_allowed(ports, presented, identity.namespace_id, later).await {
+            Ok(()) => Ok(None),
+            Err(MintExecCredentialError::Store(error)) => Err(error.into()),
+            Err(refusal) => {
+                ports.identities.end(identity.id, later).await?;
+                ports.signals.wake_identities();
+                Err(refusal)
+            }
+        };
+    };
+    match minted {
+        // Somebody removed it behind our back: it has to be made again.
+        Ok(Err(MintError::IdentityMissing)) => Ok(None),
+        Ok(minted) => hand_out(ports, identity, minted?, asked, ends_at, act).map(Some),
+        Err(_) => Err(MintExecCredentialError::TooSlow),
+    }
+}
+
+/// Mints for an identity that may have to be made, and to be removed again.
+async fn mint_first(
+    ports: MintExecCredentialPorts<'_>,
+    presented: &PresentedKey,
+    namespace: &Namespace,
+    rng: &mut impl CryptoRng,
+    act: &Act,
+    clock: MintClock,
+) -> Result<ExecCredential, MintExecCredentialError> {
+    let now = act.at;
     let wanted = CredentialIdentity {
         id: IdentityId::generate(now, rng),
         secret_id: presented.secret.id,
         key_id: presented.key.id,
-        account_id: account,
+        account_id: presented.key.account_id,
         namespace_id: namespace.id,
         kubernetes_namespace: namespace.kubernetes_namespace.clone(),
         cluster: namespace.cluster.clone(),
@@ -186,25 +260,50 @@ async fn mint_for(
     // ended the key meanwhile must not see a token come out after it, whatever
     // the cluster has answered.
     let later = clock.now();
-    let end = match still_allowed(ports, presented, &namespace, later).await {
-        Ok(again) => again.ends_at(),
-        Err(MintExecCredentialError::Store(error)) => return Err(error.into()),
-        Err(refusal) => {
-            ports.identities.end(identity.id, later).await?;
-            ports.signals.wake_identities();
-            forget(ports, &identity, clock.started + REMOVED_WITHIN).await;
-            return Err(refusal);
-        }
-    };
-    if !ports.identities.is_living(identity.id, later).await? {
-        // The key was ended and allowed again: this identity stays ended.
+    let IdentityStanding::Justified { ends_at } =
+        ports.identities.standing(identity.id, later).await?
+    else {
+        let why = match still_allowed(ports, presented, namespace.id, later).await {
+            // The key was ended and allowed again: this identity stays ended.
+            Ok(()) => MintExecCredentialError::TooSlow,
+            Err(MintExecCredentialError::Store(error)) => return Err(error.into()),
+            Err(refusal) => {
+                ports.identities.end(identity.id, later).await?;
+                ports.signals.wake_identities();
+                refusal
+            }
+        };
         forget(ports, &identity, clock.started + REMOVED_WITHIN).await;
-        return Err(MintExecCredentialError::TooSlow);
-    }
-    let credential = minted?
-        .judge(asked, end, now)
+        return Err(why);
+    };
+    let credential = hand_out(ports, &identity, minted?, asked, ends_at, act)?;
+    ports.known.remember(CredentialIdentity {
+        bound: true,
+        ..identity
+    });
+    Ok(credential)
+}
+
+/// Judges the token, and notes that it was handed out.
+fn hand_out(
+    ports: MintExecCredentialPorts<'_>,
+    identity: &CredentialIdentity,
+    minted: MintedToken,
+    asked: time::Duration,
+    ends_at: Option<OffsetDateTime>,
+    act: &Act,
+) -> Result<ExecCredential, MintExecCredentialError> {
+    let credential = minted
+        .judge(asked, ends_at, act.at)
         .map_err(|_| MintExecCredentialError::Unusable)?;
-    ports.audit.note(event(act, &identity, &credential));
+    tracing::debug!(
+        key = %identity.key_id,
+        identity = %identity.id,
+        namespace = %identity.namespace_id,
+        seconds = asked.whole_seconds(),
+        "a cluster token was minted"
+    );
+    ports.audit.note(event(act, identity, &credential));
     Ok(credential)
 }
 
@@ -228,13 +327,6 @@ async fn obtain(
     clock: MintClock,
 ) -> Result<MintedToken, MintExecCredentialError> {
     let minted = mint(ports, identity, asked, clock).await?;
-    tracing::debug!(
-        key = %identity.key_id,
-        identity = %identity.id,
-        namespace = %identity.namespace_id,
-        seconds = asked.whole_seconds(),
-        "a cluster token was minted"
-    );
     if !identity.bound {
         wait_until_bound(ports, identity, &minted.token).await?;
         ports.identities.mark_bound(identity.id).await?;
@@ -282,12 +374,13 @@ fn allowed(
     }
 }
 
+/// Whether the key may still mint for the namespace, and if not why.
 async fn still_allowed(
     ports: MintExecCredentialPorts<'_>,
     presented: &PresentedKey,
-    namespace: &Namespace,
+    namespace: NamespaceId,
     now: OffsetDateTime,
-) -> Result<PresentedKey, MintExecCredentialError> {
+) -> Result<(), MintExecCredentialError> {
     let again = ports
         .keys
         .find_by_secret(presented.secret.id)
@@ -296,12 +389,10 @@ async fn still_allowed(
     again
         .check(now)
         .map_err(MintExecCredentialError::KeyRefused)?;
-    let found = ports
-        .namespaces
-        .find(namespace.account_id, namespace.id)
-        .await?;
+    let account = presented.key.account_id;
+    let found = ports.namespaces.find(account, namespace).await?;
     allowed(&again, found)?;
-    Ok(again)
+    Ok(())
 }
 
 async fn ensure(

@@ -15,8 +15,8 @@ use remotegpu_accounts::{
     AttemptRepository, AuditLog, SessionPolicy, SessionRepository, UserRepository,
 };
 use remotegpu_control_plane::{
-    AuditBuffer, ConcurrencyLimit, KeyCache, KeyUses, Load, MintLimits, Overloaded,
-    PasswordWorkers, Signals, SweepCounts,
+    AuditBuffer, ConcurrencyLimit, KeyCache, KeyUses, KnownIdentities, Load, MintLimits,
+    Overloaded, PasswordWorkers, Signals, SweepCounts,
 };
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
@@ -73,6 +73,8 @@ pub struct ApiPorts {
     pub namespaces: Arc<dyn NamespaceRepository>,
     /// Cluster identities of keys.
     pub identities: Arc<dyn IdentityRepository>,
+    /// The cluster identities that worked before.
+    pub known_identities: Arc<KnownIdentities>,
     /// The clusters that are configured.
     pub clusters: Arc<dyn ClusterDirectory>,
     /// What mints cluster tokens.

@@ -22,5 +22,6 @@ pub use name::{InvalidNamespaceName, KubernetesNamespaceName, NamespaceName};
 pub use namespace::{IllegalTransition, Namespace, NamespaceStatus, NewNamespace};
 pub use provisioner::{LocatedNamespace, NamespaceProvisioner, Removal};
 pub use repository::{
-    EnsureIdentity, IdentityRepository, InsertNamespace, NamespaceRepository, RenameNamespace,
+    EnsureIdentity, IdentityRepository, IdentityStanding, InsertNamespace, NamespaceRepository,
+    RenameNamespace,
 };

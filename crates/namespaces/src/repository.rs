@@ -174,6 +174,14 @@ pub trait IdentityRepository: Send + Sync {
     /// Whether the identity is stored and has not ended, read anew.
     async fn is_living(&self, id: IdentityId, now: OffsetDateTime) -> Result<bool, StoreError>;
 
+    /// Whether the identity has not ended, and key, secret, account and namespace
+    /// allow it at this moment, read anew and in one (contract X10).
+    async fn standing(
+        &self,
+        id: IdentityId,
+        now: OffsetDateTime,
+    ) -> Result<IdentityStanding, StoreError>;
+
     /// The cluster has forgotten the identity.
     async fn remove(&self, id: IdentityId) -> Result<(), StoreError>;
 
@@ -191,6 +199,18 @@ pub trait IdentityRepository: Send + Sync {
     /// Ends every identity that nothing living justifies; answers how many
     /// (contract X10).
     async fn end_unjustified(&self, now: OffsetDateTime) -> Result<u64, StoreError>;
+}
+
+/// What [`IdentityRepository::standing`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentityStanding {
+    /// It is living and allowed; its secret ends then, if ever.
+    Justified {
+        /// When the secret ends.
+        ends_at: Option<OffsetDateTime>,
+    },
+    /// It has ended, or something does not allow it any more.
+    Unjustified,
 }
 
 /// What came of [`IdentityRepository::ensure`].

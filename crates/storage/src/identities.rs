@@ -8,8 +8,8 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use remotegpu_keys::PresentedKey;
 use remotegpu_namespaces::{
-    ClusterName, CredentialIdentity, EnsureIdentity, IdentityRepository, KubernetesNamespaceName,
-    NamespaceStatus,
+    ClusterName, CredentialIdentity, EnsureIdentity, IdentityRepository, IdentityStanding,
+    KubernetesNamespaceName, NamespaceStatus,
 };
 use remotegpu_primitives::{IdentityId, NamespaceId, StoreError};
 use time::OffsetDateTime;
@@ -74,6 +74,37 @@ impl From<IdentityRow> for CredentialIdentity {
 
 /// Of a namespace: account, status, when it was removed.
 type NamespaceState = (DbUuid, String, Option<DbTime>);
+
+/// An identity, its namespace, that one's state, and its key.
+type Justification = (DbUuid, DbUuid, NamespaceState, PresentedRow);
+
+/// Identities with all that they stand on: a [`Justification`] each.
+macro_rules! justifications {
+    () => {
+        credential_identities::table
+            .inner_join(
+                namespaces::table.on(namespaces::id.eq(credential_identities::namespace_id)),
+            )
+            .inner_join(key_secrets::table.on(key_secrets::id.eq(credential_identities::secret_id)))
+            .inner_join(api_keys::table.on(api_keys::id.eq(key_secrets::key_id)))
+            .inner_join(accounts::table.on(accounts::id.eq(api_keys::account_id)))
+            .left_join(
+                memberships::table.on(memberships::account_id
+                    .eq(api_keys::account_id)
+                    .and(memberships::user_id.eq(api_keys::created_by))),
+            )
+            .select((
+                credential_identities::id,
+                namespaces::id,
+                (
+                    namespaces::account_id,
+                    namespaces::status,
+                    namespaces::removed_at,
+                ),
+                presented_columns!(),
+            ))
+    };
+}
 
 /// Identities that have not ended.
 macro_rules! living {
@@ -298,6 +329,29 @@ impl IdentityRepository for Database {
         Ok(living > 0)
     }
 
+    async fn standing(
+        &self,
+        id: IdentityId,
+        now: OffsetDateTime,
+    ) -> Result<IdentityStanding, StoreError> {
+        let found: Option<Justification> = with_conn!(self, read, |c| Ok(justifications!()
+            .filter(credential_identities::id.eq(DbUuid::from(id)))
+            .filter(living!(now))
+            .first(c)
+            .await
+            .optional()?))?;
+        let Some((_, namespace, state, key)) = found else {
+            return Ok(IdentityStanding::Unjustified);
+        };
+        let key = presented(key)?;
+        if !justified(&key, namespace.into(), &state, now) {
+            return Ok(IdentityStanding::Unjustified);
+        }
+        Ok(IdentityStanding::Justified {
+            ends_at: key.ends_at(),
+        })
+    }
+
     async fn remove(&self, id: IdentityId) -> Result<(), StoreError> {
         with_conn!(self, write, |c| {
             diesel::delete(credential_identities::table)
@@ -354,38 +408,13 @@ impl IdentityRepository for Database {
         let mut ended = 0;
         let mut after = DbUuid(uuid::Uuid::nil());
         loop {
-            let rows: Vec<(DbUuid, DbUuid, NamespaceState, PresentedRow)> =
-                with_conn!(self, read, |c| Ok(credential_identities::table
-                    .inner_join(
-                        namespaces::table
-                            .on(namespaces::id.eq(credential_identities::namespace_id)),
-                    )
-                    .inner_join(
-                        key_secrets::table.on(key_secrets::id.eq(credential_identities::secret_id)),
-                    )
-                    .inner_join(api_keys::table.on(api_keys::id.eq(key_secrets::key_id)))
-                    .inner_join(accounts::table.on(accounts::id.eq(api_keys::account_id)))
-                    .left_join(
-                        memberships::table.on(memberships::account_id
-                            .eq(api_keys::account_id)
-                            .and(memberships::user_id.eq(api_keys::created_by))),
-                    )
-                    .filter(credential_identities::id.gt(after))
-                    .filter(living!(now))
-                    .order(credential_identities::id)
-                    .limit(BATCH)
-                    .select((
-                        credential_identities::id,
-                        namespaces::id,
-                        (
-                            namespaces::account_id,
-                            namespaces::status,
-                            namespaces::removed_at,
-                        ),
-                        presented_columns!(),
-                    ))
-                    .load(c)
-                    .await?))?;
+            let rows: Vec<Justification> = with_conn!(self, read, |c| Ok(justifications!()
+                .filter(credential_identities::id.gt(after))
+                .filter(living!(now))
+                .order(credential_identities::id)
+                .limit(BATCH)
+                .load(c)
+                .await?))?;
             let Some(last) = rows.last() else {
                 return Ok(ended);
             };

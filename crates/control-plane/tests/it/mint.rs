@@ -8,7 +8,9 @@ use std::sync::{
 use remotegpu_accounts::{AccountRepository, AuditAction, AuditFilter, AuditLog, AuditSubject};
 use remotegpu_control_plane::{MintExecCredentialError as Error, SweepPorts, sweep_identities};
 use remotegpu_keys::{ApiKeyChange, ApiKeyRepository, KeyRefused, PlainApiKey};
-use remotegpu_namespaces::{CredentialIdentity, CredentialMint, NamespaceRepository};
+use remotegpu_namespaces::{
+    CredentialIdentity, CredentialMint, ExecCredential, NamespaceRepository,
+};
 use remotegpu_primitives::{
     AccountId, Actor, ApiKeyId, IdentityId, KeySecretId, NamespaceId, PageRequest,
 };
@@ -195,6 +197,65 @@ async fn a_key_that_was_ended_and_allowed_again_gets_no_token_of_the_ended_ident
         assert!(world.mint(&secret, namespace).await.is_ok());
         assert_eq!(world.cluster.identities(), (1, 1));
     }
+}
+
+/// Does something to a key while the cluster mints for an identity that worked
+/// before.
+async fn check_race_of_a_second_mint(
+    act: impl AsyncFnOnce(&World, ApiKeyId, NamespaceId),
+) -> (World, Result<ExecCredential, Error>) {
+    let world = World::new().await;
+    let namespace = world.namespace("team-ml").await;
+    let key = world.store.key(&world.ada, Scopes::All, None, world.now());
+    let (key, secret) = key.await.unwrap();
+    world.mint(&secret, namespace.id).await.unwrap();
+    let (reached, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    world.cluster.during_mint(stop_once(&reached, &go_on));
+    let minting = world.mint(&secret, namespace.id);
+    let acting = async {
+        reached.notified().await;
+        act(&world, key.id, namespace.id).await;
+        go_on.notify_one();
+    };
+    let (minted, ()) = tokio::join!(minting, acting);
+    world.reconcile().await;
+    (world, minted)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_that_worked_before_is_believed_no_more_than_a_new_one() {
+    // X10
+    let (world, minted) = check_race_of_a_second_mint(async |world, key, _| {
+        let (database, account) = (&world.store.database, world.ada.account.id);
+        let revoked = database.revoke(account, key, &act(world.now())).await;
+        revoked.unwrap();
+    })
+    .await;
+    let revoked = matches!(minted, Err(Error::KeyRefused(KeyRefused::Revoked)));
+    assert!(revoked, "{minted:?}");
+    assert_eq!(world.cluster.identities(), (0, 0));
+
+    let (world, minted) = check_race_of_a_second_mint(async |world, _, namespace| {
+        let place = (world.ada.account.id, namespace);
+        let namespaces = NamespaceRepository::find(&world.store.database, place.0, place.1);
+        world.delete(&namespaces.await.unwrap().unwrap()).await;
+    })
+    .await;
+    assert!(matches!(minted, Err(Error::NotAllowed)), "{minted:?}");
+    assert_eq!(world.cluster.identities(), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_ended_and_allowed_again_gets_a_token_of_a_new_identity() {
+    // X10
+    let (world, minted) = check_race_of_a_second_mint(async |world, key, _| {
+        set_scopes(world, key, Scopes::Inference).await;
+        assert_eq!(world.reconcile().await.0, 1);
+        set_scopes(world, key, Scopes::All).await;
+    })
+    .await;
+    assert!(minted.is_ok(), "{minted:?}");
+    assert_eq!(world.cluster.identities(), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

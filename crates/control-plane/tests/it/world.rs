@@ -4,8 +4,8 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use remotegpu_accounts::SessionContext;
 use remotegpu_control_plane::{
-    AuditBuffer, IdentityPorts, MintExecCredentialError, MintExecCredentialPorts, MintLimits,
-    NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, delete_namespace,
+    AuditBuffer, IdentityPorts, KnownIdentities, MintExecCredentialError, MintExecCredentialPorts,
+    MintLimits, NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, delete_namespace,
     mint_exec_credential, reconcile_identities, reconcile_namespaces, sweep_namespaces,
 };
 use remotegpu_keys::PlainApiKey;
@@ -25,6 +25,7 @@ pub struct World {
     pub sweeps: SweepCounts,
     pub audit: AuditBuffer,
     pub mint_limits: MintLimits,
+    pub known: KnownIdentities,
     pub ada: SessionContext,
 }
 
@@ -39,6 +40,7 @@ impl World {
             sweeps: SweepCounts::default(),
             audit: AuditBuffer::default(),
             mint_limits: MintLimits::new([], 0, 0, NonZeroU32::MAX, NonZeroU32::MAX),
+            known: KnownIdentities::default(),
             store,
             clock,
             ada,
@@ -84,6 +86,7 @@ impl World {
             keys: database,
             namespaces: database,
             identities: database,
+            known: &self.known,
             mint: &*self.cluster,
             signals: &self.signals,
             limits: &self.mint_limits,

@@ -85,6 +85,7 @@ impl World {
         };
         let ports = ApiPorts {
             sweeps: Arc::default(),
+            known_identities: Arc::default(),
             users: database.clone(),
             sessions: database.clone(),
             attempts: database.clone(),

@@ -1,6 +1,8 @@
 use remotegpu_accounts::{AccountRepository, Role};
 use remotegpu_keys::{ApiKey, ApiKeyChange, ApiKeyRepository};
-use remotegpu_namespaces::{EnsureIdentity, IdentityRepository, Namespace, NamespaceRepository};
+use remotegpu_namespaces::{
+    EnsureIdentity, IdentityRepository, IdentityStanding, Namespace, NamespaceRepository,
+};
 use remotegpu_primitives::{IdentityId, KeySecretId};
 use remotegpu_scopes::{NamespaceAccess, Scopes};
 
@@ -22,6 +24,7 @@ on_both_databases!(
     an_end_is_never_moved_later,
     ended_identities_are_claimed_by_one,
     the_sweep_ends_what_nothing_justifies,
+    standing_follows_all_that_an_identity_stands_on,
 );
 
 struct Scene {
@@ -375,6 +378,50 @@ async fn the_sweep_ends_what_nothing_justifies(world: World) {
     for identity in kept {
         assert!(s.ended(identity, 4).await && !s.ended(identity, 3).await);
     }
+}
+
+async fn standing_follows_all_that_an_identity_stands_on(world: World) {
+    // X10: by hand, so that nothing else ends the identity.
+    let s = scene(world).await;
+    let identity = s.identity(&s.here).await;
+    let store: &dyn IdentityRepository = &s.world.database;
+    let standing = async || store.standing(identity, seconds(1)).await.unwrap();
+    let justified = IdentityStanding::Justified { ends_at: None };
+    assert_eq!(standing().await, justified);
+    for (taken, given) in [
+        (
+            "api_keys SET scopes = '{\"inference\":true}'",
+            "api_keys SET scopes = '{\"all\":true}'",
+        ),
+        (
+            "api_keys SET revoked_at = created_at",
+            "api_keys SET revoked_at = NULL",
+        ),
+        (
+            "memberships SET role = 'read'",
+            "memberships SET role = 'write'",
+        ),
+        (
+            "accounts SET suspended_at = created_at",
+            "accounts SET suspended_at = NULL",
+        ),
+        (
+            "namespaces SET status = 'provisioning'",
+            "namespaces SET status = 'active'",
+        ),
+        (
+            "credential_identities SET ends_at = created_at",
+            "credential_identities SET ends_at = NULL",
+        ),
+    ] {
+        s.world.execute(&format!("UPDATE {taken}"));
+        assert_eq!(standing().await, IdentityStanding::Unjustified, "{taken}");
+        s.world.execute(&format!("UPDATE {given}"));
+        assert_eq!(standing().await, justified, "{given}");
+    }
+    let other = IdentityId::generate(NOW, &mut rng());
+    let unknown = store.standing(other, seconds(1)).await.unwrap();
+    assert_eq!(unknown, IdentityStanding::Unjustified);
 }
 
 /// `remove` is a method of two traits.

@@ -77,6 +77,7 @@ pub(crate) async fn create_exec_credential(
         keys: &*api.ports.keys,
         namespaces: &*api.ports.namespaces,
         identities: &*api.ports.identities,
+        known: &api.ports.known_identities,
         mint: &*api.ports.mint,
         signals: &api.ports.signals,
         limits: &api.ports.mint_limits,

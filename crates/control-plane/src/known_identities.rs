@@ -1,0 +1,49 @@
+//! Cluster identities that were seen to work, so that the next mint need not look
+//! for them first.
+
+use std::{fmt, sync::Arc};
+
+use quick_cache::sync::Cache;
+use remotegpu_namespaces::CredentialIdentity;
+use remotegpu_primitives::{KeySecretId, NamespaceId};
+
+/// How many are remembered, at some 300 bytes each.
+const CAPACITY: usize = 10_000;
+
+/// Which identity a secret had in a namespace. Nothing is believed of it: a token
+/// that was minted for one leaves the house only if the store says afterwards that
+/// the identity and all that it stands on is alive (contract X10).
+pub struct KnownIdentities(Cache<(KeySecretId, NamespaceId), Arc<CredentialIdentity>>);
+
+impl Default for KnownIdentities {
+    fn default() -> Self {
+        Self(Cache::new(CAPACITY))
+    }
+}
+
+impl KnownIdentities {
+    pub(crate) fn find(
+        &self,
+        secret: KeySecretId,
+        namespace: NamespaceId,
+    ) -> Option<Arc<CredentialIdentity>> {
+        self.0.get(&(secret, namespace))
+    }
+
+    pub(crate) fn remember(&self, identity: CredentialIdentity) {
+        let place = (identity.secret_id, identity.namespace_id);
+        self.0.insert(place, Arc::new(identity));
+    }
+
+    pub(crate) fn forget(&self, identity: &CredentialIdentity) {
+        self.0.remove(&(identity.secret_id, identity.namespace_id));
+    }
+}
+
+impl fmt::Debug for KnownIdentities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KnownIdentities")
+            .field("count", &self.0.len())
+            .finish_non_exhaustive()
+    }
+}
