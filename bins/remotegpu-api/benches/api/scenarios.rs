@@ -97,7 +97,7 @@ impl Effort {
     pub fn new(quick: bool, load_threads: usize, slowhttptest: bool) -> Self {
         let thorough = Self {
             quick,
-            rounds: 3,
+            rounds: 5,
             slice: Duration::from_secs(3),
             warm_up: Duration::from_millis(500),
             overload: Duration::from_mins(1),
