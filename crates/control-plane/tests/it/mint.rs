@@ -299,6 +299,7 @@ async fn an_identity_that_ended_after_the_mint_began_is_not_made_again() {
     let revoked = matches!(refused, Error::KeyRefused(KeyRefused::Revoked));
     assert!(revoked, "{refused:?}");
     assert!(!made.load(Ordering::Relaxed));
+    world.clock.advance(Duration::SECOND);
     world.reconcile().await;
     assert_eq!(world.cluster.identities(), (0, 0));
 }
