@@ -207,15 +207,8 @@ async fn mint_again(
     let IdentityStanding::Justified { ends_at } =
         ports.identities.standing(identity.id, later).await?
     else {
-        return match still_allowed(ports, presented, identity.namespace_id, later).await {
-            Ok(()) => Ok(None),
-            Err(MintExecCredentialError::Store(error)) => Err(error.into()),
-            Err(refusal) => {
-                ports.identities.end(identity.id, later).await?;
-                ports.signals.wake_identities();
-                Err(refusal)
-            }
-        };
+        let refused = end_of_refused(ports, presented, identity, later).await?;
+        return refused.map_or(Ok(None), Err);
     };
     match minted {
         // Somebody removed it behind our back: it has to be made again.
@@ -263,18 +256,10 @@ async fn mint_first(
     let IdentityStanding::Justified { ends_at } =
         ports.identities.standing(identity.id, later).await?
     else {
-        let why = match still_allowed(ports, presented, namespace.id, later).await {
-            // The key was ended and allowed again: this identity stays ended.
-            Ok(()) => MintExecCredentialError::TooSlow,
-            Err(MintExecCredentialError::Store(error)) => return Err(error.into()),
-            Err(refusal) => {
-                ports.identities.end(identity.id, later).await?;
-                ports.signals.wake_identities();
-                refusal
-            }
-        };
+        let refused = end_of_refused(ports, presented, &identity, later).await?;
         forget(ports, &identity, clock.started + REMOVED_WITHIN).await;
-        return Err(why);
+        // Or the key was ended and allowed again: this identity stays ended.
+        return Err(refused.unwrap_or(MintExecCredentialError::TooSlow));
     };
     let credential = hand_out(ports, &identity, minted?, asked, ends_at, act)?;
     ports.known.remember(CredentialIdentity {
@@ -370,6 +355,25 @@ fn allowed(
         NamespaceStatus::Deleting => Err(MintExecCredentialError::NotAllowed),
         NamespaceStatus::Provisioning | NamespaceStatus::Failed => {
             Err(MintExecCredentialError::NotReady)
+        }
+    }
+}
+
+/// Ends an identity that nothing justifies any more, and tells what refuses its key;
+/// nothing where the key is allowed and the identity alone has ended.
+async fn end_of_refused(
+    ports: MintExecCredentialPorts<'_>,
+    presented: &PresentedKey,
+    identity: &CredentialIdentity,
+    now: OffsetDateTime,
+) -> Result<Option<MintExecCredentialError>, StoreError> {
+    match still_allowed(ports, presented, identity.namespace_id, now).await {
+        Ok(()) => Ok(None),
+        Err(MintExecCredentialError::Store(error)) => Err(error),
+        Err(refusal) => {
+            ports.identities.end(identity.id, now).await?;
+            ports.signals.wake_identities();
+            Ok(Some(refusal))
         }
     }
 }

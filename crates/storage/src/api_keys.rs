@@ -33,7 +33,7 @@ use crate::{
 };
 
 pub use rows::{ApiKeyRow, PresentedRow, presented};
-pub(crate) use rows::{presented_columns, presented_keys};
+pub(crate) use rows::{join_key, presented_columns, presented_keys};
 use rows::{scopes_text, secret_row};
 use uses::{KeyUse, key_use};
 

@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use crate::{
     Database,
     accounts::hold_account,
-    api_keys::{ApiKeyRow, PresentedRow, presented, presented_columns, presented_keys},
+    api_keys::{ApiKeyRow, PresentedRow, join_key, presented, presented_columns, presented_keys},
     connection::{with_conn, with_tx},
     schema::{accounts, api_keys, credential_identities, key_secrets, memberships, namespaces},
     types::{DbTime, DbUuid, db_time, domain_time},
@@ -81,28 +81,25 @@ type Justification = (DbUuid, DbUuid, NamespaceState, PresentedRow);
 /// Identities with all that they stand on: a [`Justification`] each.
 macro_rules! justifications {
     () => {
-        credential_identities::table
-            .inner_join(
-                namespaces::table.on(namespaces::id.eq(credential_identities::namespace_id)),
-            )
-            .inner_join(key_secrets::table.on(key_secrets::id.eq(credential_identities::secret_id)))
-            .inner_join(api_keys::table.on(api_keys::id.eq(key_secrets::key_id)))
-            .inner_join(accounts::table.on(accounts::id.eq(api_keys::account_id)))
-            .left_join(
-                memberships::table.on(memberships::account_id
-                    .eq(api_keys::account_id)
-                    .and(memberships::user_id.eq(api_keys::created_by))),
-            )
-            .select((
-                credential_identities::id,
-                namespaces::id,
-                (
-                    namespaces::account_id,
-                    namespaces::status,
-                    namespaces::removed_at,
-                ),
-                presented_columns!(),
-            ))
+        join_key!(
+            credential_identities::table
+                .inner_join(
+                    namespaces::table.on(namespaces::id.eq(credential_identities::namespace_id)),
+                )
+                .inner_join(
+                    key_secrets::table.on(key_secrets::id.eq(credential_identities::secret_id)),
+                )
+        )
+        .select((
+            credential_identities::id,
+            namespaces::id,
+            (
+                namespaces::account_id,
+                namespaces::status,
+                namespaces::removed_at,
+            ),
+            presented_columns!(),
+        ))
     };
 }
 

@@ -3,7 +3,8 @@
 use std::num::NonZeroU32;
 
 use remotegpu_control_plane::{MintExecCredentialError as Error, MintLimits};
-use remotegpu_namespaces::ClusterName;
+use remotegpu_keys::PlainApiKey;
+use remotegpu_namespaces::{ClusterName, Namespace};
 use remotegpu_primitives::{AccountId, NamespaceId};
 use remotegpu_scopes::{NamespaceAccess, Scopes};
 use remotegpu_test_support::rng;
@@ -16,45 +17,44 @@ fn one_at_once_and_two_in_a_row() -> MintLimits {
     MintLimits::new([cluster], 1, 0, NonZeroU32::MIN, two)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_mint_without_room_is_refused_before_the_cluster_is_asked() {
-    // Section 10
+/// A world with these limits, and a key that opens a namespace in it.
+async fn limited() -> (World, Namespace, PlainApiKey) {
     let mut world = World::new().await;
     world.mint_limits = one_at_once_and_two_in_a_row();
     let namespace = world.namespace("team-ml").await;
-    let key = world
+    let (_, secret) = world
         .store
         .key(&world.ada, Scopes::All, None, world.now())
         .await
         .unwrap();
+    (world, namespace, secret)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mint_without_room_is_refused_before_the_cluster_is_asked() {
+    // Section 10
+    let (world, namespace, secret) = limited().await;
     let other = AccountId::generate(world.now(), &mut rng());
     let turn = world.mint_limits.enter(&namespace.cluster, other).await;
     let turn = turn.unwrap().unwrap();
-    let refused = world.mint(&key.1, namespace.id).await;
+    let refused = world.mint(&secret, namespace.id).await;
     assert!(matches!(refused, Err(Error::Overloaded(_))), "{refused:?}");
     assert_eq!(world.cluster.identities(), (0, 0));
     drop(turn);
-    world.mint(&key.1, namespace.id).await.unwrap();
+    world.mint(&secret, namespace.id).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_asks_too_often_is_refused_before_it_takes_a_place() {
     // X8, section 10
-    let mut world = World::new().await;
-    world.mint_limits = one_at_once_and_two_in_a_row();
-    let namespace = world.namespace("team-ml").await;
-    let key = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
+    let (world, namespace, secret) = limited().await;
     for _ in 0..2 {
-        world.mint(&key.1, namespace.id).await.unwrap();
+        world.mint(&secret, namespace.id).await.unwrap();
     }
     let other = AccountId::generate(world.now(), &mut rng());
     let turn = world.mint_limits.enter(&namespace.cluster, other).await;
     let _turn = turn.unwrap().unwrap();
-    let refused = world.mint(&key.1, namespace.id).await;
+    let refused = world.mint(&secret, namespace.id).await;
     assert!(matches!(refused, Err(Error::RateLimited(_))), "{refused:?}");
     assert_eq!(world.mint_limits.load().refused, 0);
 }
@@ -69,7 +69,7 @@ async fn only_mints_that_are_allowed_count_against_a_key() {
         world.namespace("team-web").await,
     );
     let scopes = Scopes::KubernetesExec(NamespaceAccess::Only([open.id].into()));
-    let key = world
+    let (_, secret) = world
         .store
         .key(&world.ada, scopes, None, world.now())
         .await
@@ -77,15 +77,15 @@ async fn only_mints_that_are_allowed_count_against_a_key() {
     let unknown = NamespaceId::generate(world.now(), &mut rng());
     for _ in 0..5 {
         for namespace in [shut.id, unknown] {
-            let refused = world.mint(&key.1, namespace).await;
+            let refused = world.mint(&secret, namespace).await;
             assert!(matches!(refused, Err(Error::NotAllowed)), "{refused:?}");
         }
     }
     assert_eq!(world.mint_limits.rate_limited(), 0);
     for _ in 0..2 {
-        world.mint(&key.1, open.id).await.unwrap();
+        world.mint(&secret, open.id).await.unwrap();
     }
-    let refused = world.mint(&key.1, open.id).await;
+    let refused = world.mint(&secret, open.id).await;
     assert!(matches!(refused, Err(Error::RateLimited(_))), "{refused:?}");
     assert_eq!(world.mint_limits.rate_limited(), 1);
 }

@@ -107,6 +107,28 @@ enum During {
     Mint,
 }
 
+/// Mints, and has the act done while the cluster is at that step.
+async fn mint_beside(
+    world: &World,
+    during: During,
+    secret: &PlainApiKey,
+    namespace: NamespaceId,
+    act: impl Future<Output = ()>,
+) -> Result<ExecCredential, Error> {
+    let (reached, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let hook = stop_once(&reached, &go_on);
+    match during {
+        During::Make => world.cluster.during_make(hook),
+        During::Mint => world.cluster.during_mint(hook),
+    }
+    let acting = async {
+        reached.notified().await;
+        act.await;
+        go_on.notify_one();
+    };
+    tokio::join!(world.mint(secret, namespace), acting).0
+}
+
 /// Does something to the key at a step of the cluster's; the token must not come
 /// out, and nothing of it may stay in the cluster.
 async fn check_race_during(
@@ -121,19 +143,8 @@ async fn check_race_during(
         .key(&world.ada, Scopes::All, None, world.now())
         .await
         .unwrap();
-    let (reached, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let hook = stop_once(&reached, &go_on);
-    match during {
-        During::Make => world.cluster.during_make(hook),
-        During::Mint => world.cluster.during_mint(hook),
-    }
-    let minting = world.mint(&secret, namespace.id);
-    let acting = async {
-        reached.notified().await;
-        act(&world, key.id, namespace.id).await;
-        go_on.notify_one();
-    };
-    let (minted, ()) = tokio::join!(minting, acting);
+    let acting = act(&world, key.id, namespace.id);
+    let minted = mint_beside(&world, during, &secret, namespace.id, acting).await;
     let error = minted.expect_err("a token came out after the key had ended");
     assert!(expected(&error), "{error:?}");
     world.reconcile().await;
@@ -209,15 +220,8 @@ async fn check_race_of_a_second_mint(
     let key = world.store.key(&world.ada, Scopes::All, None, world.now());
     let (key, secret) = key.await.unwrap();
     world.mint(&secret, namespace.id).await.unwrap();
-    let (reached, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    world.cluster.during_mint(stop_once(&reached, &go_on));
-    let minting = world.mint(&secret, namespace.id);
-    let acting = async {
-        reached.notified().await;
-        act(&world, key.id, namespace.id).await;
-        go_on.notify_one();
-    };
-    let (minted, ()) = tokio::join!(minting, acting);
+    let acting = act(&world, key.id, namespace.id);
+    let minted = mint_beside(&world, During::Mint, &secret, namespace.id, acting).await;
     world.reconcile().await;
     (world, minted)
 }

@@ -116,7 +116,15 @@ pub type PresentedRow = (
 /// All that decides what a secret opens, in one query; a filter is to follow.
 macro_rules! presented_keys {
     () => {
-        key_secrets::table
+        $crate::api_keys::join_key!(key_secrets::table)
+            .select($crate::api_keys::presented_columns!())
+    };
+}
+
+/// Joins to a query that has `key_secrets` all that decides about their keys.
+macro_rules! join_key {
+    ($secrets:expr) => {
+        $secrets
             .inner_join(api_keys::table.on(api_keys::id.eq(key_secrets::key_id)))
             .inner_join(accounts::table.on(accounts::id.eq(api_keys::account_id)))
             .left_join(
@@ -124,7 +132,6 @@ macro_rules! presented_keys {
                     .eq(api_keys::account_id)
                     .and(memberships::user_id.eq(api_keys::created_by))),
             )
-            .select($crate::api_keys::presented_columns!())
     };
 }
 
@@ -141,7 +148,7 @@ macro_rules! presented_columns {
     };
 }
 
-pub(crate) use {presented_columns, presented_keys};
+pub(crate) use {join_key, presented_columns, presented_keys};
 
 /// Reads such a row.
 pub fn presented(row: PresentedRow) -> Result<PresentedKey, Failure> {
