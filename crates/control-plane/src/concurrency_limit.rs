@@ -146,7 +146,7 @@ impl QueuedLimit {
     /// [`Overloaded`]: at once when the line is full, or when the wait was too long.
     pub async fn enter(&self) -> Result<Turn, Overloaded> {
         let place = self.join()?;
-        self.turn(place).await
+        self.within(self.turn(place)).await
     }
 
     /// Takes a place, from which to wait for a turn.
@@ -154,16 +154,22 @@ impl QueuedLimit {
         self.inside.enter()
     }
 
-    /// Waits for the turn of who has joined.
+    /// Waits for the turn of who has joined, however long.
     pub(crate) async fn turn(&self, place: Place) -> Result<Turn, Overloaded> {
-        let turn = Arc::clone(&self.turns).acquire_owned();
-        match tokio::time::timeout(self.longest_wait, turn).await {
-            Ok(Ok(turn)) => Ok(Turn {
-                _turn: turn,
-                _place: place,
-            }),
-            Ok(Err(_)) | Err(_) => Err(self.refuse()),
-        }
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        Ok(Turn {
+            _turn: turn.map_err(|_| self.refuse())?,
+            _place: place,
+        })
+    }
+
+    /// Waits for no longer than one may in this line.
+    pub(crate) async fn within<T>(
+        &self,
+        waiting: impl Future<Output = Result<T, Overloaded>>,
+    ) -> Result<T, Overloaded> {
+        let waited = tokio::time::timeout(self.longest_wait, waiting).await;
+        waited.unwrap_or_else(|_| Err(self.refuse()))
     }
 
     /// One more was refused.

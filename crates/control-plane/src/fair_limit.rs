@@ -26,7 +26,6 @@ pub(crate) struct Room {
 pub(crate) struct FairLimit<K: Copy + Eq + Hash> {
     whole: QueuedLimit,
     part: Room,
-    longest_wait: Duration,
     callers: Callers<K>,
 }
 
@@ -63,7 +62,6 @@ impl<K: Copy + Eq + Hash> FairLimit<K> {
                 at_once: part.at_once.clamp(1, Semaphore::MAX_PERMITS),
                 ..part
             },
-            longest_wait,
             callers: Callers::default(),
         }
     }
@@ -86,8 +84,7 @@ impl<K: Copy + Eq + Hash> FairLimit<K> {
                 _part: Some((own, seat)),
             })
         };
-        let entered = tokio::time::timeout(self.longest_wait, turn).await;
-        entered.unwrap_or_else(|_| Err(refuse()))
+        self.whole.within(turn).await
     }
 
     /// Waits for a turn on nobody's behalf: the server's own, or its operator's.
