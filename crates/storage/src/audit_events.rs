@@ -1,5 +1,7 @@
 //! Audit events: what is written down with each act.
 
+mod many;
+
 use std::net::IpAddr;
 
 use async_trait::async_trait;
@@ -26,8 +28,7 @@ use crate::{
     users::role,
 };
 
-/// How many events are written in one statement: PostgreSQL takes 65 535
-/// parameters, and each has eleven.
+/// How many events are written in one statement.
 const AT_ONCE: usize = 1000;
 
 /// Writes an event down, as part of the transaction that is the act.
@@ -233,10 +234,7 @@ impl AuditLog for Database {
                     let mut lease = begin_on_postgres(pool).await?;
                     let connection = lease.begin();
                     for rows in all.chunks(AT_ONCE) {
-                        let insert = diesel::insert_into(audit_events::table)
-                            .values(rows)
-                            .on_conflict_do_nothing();
-                        insert.execute(connection).await?;
+                        many::on_postgres(connection, rows).await?;
                     }
                     connection.batch_execute("COMMIT").await?;
                     lease.finish(&Ok(()));
@@ -246,15 +244,7 @@ impl AuditLog for Database {
                     let mut lease = begin_on_sqlite(write).await?;
                     let connection = lease.begin();
                     connection
-                        .spawn_blocking(move |connection| {
-                            for row in all {
-                                let insert = diesel::insert_into(audit_events::table)
-                                    .values(row)
-                                    .on_conflict_do_nothing();
-                                diesel::RunQueryDsl::execute(insert, connection)?;
-                            }
-                            Ok(())
-                        })
+                        .spawn_blocking(move |connection| many::on_sqlite(connection, all))
                         .await?;
                     connection.batch_execute("COMMIT").await?;
                     lease.finish(&Ok(()));
