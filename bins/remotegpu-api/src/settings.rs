@@ -110,7 +110,7 @@ pub const SETTINGS: &[Setting] = &[
         "database_connections",
         Some("8"),
         "NUMBER",
-        "How many connections to PostgreSQL this instance holds at the most",
+        "How many connections to PostgreSQL this instance's pool holds at the most; beside it as many threads may keep one each, and two are for changes of keys",
     ),
     setting(
         "database_acquire_ms",

@@ -15,7 +15,7 @@ use crate::KeyCache;
 /// A store of keys behind a cache. What a key opens is asked of the cache first;
 /// what is changed through this takes effect here before the change is answered
 /// (contract K13). [`ApiKeyRepository::find_by_secret`] is always asked of the
-/// store: a mint must not trust a cache (contract X10).
+/// store: what refuses a mint is not told from a cache (contract X10).
 pub struct CachedApiKeys {
     store: Arc<dyn ApiKeyRepository>,
     cache: Arc<KeyCache>,

@@ -12,7 +12,7 @@ const CAPACITY: usize = 10_000;
 
 /// Which identity a secret had in a namespace. Nothing is believed of it: a token
 /// that was minted for one leaves the house only if the store says afterwards that
-/// the identity and all that it stands on is alive (contract X10).
+/// the identity is alive, which ends with all that it stands on (contract X10).
 pub struct KnownIdentities(Cache<(KeySecretId, NamespaceId), Arc<CredentialIdentity>>);
 
 impl Default for KnownIdentities {

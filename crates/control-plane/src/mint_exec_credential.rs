@@ -204,7 +204,7 @@ async fn mint_again(
     )
     .await;
     let later = clock.now();
-    let IdentityStanding::Justified { ends_at } =
+    let IdentityStanding::Living { ends_at } =
         ports.identities.standing(identity.id, later).await?
     else {
         let refused = end_of_refused(ports, presented, identity, later).await?;
@@ -253,7 +253,7 @@ async fn mint_first(
     // ended the key meanwhile must not see a token come out after it, whatever
     // the cluster has answered.
     let later = clock.now();
-    let IdentityStanding::Justified { ends_at } =
+    let IdentityStanding::Living { ends_at } =
         ports.identities.standing(identity.id, later).await?
     else {
         let refused = end_of_refused(ports, presented, &identity, later).await?;
@@ -435,7 +435,8 @@ async fn mint(
         Err(MintError::IdentityMissing) => {
             // Somebody removed it behind our back, or it has ended: then it must
             // not come back under the same name.
-            if !ports.identities.is_living(identity.id, clock.now()).await? {
+            let standing = ports.identities.standing(identity.id, clock.now()).await?;
+            if standing == IdentityStanding::Ended {
                 return Err(MintExecCredentialError::TooSlow);
             }
             make(ports, identity).await?;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use remotegpu_accounts::AccountRepository;
 use remotegpu_namespaces::{
     ClusterError, ClusterName, CredentialIdentity, CredentialMint, IdentityRepository,
-    LocatedIdentity,
+    IdentityStanding, LocatedIdentity,
 };
 use remotegpu_primitives::{Clock, IdentityId, StoreError};
 
@@ -97,13 +97,16 @@ async fn bind_again(
     clock: &dyn Clock,
 ) -> Result<(), SweepError> {
     // At this very time each: a sweep takes a while, and an end counts at once.
-    let is_living = async || ports.identities.is_living(identity.id, clock.now()).await;
-    if !identity.bound || !is_living().await? {
+    let has_ended = async || {
+        let standing = ports.identities.standing(identity.id, clock.now()).await?;
+        Ok::<_, StoreError>(standing == IdentityStanding::Ended)
+    };
+    if !identity.bound || has_ended().await? {
         return Ok(());
     }
     let made = ports.mint.make(identity).await;
     // Who ended it meanwhile may have been done before there was anything to remove.
-    if !is_living().await? {
+    if has_ended().await? {
         let located = ports.mint.locate(identity).await?;
         ports.mint.remove(&located).await?;
         return Ok(());

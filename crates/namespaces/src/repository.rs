@@ -171,11 +171,10 @@ pub trait IdentityRepository: Send + Sync {
     /// Whether the identity is stored and has ended, read anew (contract X10).
     async fn has_ended(&self, id: IdentityId, now: OffsetDateTime) -> Result<bool, StoreError>;
 
-    /// Whether the identity is stored and has not ended, read anew.
-    async fn is_living(&self, id: IdentityId, now: OffsetDateTime) -> Result<bool, StoreError>;
-
-    /// Whether the identity has not ended, and key, secret, account and namespace
-    /// allow it at this moment, read anew and in one (contract X10).
+    /// Whether the identity is stored and has not ended, read anew (contract X10).
+    /// Whatever takes from a key, a secret, an account or a namespace what the
+    /// identity stands on ends the identity in the same transaction, so that this one
+    /// row tells of all of them.
     async fn standing(
         &self,
         id: IdentityId,
@@ -204,13 +203,13 @@ pub trait IdentityRepository: Send + Sync {
 /// What [`IdentityRepository::standing`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentityStanding {
-    /// It is living and allowed; its secret ends then, if ever.
-    Justified {
-        /// When the secret ends.
+    /// It is stored, and ends then, if ever.
+    Living {
+        /// When its secret ends.
         ends_at: Option<OffsetDateTime>,
     },
-    /// It has ended, or something does not allow it any more.
-    Unjustified,
+    /// It has ended, or is not stored.
+    Ended,
 }
 
 /// What came of [`IdentityRepository::ensure`].

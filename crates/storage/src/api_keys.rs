@@ -5,8 +5,8 @@ mod uses;
 
 use async_trait::async_trait;
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, JoinOnDsl, NullableExpressionMethods,
-    OptionalExtension, QueryDsl, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, IntoSql, JoinOnDsl, NullableExpressionMethods,
+    OptionalExtension, QueryDsl, SelectableHelper, sql_types::Bool,
 };
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent};
@@ -24,7 +24,7 @@ use crate::{
     Database,
     accounts::hold_account,
     audit_events::record,
-    connection::{begin_on_sqlite, with_conn, with_tx, within},
+    connection::{begin_on_sqlite, with_conn, with_quick_conn, with_tx, within},
     database::Pools,
     error::Failure,
     identities::{end_identities, living},
@@ -101,7 +101,7 @@ impl ApiKeyRepository for Database {
     }
 
     async fn find_by_hash(&self, hash: &HashedApiKey) -> Result<Option<PresentedKey>, StoreError> {
-        let row: Option<PresentedRow> = with_conn!(self, read, |c| Ok(presented_keys!()
+        let row: Option<PresentedRow> = with_quick_conn!(self, |c| Ok(presented_keys!()
             .filter(key_secrets::hash.eq(hash.0.as_slice()))
             .first(c)
             .await
@@ -253,13 +253,24 @@ impl ApiKeyRepository for Database {
                     .select((key_secrets::id, key_secrets::ends_at))
                     .load(c)
                     .await?;
+                let until = |expires_at: Option<DbTime>, secret_end: Option<DbTime>| {
+                    [expires_at, secret_end].into_iter().flatten().min()
+                };
                 for (secret, secret_end) in secrets {
-                    let ends_at = [expires_at, secret_end].into_iter().flatten().min();
-                    // What has ended never comes back to life.
+                    let before = until(db_time(key.expires_at), secret_end);
+                    // What has ended never comes back to life. Not by the time alone:
+                    // what was done before this may bear a later one.
                     diesel::update(credential_identities::table)
                         .filter(credential_identities::secret_id.eq(secret))
                         .filter(living!(now))
-                        .set(credential_identities::ends_at.eq(ends_at))
+                        .filter(
+                            credential_identities::ends_at.eq(before).or(
+                                credential_identities::ends_at
+                                    .is_null()
+                                    .and(before.is_none().into_sql::<Bool>()),
+                            ),
+                        )
+                        .set(credential_identities::ends_at.eq(until(expires_at, secret_end)))
                         .execute(c)
                         .await?;
                 }

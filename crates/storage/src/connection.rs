@@ -93,6 +93,31 @@ pub async fn begin_on_sqlite(
     Ok(lease)
 }
 
+/// Runs a body of one short read on the runtime's own connection to PostgreSQL, where
+/// it has one; else, and once more where that one fails, like `with_conn!(read)`.
+macro_rules! with_quick_conn {
+    ($database:expr, |$connection:ident| $body:expr) => {
+        $crate::connection::within($database.deadline(), async {
+            if let Some(quick) = $database.quick_reads().and_then(|quick| quick.here()) {
+                let done: Result<_, $crate::error::Failure> = async {
+                    let mut shared = quick.connection();
+                    let $connection = &mut shared;
+                    $body
+                }
+                .await;
+                if done.is_ok() {
+                    quick.answered();
+                    return done;
+                }
+                // Whatever it is, others are not to meet it as well.
+                quick.failed();
+            }
+            $crate::connection::with_conn!($database, read, |$connection| $body)
+        })
+        .await
+    };
+}
+
 /// Runs a body of statements on a connection: `read` on one of many, where a
 /// connection that the server had closed is replaced; `write` on the one
 /// that SQLite has for it. Each statement commits by itself.
@@ -180,4 +205,4 @@ macro_rules! with_tx {
     }};
 }
 
-pub(crate) use {with_conn, with_tx};
+pub(crate) use {with_conn, with_quick_conn, with_tx};

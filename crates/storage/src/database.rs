@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, error::Error as _, fmt, path::Path, sync::Arc, time::Duration};
 
-use bb8::{ErrorSink, ManageConnection, Pool};
+use bb8::{Builder, ErrorSink, ManageConnection, Pool, QueueStrategy};
 use diesel::{
     QueryDsl,
     result::{DatabaseErrorKind, Error as QueryError},
@@ -16,6 +16,7 @@ use crate::{
     error::{ConnectError, Failure, OpenError},
     migrations::{self, applied},
     postgres::PgManager,
+    quick_reads::{QuickReads, SILENCE},
     sqlite::{LiteManager, Purpose, prepare_file},
 };
 
@@ -24,6 +25,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Database {
     pools: Pools,
+    quick_reads: Option<Arc<QuickReads>>,
     source: Source,
     options: DatabaseOptions,
     known: Arc<BTreeSet<String>>,
@@ -32,8 +34,9 @@ pub struct Database {
 /// How a database is used.
 #[derive(Debug, Clone, Copy)]
 pub struct DatabaseOptions {
-    /// How many connections to PostgreSQL at the most. SQLite always has one
-    /// that writes and four that read.
+    /// How many connections to PostgreSQL the pool has at the most. Beside it as many
+    /// runtimes have one each for short reads. SQLite always has one that writes and
+    /// four that read.
     pub max_connections: u32,
     /// How long a request waits for a connection, an attempt to connect
     /// included.
@@ -100,8 +103,18 @@ impl Database {
                 "it must begin with postgres:// or sqlite:",
             ));
         };
+        let quick_reads = match &source {
+            Source::Postgres(manager) => Some(Arc::new(QuickReads::new(
+                PgManager::clone(manager),
+                options.statement_timeout,
+                options.max_connections as usize,
+            ))),
+            // Its readers are in this very process.
+            Source::Sqlite(_) => None,
+        };
         Ok(Self {
             pools,
+            quick_reads,
             source,
             options,
             known: Arc::new(migrations::known()?),
@@ -182,6 +195,10 @@ impl Database {
         &self.pools
     }
 
+    pub(crate) fn quick_reads(&self) -> Option<&Arc<QuickReads>> {
+        self.quick_reads.as_ref()
+    }
+
     pub(crate) fn source(&self) -> &Source {
         &self.source
     }
@@ -203,7 +220,13 @@ async fn open_postgres(url: &str, options: DatabaseOptions) -> Result<(Pools, So
     // The pool's own first attempt would tell only that the time was over.
     let first = manager.open(options.statement_timeout).await;
     first.map_err(|error| unreachable(&manager, error))?;
-    let pool = pool(options.max_connections, options, manager.clone());
+    let pool = pool(options.max_connections, options)
+        // The one that was used last: what its server process needs is still at hand.
+        // And what a quiet time does not need is not kept until something on the way has
+        // forgotten it.
+        .queue_strategy(QueueStrategy::Lifo)
+        .idle_timeout(Some(SILENCE))
+        .build_unchecked(manager.clone());
     Ok((Pools::Postgres(pool), Source::Postgres(Arc::new(manager))))
 }
 
@@ -228,13 +251,13 @@ async fn open_sqlite(path: &str, options: DatabaseOptions) -> Result<(Pools, Sou
     .await?;
     let reader = LiteManager::new(path, Purpose::Read);
     let pools = Pools::Sqlite {
-        read: pool(SQLITE_READERS, options, reader),
-        write: pool(1, options, writer.clone()),
+        read: pool(SQLITE_READERS, options).build_unchecked(reader),
+        write: pool(1, options).build_unchecked(writer.clone()),
     };
     Ok((pools, Source::Sqlite(writer)))
 }
 
-fn pool<M>(size: u32, options: DatabaseOptions, manager: M) -> Pool<M>
+fn pool<M>(size: u32, options: DatabaseOptions) -> Builder<M>
 where
     M: ManageConnection<Error = ConnectError>,
 {
@@ -242,7 +265,6 @@ where
         .max_size(size.max(1))
         .connection_timeout(options.acquire_timeout)
         .error_sink(Box::new(LogErrors))
-        .build_unchecked(manager)
 }
 
 /// Tells the log why connections cannot be made: whoever waits for one learns

@@ -12,17 +12,20 @@ use remotegpu_namespaces::{
     KubernetesNamespaceName, NamespaceStatus,
 };
 use remotegpu_primitives::{IdentityId, NamespaceId, StoreError};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::{
     Database,
     accounts::hold_account,
     api_keys::{ApiKeyRow, PresentedRow, join_key, presented, presented_columns, presented_keys},
-    connection::{with_conn, with_tx},
+    connection::{with_conn, with_quick_conn, with_tx},
     schema::{accounts, api_keys, credential_identities, key_secrets, memberships, namespaces},
     types::{DbTime, DbUuid, db_time, domain_time},
 };
 
+/// How far the clocks of two instances may be apart. An end bears the time of the act
+/// that it is of, and what was done a moment ago elsewhere may lie ahead here.
+const CLOCKS_APART: Duration = Duration::MINUTE;
 /// How many identities are judged at once, and how many are asked for.
 const BATCH: i64 = 200;
 
@@ -159,6 +162,31 @@ fn stored(row: IdentityRow, now: OffsetDateTime) -> EnsureIdentity {
         EnsureIdentity::Ending
     } else {
         EnsureIdentity::Ready(row.into())
+    }
+}
+
+impl Database {
+    /// What all that the identity stands on says about it.
+    async fn standing_by_its_reasons(
+        &self,
+        id: IdentityId,
+        now: OffsetDateTime,
+    ) -> Result<IdentityStanding, StoreError> {
+        let found: Option<Justification> = with_conn!(self, read, |c| Ok(justifications!()
+            .filter(credential_identities::id.eq(DbUuid::from(id)))
+            .filter(living!(now))
+            .first(c)
+            .await
+            .optional()?))?;
+        let Some((_, namespace, state, key)) = found else {
+            return Ok(IdentityStanding::Ended);
+        };
+        let key = presented(key)?;
+        if !justified(&key, namespace.into(), &state, now) {
+            return Ok(IdentityStanding::Ended);
+        }
+        let ends_at = key.ends_at();
+        Ok(IdentityStanding::Living { ends_at })
     }
 }
 
@@ -310,43 +338,29 @@ impl IdentityRepository for Database {
         Ok(ended > 0)
     }
 
-    async fn is_living(&self, id: IdentityId, now: OffsetDateTime) -> Result<bool, StoreError> {
-        let living: i64 = with_conn!(self, read, |c| Ok(credential_identities::table
-            .filter(credential_identities::id.eq(DbUuid::from(id)))
-            .filter(
-                credential_identities::ends_at
-                    .is_null()
-                    .or(credential_identities::ends_at
-                        .gt(DbTime::from(now))
-                        .assume_not_null())
-            )
-            .count()
-            .get_result(c)
-            .await?))?;
-        Ok(living > 0)
-    }
-
     async fn standing(
         &self,
         id: IdentityId,
         now: OffsetDateTime,
     ) -> Result<IdentityStanding, StoreError> {
-        let found: Option<Justification> = with_conn!(self, read, |c| Ok(justifications!()
-            .filter(credential_identities::id.eq(DbUuid::from(id)))
-            .filter(living!(now))
-            .first(c)
-            .await
-            .optional()?))?;
-        let Some((_, namespace, state, key)) = found else {
-            return Ok(IdentityStanding::Unjustified);
+        // The smallest query there is: each mint waits for it.
+        let ends_at: Option<Option<DbTime>> =
+            with_quick_conn!(self, |c| Ok(credential_identities::table
+                .filter(credential_identities::id.eq(DbUuid::from(id)))
+                .select(credential_identities::ends_at)
+                .get_result(c)
+                .await
+                .optional()?))?;
+        let Some(ends_at) = ends_at.map(domain_time) else {
+            return Ok(IdentityStanding::Ended);
         };
-        let key = presented(key)?;
-        if !justified(&key, namespace.into(), &state, now) {
-            return Ok(IdentityStanding::Unjustified);
+        match ends_at {
+            Some(end) if end <= now => Ok(IdentityStanding::Ended),
+            // An end of this very time, or of a clock that is ahead of ours? Then
+            // not the time counts, but what has been done.
+            Some(end) if end <= now + CLOCKS_APART => self.standing_by_its_reasons(id, now).await,
+            ends_at => Ok(IdentityStanding::Living { ends_at }),
         }
-        Ok(IdentityStanding::Justified {
-            ends_at: key.ends_at(),
-        })
     }
 
     async fn remove(&self, id: IdentityId) -> Result<(), StoreError> {

@@ -22,6 +22,7 @@ mod key_changes;
 mod migrations;
 mod namespaces;
 mod postgres;
+mod quick_reads;
 mod schema;
 mod sessions;
 mod sqlite;

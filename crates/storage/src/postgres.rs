@@ -28,6 +28,10 @@ use crate::{
 /// that vanished in the middle of one must not hold an account's row.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
 
+/// How long what was sent may stay unacknowledged, before a connection counts as dead:
+/// left to itself, the system waits a quarter of an hour.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
+
 /// Makes connections to one server.
 #[derive(Clone)]
 pub struct PgManager {
@@ -52,6 +56,9 @@ impl PgManager {
             .parse()
             .map_err(|_| OpenError::InvalidUrl("it is not of PostgreSQL's form"))?;
         config.connect_timeout(connect_timeout);
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(UNACKNOWLEDGED);
+        }
         let tls = match tls {
             Tls::Off => {
                 config.ssl_mode(SslMode::Disable);

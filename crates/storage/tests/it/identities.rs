@@ -22,9 +22,10 @@ on_both_databases!(
     deleting_a_namespace_ends_its_identities,
     suspension_ends_the_accounts_identities,
     an_end_is_never_moved_later,
+    an_end_by_a_clock_that_is_ahead_is_an_end,
     ended_identities_are_claimed_by_one,
     the_sweep_ends_what_nothing_justifies,
-    standing_follows_all_that_an_identity_stands_on,
+    standing_tells_when_an_identity_ends,
 );
 
 struct Scene {
@@ -83,8 +84,13 @@ impl Scene {
         self.update(change, now).await;
     }
 
+    /// Whether it has ended, as the reconciler and as a mint see it.
     async fn ended(&self, identity: IdentityId, at: i64) -> bool {
-        self.world.has_ended(identity, seconds(at)).await
+        let ended = self.world.has_ended(identity, seconds(at)).await;
+        let standing = self.world.database.standing(identity, seconds(at)).await;
+        // What is not stored any more has nothing to end.
+        assert!(!ended || standing.unwrap() == IdentityStanding::Ended);
+        ended
     }
 }
 
@@ -330,6 +336,31 @@ async fn an_end_is_never_moved_later(world: World) {
     assert!(!s.ended(identity, 4).await);
 }
 
+async fn an_end_by_a_clock_that_is_ahead_is_an_end(world: World) {
+    // X10: two instances, of which the one that narrows is ten seconds ahead.
+    let s = scene(world).await;
+    let (here, there) = (s.identity(&s.here).await, s.identity(&s.there).await);
+    let standing = async |identity, at| {
+        let standing = s.world.database.standing(identity, seconds(at)).await;
+        standing.unwrap()
+    };
+    let only_here = ApiKeyChange {
+        scopes: Some(only(&[s.here.id])),
+        ..ApiKeyChange::default()
+    };
+    s.update(only_here, 15).await;
+    assert_eq!(standing(there, 5).await, IdentityStanding::Ended);
+    s.expire(Some(500), 6).await;
+    assert!(s.ended(there, 15).await && !s.ended(here, 499).await);
+    s.expire(None, 7).await;
+    assert!(s.ended(there, 15).await && !s.ended(here, 501).await);
+    let by_clock_ahead = act(seconds(18));
+    let (account, id) = (s.person.account, s.key.id);
+    let revoked = s.world.database.revoke(account, id, &by_clock_ahead).await;
+    revoked.unwrap();
+    assert_eq!(standing(here, 8).await, IdentityStanding::Ended);
+}
+
 async fn ended_identities_are_claimed_by_one(world: World) {
     let s = scene(world).await;
     let (one, two) = (s.identity(&s.here).await, s.identity(&s.there).await);
@@ -380,48 +411,26 @@ async fn the_sweep_ends_what_nothing_justifies(world: World) {
     }
 }
 
-async fn standing_follows_all_that_an_identity_stands_on(world: World) {
-    // X10: by hand, so that nothing else ends the identity.
+async fn standing_tells_when_an_identity_ends(world: World) {
+    // X10. That each act which takes its reason away ends it is the other tests'.
     let s = scene(world).await;
     let identity = s.identity(&s.here).await;
     let store: &dyn IdentityRepository = &s.world.database;
-    let standing = async || store.standing(identity, seconds(1)).await.unwrap();
-    let justified = IdentityStanding::Justified { ends_at: None };
-    assert_eq!(standing().await, justified);
-    for (taken, given) in [
-        (
-            "api_keys SET scopes = '{\"inference\":true}'",
-            "api_keys SET scopes = '{\"all\":true}'",
-        ),
-        (
-            "api_keys SET revoked_at = created_at",
-            "api_keys SET revoked_at = NULL",
-        ),
-        (
-            "memberships SET role = 'read'",
-            "memberships SET role = 'write'",
-        ),
-        (
-            "accounts SET suspended_at = created_at",
-            "accounts SET suspended_at = NULL",
-        ),
-        (
-            "namespaces SET status = 'provisioning'",
-            "namespaces SET status = 'active'",
-        ),
-        (
-            "credential_identities SET ends_at = created_at",
-            "credential_identities SET ends_at = NULL",
-        ),
-    ] {
-        s.world.execute(&format!("UPDATE {taken}"));
-        assert_eq!(standing().await, IdentityStanding::Unjustified, "{taken}");
-        s.world.execute(&format!("UPDATE {given}"));
-        assert_eq!(standing().await, justified, "{given}");
-    }
+    let standing = async |at| store.standing(identity, seconds(at)).await.unwrap();
+    let living = |ends_at: Option<i64>| IdentityStanding::Living {
+        ends_at: ends_at.map(seconds),
+    };
+    assert_eq!(standing(1).await, living(None));
+    s.expire(Some(10), 1).await;
+    assert_eq!(standing(9).await, living(Some(10)));
+    assert_eq!(standing(10).await, IdentityStanding::Ended);
+    s.expire(Some(20), 5).await;
+    assert_eq!(standing(19).await, living(Some(20)));
+    store.end(identity, seconds(7)).await.unwrap();
+    assert_eq!(standing(7).await, IdentityStanding::Ended);
     let other = IdentityId::generate(NOW, &mut rng());
     let unknown = store.standing(other, seconds(1)).await.unwrap();
-    assert_eq!(unknown, IdentityStanding::Unjustified);
+    assert_eq!(unknown, IdentityStanding::Ended);
 }
 
 /// `remove` is a method of two traits.

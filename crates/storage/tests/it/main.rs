@@ -15,6 +15,7 @@ mod identities;
 mod key_changes;
 mod namespaces;
 mod opening;
+mod quick_reads;
 mod sessions;
 mod users;
 mod world;
