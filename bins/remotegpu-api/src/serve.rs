@@ -72,7 +72,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let internal_serving = tokio::spawn(internal);
     let mut reconciler = tokio::spawn(run_reconciler(shared.reconciler(&config), system_rng()));
     let mut changes = tokio::spawn(shared.clone().follow_changes());
-    let mut probes = tokio::spawn(probe_clusters(shared.clusters.clone()));
+    let mut probes = tokio::spawn(look_at_clusters(shared.clusters.clone()));
     announce(
         &config,
         &public_url,
@@ -262,9 +262,13 @@ fn public_url(config: &Config, bound: SocketAddr) -> Result<PublicUrl> {
     Ok(PublicUrl::parse(&format!("{scheme}://{bound}"))?)
 }
 
+async fn look_at_clusters(clusters: KubeClusters) {
+    tokio::join!(probe_clusters(&clusters), keep_clusters_warm(&clusters));
+}
+
 /// Asks the clusters how they are, for the list of clusters and for those who
 /// make namespaces: a cluster that is known to be down is not waited for.
-async fn probe_clusters(clusters: KubeClusters) {
+async fn probe_clusters(clusters: &KubeClusters) {
     let names: Vec<_> = clusters
         .list()
         .into_iter()
@@ -283,6 +287,13 @@ async fn probe_clusters(clusters: KubeClusters) {
         };
         join_all(names.iter().map(probe)).await;
         tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+}
+
+async fn keep_clusters_warm(clusters: &KubeClusters) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        clusters.keep_warm().await;
     }
 }
 

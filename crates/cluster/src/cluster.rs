@@ -7,7 +7,6 @@ use std::{
 };
 
 use http::{HeaderValue, StatusCode};
-use kube::Client;
 use remotegpu_namespaces::{Cluster, ClusterError, ClusterStatus, PlainClusterToken};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -17,6 +16,7 @@ use crate::{
     credential::Credential,
     labels::label,
     request::{Answer, Ask, Fault},
+    transport::Transport,
 };
 
 /// How long connecting may take, TLS included.
@@ -27,13 +27,16 @@ pub(crate) const ACT_WITHIN: Duration = Duration::from_secs(4);
 /// How long one request of an act may take.
 const REQUEST_WITHIN: Duration = Duration::from_millis(3_500);
 
+/// What every API server answers cheaply.
+pub(crate) const VERSION: &str = "/version";
+
 /// A configured cluster and the ways to ask it.
 pub(crate) struct KubeCluster {
     known: Cluster,
     /// Where the control plane reaches it, as the kubeconfig says.
     server: String,
-    /// A client without a credential of its own.
-    plain: Client,
+    /// Sends without a credential of its own.
+    plain: Transport,
     credential: Credential,
     health: Mutex<Health>,
     breaker: Breaker,
@@ -49,7 +52,7 @@ impl KubeCluster {
     pub(crate) fn new(
         known: Cluster,
         server: String,
-        plain: Client,
+        plain: Transport,
         credential: Credential,
     ) -> Self {
         Self {
@@ -125,7 +128,7 @@ impl KubeCluster {
     /// Asks with the control plane's own credential.
     pub(crate) async fn ask(&self, ask: &Ask) -> Result<Answer, ClusterError> {
         let answered = match &self.credential {
-            Credential::Kubeconfig(client) => self.send(ask.send(client, None)).await,
+            Credential::Kubeconfig(transport) => self.send(ask.send(transport, None)).await,
             Credential::Renewed(renewed) => self.send(self.ask_renewed(ask, renewed)).await,
         };
         match answered {
@@ -171,6 +174,18 @@ impl KubeCluster {
     /// Whether the cluster was given up for a moment.
     pub(crate) fn is_given_up(&self) -> bool {
         self.breaker.is_open()
+    }
+
+    /// Keeps open the connections of all that have asked, unless the cluster was
+    /// given up.
+    pub(crate) async fn keep_warm(&self) {
+        let transport = match &self.credential {
+            Credential::Kubeconfig(transport) => transport,
+            Credential::Renewed(_) => &self.plain,
+        };
+        if !self.is_given_up() {
+            transport.keep_warm(VERSION, ACT_WITHIN).await;
+        }
     }
 
     fn judge(&self, answered: Result<Answer, Fault>) -> Result<Answer, ClusterError> {

@@ -3,14 +3,15 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::Uri;
 use kube::{
-    Client, Config,
+    Config,
     config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 use remotegpu_namespaces::{Cluster, ClusterError, ClusterName};
 
 use crate::{
-    cluster::{ACT_WITHIN, CONNECT_WITHIN, KubeCluster},
+    cluster::{CONNECT_WITHIN, KubeCluster},
     credential::{Credential, Renewal, RenewedToken},
+    transport::Transport,
 };
 
 /// How one configured cluster is reached, and what customers see of it.
@@ -151,13 +152,13 @@ impl ClusterConnection {
             title,
             server,
         };
-        let plain = opened.plain_client()?;
+        let plain = opened.plain_transport()?;
         let credential = match &opened.renewal {
-            None => Credential::Kubeconfig(opened.client()?),
+            None => Credential::Kubeconfig(opened.transport()?),
             Some(renewal) => {
                 let context = Some(renewal.context.as_str());
                 let admin = Opened::read(known.name.as_str(), &kubeconfig, context).await?;
-                Credential::Renewed(RenewedToken::new(admin.client()?, renewal))
+                Credential::Renewed(RenewedToken::new(admin.transport()?, renewal))
             }
         };
         Ok(KubeCluster::new(known, opened.server, plain, credential))
@@ -226,12 +227,6 @@ impl Opened {
         if let Some(told) = exec.and_then(|exec| exec.cluster.as_mut()) {
             told.proxy_url = None;
         }
-        config.connect_timeout = Some(CONNECT_WITHIN);
-        config.read_timeout = Some(ACT_WITHIN);
-        config.write_timeout = Some(ACT_WITHIN);
-        config.reset_reader_on_write = true;
-        // Callers have their own patience, and a bound on it.
-        config.default_retry = false;
         Ok(Self {
             cluster,
             server,
@@ -240,22 +235,22 @@ impl Opened {
         })
     }
 
-    /// A client that is who the context's user is.
-    pub(crate) fn client(&self) -> Result<Client, ConnectError> {
-        self.client_of(self.config.clone())
+    /// A way to the cluster that is who the context's user is.
+    pub(crate) fn transport(&self) -> Result<Transport, ConnectError> {
+        self.transport_of(&self.config)
     }
 
-    /// A client that is nobody: requests bring their own credential. It has no
+    /// One that is nobody: requests bring their own credential. It has no
     /// client certificate either, which would count for more than a token.
-    pub(crate) fn plain_client(&self) -> Result<Client, ConnectError> {
+    pub(crate) fn plain_transport(&self) -> Result<Transport, ConnectError> {
         let mut config = self.config.clone();
         config.auth_info = AuthInfo::default();
-        self.client_of(config)
+        self.transport_of(&config)
     }
 
-    fn client_of(&self, config: Config) -> Result<Client, ConnectError> {
+    fn transport_of(&self, config: &Config) -> Result<Transport, ConnectError> {
         let cluster = self.cluster.clone();
-        Client::try_from(config).map_err(|error| match error {
+        Transport::new(config, CONNECT_WITHIN).map_err(|error| match error {
             kube::Error::Auth(_) => ConnectError::Credential { cluster },
             error => ConnectError::Client {
                 cluster,

@@ -88,7 +88,7 @@ async fn mint_once(kubeconfig: &str) -> Result<(), ConnectError> {
         return Ok(());
     };
     let admin = Opened::read(ADMIN, kubeconfig, Some(&renewal.context)).await?;
-    let token = RenewedToken::new(admin.client()?, renewal);
+    let token = RenewedToken::new(admin.transport()?, renewal);
     let minted = token.token(None).await;
     minted.map_err(|fault| ConnectError::ControlPlane {
         cluster: own.cluster,

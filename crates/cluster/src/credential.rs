@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::{Client, Resource, config::AuthInfo};
+use kube::{Resource, config::AuthInfo};
 use remotegpu_namespaces::MintError;
 use tokio::{
     sync::Mutex,
@@ -15,6 +15,7 @@ use crate::{
     cluster::ACT_WITHIN,
     request::{Ask, Fault, item},
     token_answer::{read_token, token_request},
+    transport::Transport,
 };
 
 /// The extension of a kubeconfig's user that says how its credential is renewed.
@@ -27,8 +28,8 @@ const RENEW_AFTER: Duration = Duration::from_mins(30);
 
 /// The control plane's own credential.
 pub(crate) enum Credential {
-    /// What the kubeconfig says: the client brings it along.
-    Kubeconfig(Client),
+    /// What the kubeconfig says: the transport brings it along.
+    Kubeconfig(Transport),
     /// A token that we renew ourselves.
     Renewed(RenewedToken),
 }
@@ -60,7 +61,7 @@ impl Renewal {
 
 /// A service account's token that is minted anew before it ends.
 pub(crate) struct RenewedToken {
-    minter: Client,
+    minter: Transport,
     namespace: String,
     name: String,
     current: Mutex<Option<Current>>,
@@ -72,7 +73,7 @@ struct Current {
 }
 
 impl RenewedToken {
-    pub(crate) fn new(minter: Client, renewal: &Renewal) -> Self {
+    pub(crate) fn new(minter: Transport, renewal: &Renewal) -> Self {
         Self {
             minter,
             namespace: renewal.namespace.clone(),
@@ -122,7 +123,7 @@ impl RenewedToken {
         if !answer.is_success() {
             return Err(Fault::Credential);
         }
-        let minted = read_token(answer.into_json()).map_err(|_: MintError| Fault::NotInKind)?;
+        let minted = read_token(answer.body()).map_err(|_: MintError| Fault::NotInKind)?;
         let bearer = format!("Bearer {}", minted.token.reveal());
         let mut bearer = HeaderValue::from_str(&bearer).map_err(|_| Fault::NotInKind)?;
         bearer.set_sensitive(true);

@@ -3,12 +3,13 @@
 use std::{collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use remotegpu_namespaces::{Cluster, ClusterDirectory, ClusterError, ClusterName, ClusterStatus};
 
 use crate::{
     TenantBaseline,
     baseline_objects::Baseline,
-    cluster::KubeCluster,
+    cluster::{KubeCluster, VERSION},
     connection::{ClusterConnection, ConnectError},
     request::{Ask, Fault},
     words::fit,
@@ -26,8 +27,8 @@ pub struct KubeClusters {
 }
 
 impl KubeClusters {
-    /// Makes the clients of all clusters. None of them needs to be up: nothing
-    /// is asked yet. Must be called inside of the runtime that outlives them.
+    /// Reads what is needed to ask the clusters. None of them needs to be up: nothing
+    /// is asked yet.
     pub async fn connect(connections: Vec<ClusterConnection>) -> Result<Self, ConnectError> {
         let mut names = HashSet::new();
         let mut clusters = Vec::with_capacity(connections.len());
@@ -60,7 +61,7 @@ impl KubeClusters {
         let cluster = self.cluster(name)?;
         cluster
             .bounded(async {
-                let answer = cluster.ask(&Ask::get("/version".to_owned())).await?;
+                let answer = cluster.ask(&Ask::get(VERSION.to_owned())).await?;
                 let told = answer.object("asking for the version")?;
                 let version = told["gitVersion"].as_str().ok_or(Fault::NotInKind)?;
                 let version = fit(version, LONGEST_VERSION);
@@ -68,6 +69,12 @@ impl KubeClusters {
                 Ok(version)
             })
             .await
+    }
+
+    /// Has every runtime that has asked a cluster keep a connection to it, so that
+    /// the next mint finds one. API servers close what was silent for 90 seconds.
+    pub async fn keep_warm(&self) {
+        join_all(self.clusters.iter().map(KubeCluster::keep_warm)).await;
     }
 
     /// Whether a cluster did not answer its last requests and is left alone for a

@@ -34,6 +34,7 @@ mod request;
 mod roles;
 mod survey;
 mod token_answer;
+mod transport;
 mod words;
 
 pub use baseline::{InvalidBaseline, PodSecurity, TenantBaseline};

@@ -52,18 +52,15 @@ impl CredentialMint for KubeClusters {
         let cluster = self.cluster(&identity.cluster)?;
         let account = item(&service_accounts(), &identity.object_name())?;
         let ask = Ask::post(format!("{account}/token"), &token_request(lifetime));
-        cluster
-            .bounded(async {
-                let answer = cluster.ask(&ask).await?;
-                if answer.status == StatusCode::NOT_FOUND {
-                    return Err(MintError::IdentityMissing);
-                }
-                if !answer.is_success() {
-                    return Err(answer.refused("minting a token").into());
-                }
-                read_token(answer.into_json())
-            })
-            .await
+        // A single request, which has its own bound.
+        let answer = cluster.ask(&ask).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Err(MintError::IdentityMissing);
+        }
+        if !answer.is_success() {
+            return Err(answer.refused("minting a token").into());
+        }
+        read_token(answer.body())
     }
 
     async fn opens(

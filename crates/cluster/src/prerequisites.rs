@@ -5,7 +5,7 @@ use k8s_openapi::api::{
     core::v1::{Namespace, ServiceAccount},
     rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
 };
-use kube::{Client, Resource};
+use kube::Resource;
 use remotegpu_namespaces::ClusterError;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -21,6 +21,7 @@ use crate::{
         RBAC, Rule, TENANT_ROLE, VIEWER_ROLE, control_plane_rules, identity_rules, tenant_rules,
         viewer_rules,
     },
+    transport::Transport,
 };
 
 /// Where the identities of key secrets stand; no tenant reaches it (contract X9).
@@ -157,9 +158,9 @@ fn bound(mut binding: Value, role_kind: &str) -> Value {
 /// on the server's side, as field manager `remotegpu`.
 pub async fn apply_prerequisites(admin_kubeconfig: &str) -> Result<(), ConnectError> {
     let opened = Opened::read(ADMIN, admin_kubeconfig, None).await?;
-    let client = opened.client()?;
+    let transport = opened.transport()?;
     for object in prerequisites() {
-        let applied = timeout(ACT_WITHIN, apply(&client, &object)).await;
+        let applied = timeout(ACT_WITHIN, apply(&transport, &object)).await;
         let applied = applied.unwrap_or_else(|_| Err(Fault::Slow.into()));
         applied.map_err(|source| ConnectError::Prerequisite {
             cluster: opened.cluster.clone(),
@@ -186,9 +187,9 @@ pub(crate) fn path_of(object: &Value) -> Result<String, ClusterError> {
     item(&collection, metadata(object, "name"))
 }
 
-async fn apply(client: &Client, object: &Value) -> Result<(), ClusterError> {
+async fn apply(transport: &Transport, object: &Value) -> Result<(), ClusterError> {
     let path = path_of(object)?;
-    let answer = Ask::apply(&path, object).send(client, None).await?;
+    let answer = Ask::apply(&path, object).send(transport, None).await?;
     if let Some(fault) = answer.fault() {
         return Err(fault.into());
     }

@@ -3,20 +3,21 @@
 
 use std::error::Error;
 
+use bytes::Bytes;
 use http::{
     HeaderValue, Method, Request, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE},
 };
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use kube::{
-    Client,
-    client::{AuthError, Body},
-};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use kube::client::AuthError;
 use remotegpu_namespaces::ClusterError;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
-use crate::labels::FIELD_MANAGER;
+use crate::{
+    labels::FIELD_MANAGER,
+    transport::{Transport, TransportError},
+};
 
 /// How much of an answer about one object is read.
 pub(crate) const OBJECT_LIMIT: usize = 64 * 1024;
@@ -67,17 +68,17 @@ pub(crate) struct Ask {
     method: Method,
     path: String,
     content_type: &'static str,
-    body: Vec<u8>,
+    body: Bytes,
     limit: usize,
 }
 
 impl Ask {
-    fn new(method: Method, path: String, body: Option<&Value>) -> Self {
+    fn new(method: Method, path: String, body: Vec<u8>) -> Self {
         Self {
             method,
             path,
             content_type: JSON,
-            body: body.map(Value::to_string).unwrap_or_default().into_bytes(),
+            body: body.into(),
             limit: OBJECT_LIMIT,
         }
     }
@@ -88,13 +89,13 @@ impl Ask {
         // others do not make ours unreadable.
         Self {
             limit: PAGE_LIMIT,
-            ..Self::new(Method::GET, path, None)
+            ..Self::new(Method::GET, path, Vec::new())
         }
     }
 
     /// Makes an object, or asks what is asked by making one.
-    pub(crate) fn post(path: String, body: &Value) -> Self {
-        Self::new(Method::POST, path, Some(body))
+    pub(crate) fn post(path: String, body: &impl Serialize) -> Self {
+        Self::new(Method::POST, path, json(body))
     }
 
     /// Applies an object on the server's side: its fields are ours from now on.
@@ -113,27 +114,27 @@ impl Ask {
         Self {
             content_type: APPLY,
             limit: PAGE_LIMIT,
-            ..Self::new(Method::PATCH, path, Some(object))
+            ..Self::new(Method::PATCH, path, json(object))
         }
     }
 
     /// Deletes the object only while it is the very one with this UID.
     pub(crate) fn delete(path: String, uid: &str) -> Self {
-        let options = json!({
+        let options = serde_json::json!({
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "preconditions": {"uid": uid},
         });
         Self {
             limit: PAGE_LIMIT,
-            ..Self::new(Method::DELETE, path, Some(&options))
+            ..Self::new(Method::DELETE, path, json(&options))
         }
     }
 
-    /// Sends the request, as whoever the client is or as the bearer.
+    /// Sends the request, as whoever the transport is or as the bearer.
     pub(crate) async fn send(
         &self,
-        client: &Client,
+        transport: &Transport,
         bearer: Option<&HeaderValue>,
     ) -> Result<Answer, Fault> {
         let mut request = Request::builder()
@@ -147,9 +148,9 @@ impl Ask {
             request = request.header(AUTHORIZATION, bearer);
         }
         let request = request
-            .body(Body::from(self.body.clone()))
+            .body(Full::new(self.body.clone()))
             .map_err(|error| Fault::Connection(Box::new(error)))?;
-        let answer = client.send(request).await.map_err(not_sent)?;
+        let answer = transport.send(request).await.map_err(not_sent)?;
         let status = answer.status();
         let date = answer.headers().get(DATE).cloned();
         let body = match Limited::new(answer.into_body(), self.limit).collect().await {
@@ -161,17 +162,22 @@ impl Ask {
     }
 }
 
+/// What is made of JSON values and structures of ours is always JSON.
+fn json(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).unwrap_or_default()
+}
+
 /// Why a request has no answer. The client fetches its credential on the way, and
 /// wraps what went wrong with that like a fault of the connection.
-fn not_sent(error: kube::Error) -> Fault {
-    let mut next: Option<&(dyn Error + 'static)> = Some(&error);
+fn not_sent(error: TransportError) -> Fault {
+    let mut next: Option<&(dyn Error + 'static)> = Some(&*error);
     while let Some(error) = next {
         if error.is::<AuthError>() {
             return Fault::Renewal;
         }
         next = error.source();
     }
-    Fault::Connection(Box::new(error))
+    Fault::Connection(error)
 }
 
 /// What the API server answered.
@@ -204,6 +210,11 @@ impl Answer {
     /// Whether the server did it.
     pub(crate) fn is_success(&self) -> bool {
         self.status.is_success()
+    }
+
+    /// The body, where it is within its limit.
+    pub(crate) fn body(&self) -> Option<&[u8]> {
+        self.body.as_deref()
     }
 
     /// The body, if it is JSON.
@@ -265,6 +276,8 @@ pub(crate) fn item(collection: &str, name: &str) -> Result<String, ClusterError>
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -3,7 +3,8 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use remotegpu_namespaces::{MintError, MintedToken, PlainClusterToken};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// The longest token that fits a header of the usual servers.
@@ -12,18 +13,55 @@ const LONGEST: usize = 16 * 1024;
 /// The request for a token that lives so long. It names no audience: the API
 /// server's own is the default. It is written by hand, because a typed answer
 /// could give a missing expiration a value.
-pub(crate) fn token_request(lifetime: Duration) -> Value {
-    json!({
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "spec": {"expirationSeconds": lifetime.whole_seconds()},
-    })
+pub(crate) fn token_request(lifetime: Duration) -> TokenRequest {
+    TokenRequest {
+        api_version: "authentication.k8s.io/v1",
+        kind: "TokenRequest",
+        spec: Spec {
+            expiration_seconds: lifetime.whole_seconds(),
+        },
+    }
+}
+
+/// `TokenRequest` as it is asked for.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TokenRequest {
+    api_version: &'static str,
+    kind: &'static str,
+    spec: Spec,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec {
+    expiration_seconds: i64,
+}
+
+/// What of an answer is read; the rest is passed over, which is most of it.
+#[derive(Deserialize)]
+struct TokenAnswer {
+    #[serde(default)]
+    status: Value,
+}
+
+/// What of a token's claims is read.
+#[derive(Deserialize)]
+struct Claims {
+    #[serde(default)]
+    jti: Value,
+}
+
+/// Reads an object. A list, which serde would take for one too, is none.
+fn object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
+    let is_object = json.trim_ascii_start().first() == Some(&b'{');
+    is_object.then(|| serde_json::from_slice(json).ok())?
 }
 
 /// Reads the answer. No error says anything about what was in it (contract X8).
-pub(crate) fn read_token(answer: Option<Value>) -> Result<MintedToken, MintError> {
-    let answer = answer.ok_or(MintError::Unusable)?;
-    let status = &answer["status"];
+pub(crate) fn read_token(answer: Option<&[u8]>) -> Result<MintedToken, MintError> {
+    let answer: Option<TokenAnswer> = answer.and_then(object);
+    let status = answer.ok_or(MintError::Unusable)?.status;
     if !status.is_object() {
         return Err(MintError::Unusable);
     }
@@ -54,12 +92,12 @@ const LONGEST_ID: usize = 64;
 fn token_id(token: &str) -> Option<String> {
     let payload = token.split('.').nth(1)?;
     let claims = URL_SAFE_NO_PAD.decode(payload).ok()?;
-    let claims: Value = serde_json::from_slice(&claims).ok()?;
+    let claims: Claims = object(&claims)?;
     let fits = |id: &&str| {
         (1..=LONGEST_ID).contains(&id.len())
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
-    claims["jti"].as_str().filter(fits).map(str::to_owned)
+    claims.jti.as_str().filter(fits).map(str::to_owned)
 }
 
 fn is_token(text: &str) -> bool {
@@ -69,12 +107,14 @@ fn is_token(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
     use time::macros::datetime;
 
     use super::*;
 
     fn read(status: &Value) -> Result<MintedToken, MintError> {
-        read_token(Some(json!({"kind": "TokenRequest", "status": status})))
+        let answer = json!({"kind": "TokenRequest", "status": status});
+        read_token(Some(answer.to_string().as_bytes()))
     }
 
     #[test]
@@ -128,10 +168,10 @@ mod tests {
             assert!(!format!("{error} {error:?}").contains("canary"), "{shown}");
         }
         assert!(matches!(read_token(None), Err(MintError::Unusable)));
-        assert!(matches!(
-            read_token(Some(json!(1))),
-            Err(MintError::Unusable)
-        ));
+        for odd in ["", "1", "null", "[]", r#"[{"token": "a"}]"#, "{", "<html>"] {
+            let read = read_token(Some(odd.as_bytes()));
+            assert!(matches!(read, Err(MintError::Unusable)), "{odd}");
+        }
     }
 
     #[test]
@@ -161,7 +201,13 @@ mod tests {
     #[test]
     fn the_request_asks_for_seconds_and_no_audience() {
         // X8
-        let spec = &token_request(Duration::seconds(3600))["spec"];
-        assert_eq!(*spec, json!({"expirationSeconds": 3600}));
+        let request = serde_json::to_value(token_request(Duration::seconds(3600))).unwrap();
+        assert_eq!(
+            request,
+            json!({
+                "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+                "spec": {"expirationSeconds": 3600},
+            })
+        );
     }
 }

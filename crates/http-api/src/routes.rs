@@ -16,6 +16,9 @@ pub(crate) fn public(routes: &mut ServiceConfig<'_>) {
     routes
         .service(health::livez)
         .service(health::readyz)
+        // Before all others with a parameter, which are tried in this order: each call
+        // of a `kubectl` comes here.
+        .service(kubernetes::namespaces::exec_credential::create_exec_credential)
         // Who is calling.
         .service(auth::sign_in::sign_in)
         .service(auth::sign_up::sign_up)
@@ -38,8 +41,7 @@ pub(crate) fn public(routes: &mut ServiceConfig<'_>) {
         .service(kubernetes::namespaces::create::create_namespace)
         .service(kubernetes::namespaces::rename::rename_namespace)
         .service(kubernetes::namespaces::delete::delete_namespace)
-        .service(kubernetes::namespaces::kubeconfig::get_kubeconfig)
-        .service(kubernetes::namespaces::exec_credential::create_exec_credential);
+        .service(kubernetes::namespaces::kubeconfig::get_kubeconfig);
 }
 
 /// The document and its page: about the API, not part of it.

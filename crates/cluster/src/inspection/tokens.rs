@@ -45,7 +45,7 @@ pub(super) async fn inspect(
         }
         _ => {}
     }
-    match read_token(answer.into_json()) {
+    match read_token(answer.body()) {
         Ok(minted) => judge(lifetime, minted.expires_at - now),
         Err(MintError::NoExpiration) => Finding::wrong(
             "Its tokens come without an expiration, and are not handed out: its API server does \
