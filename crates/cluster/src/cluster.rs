@@ -176,7 +176,7 @@ impl KubeCluster {
         self.breaker.is_open()
     }
 
-    /// Keeps open the connections of all that have asked, unless the cluster was
+    /// Keeps a connection open for each runtime that has asked, unless the cluster was
     /// given up.
     pub(crate) async fn keep_warm(&self) {
         let transport = match &self.credential {
