@@ -22,21 +22,23 @@ test *arguments:
     cargo nextest run {{ locked }} --workspace {{ arguments }}
     cargo test {{ locked }} --workspace --doc
 
-# The cluster conformance suite with a real control plane, twice; writes docs/conformance.md.
-test-cluster *arguments:
+# The cluster suites on the real control plane in KUBEBUILDER_ASSETS: conformance twice, each time on a new one,
+# then all else that needs one; writes docs/conformance.md. `./x conformance VERSION` builds and chooses it.
+conformance *arguments:
     #!/usr/bin/env bash
     set -euo pipefail
     assets="${KUBEBUILDER_ASSETS:-/usr/local/kubebuilder/bin}"
-    for program in etcd kube-apiserver kube-controller-manager; do
+    for program in etcd kube-apiserver kube-controller-manager kubectl; do
         if [ ! -x "$assets/$program" ]; then
-            echo "test-cluster: $assets/$program is missing; set KUBEBUILDER_ASSETS to a folder that holds it." >&2
+            echo "conformance: $assets/$program is missing; ./x conformance builds it, where Go is." >&2
             exit 1
         fi
     done
     export KUBEBUILDER_ASSETS="$assets" REMOTEGPU_CONFORMANCE_REPORT={{ quote(conformance_report) }}
     for round in 1 2; do
-        cargo nextest run {{ locked }} --workspace -E 'test(/conformance/)' {{ arguments }}
+        cargo nextest run {{ locked }} --workspace -E 'test(/^conformance_/)' {{ arguments }}
     done
+    cargo nextest run {{ locked }} --workspace -E 'test(/real_control_plane/) - test(/^conformance_/)' {{ arguments }}
 
 # Measures what is promised about speed and load, in a release build; `--help` lists what there is.
 bench *arguments:
@@ -57,8 +59,8 @@ fuzz *arguments:
     echo "REMOTEGPU_FUZZ_SEED=$REMOTEGPU_FUZZ_SEED REMOTEGPU_FUZZ_EXAMPLES=$REMOTEGPU_FUZZ_EXAMPLES"
     cargo nextest run {{ locked }} --workspace --profile fuzz -E 'test(/^fuzzing::/)' {{ arguments }}
 
-# Kills the server a hundred times under sixteen writers, on PostgreSQL and, where there is one,
-# a real control plane; compares everything after each ten. Arguments go to nextest.
+# Kills the server a hundred times under sixteen writers, on PostgreSQL and a real control plane;
+# compares everything after each ten. Arguments go to nextest.
 chaos *arguments:
     #!/usr/bin/env bash
     set -euo pipefail
