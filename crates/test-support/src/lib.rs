@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 pub mod clock;
 pub mod cluster;
 pub mod control_plane;
+pub mod left_out;
 pub mod postgres;
 pub mod store;
 

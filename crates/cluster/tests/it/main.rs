@@ -14,7 +14,10 @@ mod misbehaving;
 mod report;
 mod subject;
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    process::{Command, Output},
+};
 
 use remotegpu_dev_cluster::{DevCluster, DevClusterConfig};
 use remotegpu_test_support::control_plane::ControlPlane;
@@ -42,10 +45,6 @@ async fn conformance_of_the_development_cluster() {
 async fn conformance_of_a_real_control_plane() {
     install_ring();
     let Some(control_plane) = ControlPlane::start().await else {
-        println!(
-            "CLUSTER CONFORMANCE: THE REAL HALF DID NOT RUN: no etcd, kube-apiserver and \
-             kube-controller-manager in KUBEBUILDER_ASSETS or /usr/local/kubebuilder/bin"
-        );
         return;
     };
     let subject = Subject::prepare(control_plane.admin_kubeconfig().to_owned()).await;
@@ -53,4 +52,29 @@ async fn conformance_of_a_real_control_plane() {
     let audit_log = control_plane.audit_log();
     checks.extend(conformance::run_enforced(&subject, &audit_log).await);
     report::write(&subject, &checks).await;
+}
+
+#[test]
+fn without_a_control_plane_a_test_fails_in_ci_and_is_told_of_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = folder.path().join("left-out");
+    let test = "conformance_of_a_real_control_plane";
+    let run = |ci: &str| -> Output {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test])
+            .env("KUBEBUILDER_ASSETS", folder.path())
+            .env("REMOTEGPU_LEFT_OUT", &told)
+            .env("CI", ci)
+            .env("NEXTEST_TEST_NAME", test)
+            .output()
+            .unwrap()
+    };
+    let output = run("");
+    assert!(output.status.success(), "{output:?}");
+    let line = format!("a real control plane\t{test}\n");
+    assert_eq!(std::fs::read_to_string(&told).unwrap(), line);
+    let output = run("true");
+    assert!(!output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("CI leaves nothing out"), "{said}");
 }

@@ -14,6 +14,7 @@ use remotegpu_kubeconfig::{ClusterEndpoint, Plugin, render_exec};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::canned_server::{CannedServer, http, read_head};
+use crate::left_out::left_out;
 use crate::plugin_shell::{CREDENTIAL, KEY, context, find_program, problem};
 
 const VERSION: &str = r#"{"gitVersion":"v1"}"#;
@@ -76,7 +77,7 @@ fn kubectl(kubectl: &Path, credentials: &CannedServer, cluster: &Cluster) -> Out
 #[test]
 fn kubectl_runs_the_plugin_and_uses_its_credential() {
     let Some(program) = find_program("kubectl") else {
-        eprintln!("kubectl is not installed: it was not run");
+        left_out("kubectl");
         return;
     };
     let cluster = Cluster::start();

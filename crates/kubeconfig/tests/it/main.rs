@@ -9,6 +9,9 @@
 
 mod canned_server;
 mod kubectl;
+// By its path, because the crate that it stands in brings a database, which this one has nothing to do with.
+#[path = "../../../test-support/src/left_out.rs"]
+mod left_out;
 mod plugin_shell;
 mod rendering;
 mod round_trip;
