@@ -7,8 +7,11 @@ mod identities;
 mod inspection;
 mod namespaces;
 mod rights;
+mod versions;
 
 use std::{path::Path, time::Instant};
+
+pub use versions::told as differences;
 
 use crate::subject::Subject;
 

@@ -22,6 +22,8 @@ pub struct Subject {
     pub admin_kubeconfig: String,
     pub admin: Actor,
     pub clusters: KubeClusters,
+    /// Which Kubernetes 1 it is.
+    pub minor: u32,
 }
 
 impl Subject {
@@ -32,8 +34,12 @@ impl Subject {
         let title = "Under test".to_owned();
         let connection = control_plane_connection(name(), title, &admin_kubeconfig);
         let connection = connection.await.unwrap();
+        let admin = Actor::of_kubeconfig(&admin_kubeconfig).await;
+        let version = admin.done("GET", "/version", None).await;
+        let version = version["gitVersion"].as_str().unwrap();
         Self {
-            admin: Actor::of_kubeconfig(&admin_kubeconfig).await,
+            minor: version.split('.').nth(1).unwrap().parse().unwrap(),
+            admin,
             clusters: KubeClusters::connect(vec![connection]).await.unwrap(),
             admin_kubeconfig,
         }
