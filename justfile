@@ -22,8 +22,10 @@ test *arguments:
     cargo nextest run {{ locked }} --workspace {{ arguments }}
     cargo test {{ locked }} --workspace --doc
 
-# The cluster suites on the real control plane in KUBEBUILDER_ASSETS: conformance twice, each time on a new one,
-# then all else that needs one; writes docs/conformance.md. `./x conformance VERSION` builds and chooses it.
+# Conformance twice, each time on a new control plane from KUBEBUILDER_ASSETS, then all else that needs one;
+# writes docs/conformance.md. `./x conformance VERSION` builds and chooses it. Arguments go to nextest.
+#
+# The cluster suites on a real control plane.
 conformance *arguments:
     #!/usr/bin/env bash
     set -euo pipefail
@@ -59,8 +61,9 @@ fuzz *arguments:
     echo "REMOTEGPU_FUZZ_SEED=$REMOTEGPU_FUZZ_SEED REMOTEGPU_FUZZ_EXAMPLES=$REMOTEGPU_FUZZ_EXAMPLES"
     cargo nextest run {{ locked }} --workspace --profile fuzz -E 'test(/^fuzzing::/)' {{ arguments }}
 
-# Kills the server a hundred times under sixteen writers, on PostgreSQL and a real control plane;
-# compares everything after each ten. Arguments go to nextest.
+# On PostgreSQL and a real control plane, with everything compared after each ten. Arguments go to nextest.
+#
+# Kills the server a hundred times under sixteen writers.
 chaos *arguments:
     #!/usr/bin/env bash
     set -euo pipefail
