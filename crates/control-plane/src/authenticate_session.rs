@@ -1,10 +1,16 @@
 //! From a session's secret to who is calling (contract A1, A6).
 
+use std::time::Duration;
+
 use remotegpu_accounts::{
     MalformedSession, PlainSession, SessionContext, SessionPolicy, SessionRepository,
 };
-use remotegpu_primitives::StoreError;
+use remotegpu_primitives::{SessionId, StoreError};
 use time::OffsetDateTime;
+
+/// How long a request waits for the note that its session was used. A writer that is
+/// busy must not make everybody who reads wait for it.
+const NOTE_WITHIN: Duration = Duration::from_millis(250);
 
 /// No session that counts.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +27,8 @@ pub enum AuthenticateSessionError {
 }
 
 /// Finds the session that `text` is, if it still counts at `now`, and notes its
-/// use at most once a minute.
+/// use at most once a minute. A use that cannot be noted counts all the same: the
+/// next one is noted instead.
 pub async fn authenticate_session(
     sessions: &dyn SessionRepository,
     policy: SessionPolicy,
@@ -38,7 +45,17 @@ pub async fn authenticate_session(
         .filter(|context| !context.user.password_change.is_over(now))
         .ok_or(AuthenticateSessionError::Ended)?;
     if context.session.is_stale(now) {
-        sessions.touch(context.session.id, now).await?;
+        note_use(sessions, context.session.id, now).await;
     }
     Ok(context)
+}
+
+async fn note_use(sessions: &dyn SessionRepository, session: SessionId, now: OffsetDateTime) {
+    let noted = tokio::time::timeout(NOTE_WITHIN, sessions.touch(session, now)).await;
+    let failed = match &noted {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error as &dyn std::error::Error,
+        Err(late) => late,
+    };
+    tracing::warn!(%session, error = failed, "the use of a session could not be noted");
 }

@@ -1,11 +1,17 @@
 //! `GET /v1/auth/session`, `POST /v1/auth/sign-out`
 
-use std::time::Duration;
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use reqwest::RequestBuilder;
 use serde_json::json;
 
-use crate::support::{Answer, Backend, Server, ServerOptions, client, eventually};
+use crate::support::{
+    Answer, Backend, Server, ServerOptions, client, eventually, in_millis, time_of,
+};
 
 async fn send(request: RequestBuilder) -> Answer {
     Answer::read(request.send().await.unwrap()).await
@@ -184,4 +190,96 @@ async fn sessions_end_by_the_clock() {
         sessions_end_by("session-idle-seconds"),
         sessions_end_by("session-total-seconds"),
     );
+}
+
+/// Has the sessions been used last two minutes ago, so that the next use is noted.
+fn age_sessions(server: &Server) {
+    match &server.database {
+        Some(database) => {
+            let older = "UPDATE sessions SET last_seen_at = last_seen_at - interval '2 minutes'";
+            database.query(older).unwrap();
+        }
+        None => drop(by_hand(
+            server,
+            "c.execute('UPDATE sessions SET last_seen_at = last_seen_at - 120000000'); c.commit()",
+        )),
+    }
+}
+
+/// What a program does to the server's SQLite file, beside the running server. It goes
+/// on until its input ends, which this waits for no longer than until it says something.
+fn by_hand(server: &Server, act: &str) -> Option<Child> {
+    let python = std::env::var("REMOTEGPU_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let file = server.path("data/remotegpu.db");
+    let script = format!(
+        "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], timeout=10)\n{act}\n\
+         print('done', flush=True)\nsys.stdin.read()"
+    );
+    let mut child = Command::new(python)
+        .args(["-c", &script])
+        .arg(file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let stdout = child.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut said).unwrap();
+    assert_eq!(said.trim(), "done");
+    Some(child)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_counts_on_a_standby_that_cannot_be_written_to() {
+    // A6
+    let server = Server::start(Backend::Postgres).await;
+    let person = server.operator().await;
+    age_sessions(&server);
+    let database = server.database.as_ref().unwrap();
+    database
+        .query(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', \
+             current_database()); END $$",
+        )
+        .unwrap();
+    let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                  WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    database.query(others).unwrap();
+    for _ in 0..3 {
+        let session = person.get("/v1/auth/session").await.expect(200);
+        assert_eq!(session["user"]["email"], "admin@localhost");
+        person.get("/v1/account/api-keys").await.expect(200);
+    }
+    // What does write says so.
+    let named = json!({"name": "x", "scopes": {"all": true}});
+    person
+        .post("/v1/account/api-keys", named)
+        .await
+        .problem(503, "database_unavailable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_counts_while_somebody_else_writes() {
+    // A6
+    let server = Server::start(Backend::Sqlite).await;
+    let person = server.operator().await;
+    age_sessions(&server);
+    let mut writer = by_hand(&server, "c.execute('BEGIN IMMEDIATE')").unwrap();
+    for _ in 0..3 {
+        let began = Instant::now();
+        person.get("/v1/auth/session").await.expect(200);
+        let took = began.elapsed();
+        assert!(took < Duration::from_millis(1500), "{took:?}");
+    }
+    drop(writer.stdin.take());
+    writer.wait().unwrap();
+    // And it is noted as soon as it can be.
+    let before = person.get("/v1/auth/session").await.expect(200);
+    eventually("the use is noted", Duration::from_secs(10), async || {
+        let now = person.get("/v1/auth/session").await.expect(200);
+        time_of(&now["expires_at"]) > time_of(&before["expires_at"])
+            || time_of(&now["expires_at"]) - time_of(&in_millis(0).into())
+                > time::Duration::minutes(719)
+    })
+    .await;
 }
