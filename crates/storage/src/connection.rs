@@ -94,17 +94,19 @@ pub async fn begin_on_sqlite(
 }
 
 /// Runs a body of one short read on the runtime's own connection to PostgreSQL, where
-/// it has one; else, and once more where that one fails, like `with_conn!(read)`.
+/// it has one; else, and once more where that one fails or hangs, like
+/// `with_conn!(read)`.
 macro_rules! with_quick_conn {
     ($database:expr, |$connection:ident| $body:expr) => {
         $crate::connection::within($database.deadline(), async {
             if let Some(quick) = $database.quick_reads().and_then(|quick| quick.here()) {
-                let done: Result<_, $crate::error::Failure> = async {
-                    let mut shared = quick.connection();
-                    let $connection = &mut shared;
-                    $body
-                }
-                .await;
+                let done: Result<_, $crate::error::Failure> =
+                    $crate::connection::within($crate::quick_reads::PATIENCE, async {
+                        let mut shared = quick.connection();
+                        let $connection = &mut shared;
+                        $body
+                    })
+                    .await;
                 if done.is_ok() {
                     quick.answered();
                     return done;

@@ -22,8 +22,9 @@ pub const SILENCE: Duration = Duration::from_mins(1);
 /// One is no older than this, so that an address that leads to another server by now is
 /// followed.
 const LIFETIME: Duration = Duration::from_mins(5);
-/// Who gives a question up after so long leaves a connection that may be dead.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// A question that is not answered within this time is asked elsewhere, and its
+/// connection counts as dead: the rows that are read here take a millisecond.
+pub const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A connection for each runtime that reads, such as an HTTP worker.
 ///

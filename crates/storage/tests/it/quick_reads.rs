@@ -1,6 +1,10 @@
 //! Short reads on PostgreSQL have a connection of their own.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
 use remotegpu_keys::{ApiKey, ApiKeyRepository, HashedApiKey};
@@ -120,4 +124,55 @@ async fn a_short_read_outlives_the_connections() {
         );
         join_all((0..16).map(|_| s.read())).await;
     }
+}
+
+/// A server process that does nothing more, until this is dropped.
+struct Stopped(String);
+
+impl Stopped {
+    fn new(pid: &str) -> Self {
+        signal("-STOP", pid);
+        Self(pid.to_owned())
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        signal("-CONT", &self.0);
+    }
+}
+
+fn signal(signal: &str, pid: &str) {
+    let sent = Command::new("kill").args([signal, pid]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_read_that_hangs_is_done_by_the_pool() {
+    let s = scene().await;
+    let (mut first, mut next) = (Duration::MAX, Duration::MAX);
+    for _ in 0..3 {
+        s.warm_up().await;
+        // The pool's connection has another last statement from now on.
+        s.instance.find_by_secret(s.secret).await.unwrap();
+        let Guard::Postgres(database) = &s.world.guard else {
+            panic!()
+        };
+        let own = database.query(
+            r#"SELECT pid FROM pg_stat_activity WHERE datname = current_database()
+               AND pid <> pg_backend_pid() AND query LIKE '%"key_secrets"."hash" = %'"#,
+        );
+        let _stopped = Stopped::new(own.unwrap().trim());
+        let began = Instant::now();
+        s.read().await;
+        first = first.min(began.elapsed());
+        // Whoever comes next does not even try.
+        let began = Instant::now();
+        s.read().await;
+        next = next.min(began.elapsed());
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+    }
+    // The quickest of three, because this machine may be busy.
+    assert!(first < Duration::from_millis(300), "{first:?}");
+    assert!(next < Duration::from_millis(100), "{next:?}");
 }
