@@ -2,13 +2,13 @@
 //! running server too (contract A13).
 
 use anyhow::{Context, Result, anyhow, bail};
-use remotegpu_accounts::{Account, AccountLimits, AccountRepository, PlainPassword};
+use remotegpu_accounts::{Account, AccountRepository, LimitChanges, PlainPassword};
 use remotegpu_control_plane::{PasswordWorkers, create_account, create_user, reset_password};
 use remotegpu_primitives::{AccountId, Act, Actor, Clock, Origin, PageRequest};
 use remotegpu_storage::Database;
 
 use crate::{
-    cli::{AccountCommand, Admin, Limit, UserCommand},
+    cli::{AccountCommand, Admin, UserCommand},
     clock::{SystemClock, system_rng},
     config::Config,
     dependencies,
@@ -54,12 +54,13 @@ async fn account(database: &Database, command: AccountCommand) -> Result<()> {
             if keys.is_none() && namespaces.is_none() {
                 bail!("say which limit: --keys, --namespaces or both");
             }
-            let before = known(accounts.find(account_id).await?, account_id)?.limits;
-            let limits = AccountLimits {
-                keys: keys.map_or(before.keys, Limit::own),
-                namespaces: namespaces.map_or(before.namespaces, Limit::own),
+            let changes = LimitChanges {
+                keys: keys.unwrap_or_default(),
+                namespaces: namespaces.unwrap_or_default(),
             };
-            let set = accounts.set_limits(account_id, limits, &operator()).await?;
+            let set = accounts
+                .set_limits(account_id, changes, &operator())
+                .await?;
             print(&known(set, account_id)?);
         }
     }

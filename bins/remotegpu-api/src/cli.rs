@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
-use remotegpu_accounts::{AccountName, Email, Role};
+use remotegpu_accounts::{AccountName, Email, LimitChange, Role};
 use remotegpu_primitives::AccountId;
 
 use crate::settings::{SETTINGS, Setting};
@@ -79,15 +79,15 @@ pub enum AccountCommand {
     Suspend { account_id: AccountId },
     /// Lift a suspension; what it ended stays ended
     Resume { account_id: AccountId },
-    /// Set limits that hold for this account alone
+    /// Set limits that hold for this account alone; one that is not named stays
     SetLimit {
         account_id: AccountId,
         /// How many active API keys, or "default"
         #[arg(long, value_parser = limit)]
-        keys: Option<Limit>,
+        keys: Option<LimitChange>,
         /// How many namespaces, or "default"
         #[arg(long, value_parser = limit)]
-        namespaces: Option<Limit>,
+        namespaces: Option<LimitChange>,
     },
 }
 
@@ -110,30 +110,14 @@ pub enum UserCommand {
     },
 }
 
-/// A limit of an account's own, or none.
-#[derive(Debug, Clone, Copy)]
-pub enum Limit {
-    Default,
-    Own(u32),
-}
-
-impl Limit {
-    pub fn own(self) -> Option<u32> {
-        match self {
-            Self::Default => None,
-            Self::Own(limit) => Some(limit),
-        }
-    }
-}
-
-fn limit(text: &str) -> Result<Limit, String> {
+fn limit(text: &str) -> Result<LimitChange, String> {
     match text {
-        "default" => Ok(Limit::Default),
+        "default" => Ok(LimitChange::Default),
         _ => text
             .parse()
             .ok()
             .filter(|limit| *limit <= 1_000_000)
-            .map(Limit::Own)
+            .map(LimitChange::Own)
             .ok_or_else(|| "a number from 0 to 1000000, or default, is expected".to_owned()),
     }
 }

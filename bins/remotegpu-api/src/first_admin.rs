@@ -1,7 +1,7 @@
 //! The operator's account on the first start (contract A10).
 
 use anyhow::{Context, Result, anyhow};
-use remotegpu_accounts::PlainPassword;
+use remotegpu_accounts::{PlainPassword, UserRepository};
 use remotegpu_control_plane::{FirstPassword, PasswordWorkers, create_first_admin};
 use remotegpu_primitives::Clock;
 use remotegpu_storage::Database;
@@ -12,13 +12,18 @@ use crate::{
 };
 
 /// Makes the operator's account if the store never had one, and tells the
-/// one-time password: to stderr, past the log.
+/// one-time password: to stderr, past the log. The file with a given password is for
+/// the first start: later it may be gone, and is not looked at.
 pub async fn create(
     config: &Config,
     database: &Database,
     passwords: &PasswordWorkers,
     url: &str,
 ) -> Result<()> {
+    let unmade = "the operator's account could not be made";
+    if database.has_first().await.context(unmade)? {
+        return Ok(());
+    }
     let password = match &config.initial_admin_password_file {
         None => FirstPassword::OneTime,
         Some(path) => {
@@ -37,7 +42,7 @@ pub async fn create(
     let now = SystemClock.now();
     let made = create_first_admin(database, passwords, email, password, &mut system_rng(), now)
         .await
-        .context("the operator's account could not be made")?;
+        .context(unmade)?;
     let Some(admin) = made else {
         return Ok(());
     };

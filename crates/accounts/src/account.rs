@@ -29,6 +29,43 @@ pub struct AccountLimits {
     pub namespaces: Option<u32>,
 }
 
+/// What becomes of an account's own limits; each by itself, so that two who change one
+/// each undo nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LimitChanges {
+    /// Of keys.
+    pub keys: LimitChange,
+    /// Of namespaces.
+    pub namespaces: LimitChange,
+}
+
+/// What becomes of one limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LimitChange {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// The installation's limit holds.
+    Default,
+    /// This one holds.
+    Own(u32),
+}
+
+impl LimitChange {
+    /// Whether it is another by this.
+    pub fn is_given(self) -> bool {
+        self != Self::Keep
+    }
+
+    /// The limit of the account's own that this asks for, if it asks for one.
+    pub fn own(self) -> Option<u32> {
+        match self {
+            Self::Own(limit) => Some(limit),
+            Self::Keep | Self::Default => None,
+        }
+    }
+}
+
 /// An account's name: 1 to 64 characters, trimmed, with nothing in it that would
 /// break a line or turn the reading direction.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -158,7 +158,7 @@ pub struct AuditDetails {
     pub name: Option<String>,
     /// What may be shown of an API key's new secret.
     pub prefix: Option<String>,
-    /// Which members of an API key were changed.
+    /// Which members of an API key, or limits of an account, were changed.
     pub changed: Option<Vec<String>>,
     /// Until when the old secret of a rotated key works on.
     pub old_secret_ends_at: Option<OffsetDateTime>,

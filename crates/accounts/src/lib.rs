@@ -9,7 +9,10 @@ mod repository;
 mod session;
 mod user;
 
-pub use account::{Account, AccountLimits, AccountName, InvalidAccountName, Role, UnknownRole};
+pub use account::{
+    Account, AccountLimits, AccountName, InvalidAccountName, LimitChange, LimitChanges, Role,
+    UnknownRole,
+};
 pub use attempt::{Attempt, AttemptKind, AttemptOutcome, ClientAddress};
 pub use audit_event::{
     ACTOR_KINDS, AuditAction, AuditDetails, AuditEvent, AuditFilter, AuditLog, AuditSubject,

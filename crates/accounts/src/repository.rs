@@ -6,7 +6,7 @@ use remotegpu_primitives::{AccountId, Act, Page, PageRequest, SessionId, StoreEr
 use time::OffsetDateTime;
 
 use crate::{
-    Account, AccountLimits, Attempt, AttemptOutcome, Email, HashedPassword, HashedSession,
+    Account, Attempt, AttemptOutcome, Email, HashedPassword, HashedSession, LimitChanges,
     Membership, NewSession, NewUser, PasswordChange, Role, SessionContext, User,
 };
 
@@ -18,6 +18,9 @@ pub trait UserRepository: Send + Sync {
 
     /// The accounts the user is a member of, oldest membership first.
     async fn memberships(&self, user: UserId) -> Result<Vec<Membership>, StoreError>;
+
+    /// Whether the installation's first user was ever made.
+    async fn has_first(&self) -> Result<bool, StoreError>;
 
     /// Makes the installation's first user and account, with the role `admin`.
     /// Of all callers on all instances, ever, one gets `true` (contract A10).
@@ -92,11 +95,11 @@ pub trait AccountRepository: Send + Sync {
     /// Lifts a suspension; what it ended stays ended.
     async fn resume(&self, id: AccountId, act: &Act) -> Result<Option<Account>, StoreError>;
 
-    /// Replaces the account's own limits.
+    /// Changes the account's own limits, and of these only what is given.
     async fn set_limits(
         &self,
         id: AccountId,
-        limits: AccountLimits,
+        changes: LimitChanges,
         act: &Act,
     ) -> Result<Option<Account>, StoreError>;
 }

@@ -42,7 +42,7 @@ pub enum CreateFirstAdminError {
 }
 
 /// Makes the operator's account if the store never had one. `None` for every
-/// caller but the one whose insert won.
+/// caller but the one whose insert won; whoever comes later hashes nothing.
 pub async fn create_first_admin(
     users: &dyn UserRepository,
     passwords: &PasswordWorkers,
@@ -51,6 +51,9 @@ pub async fn create_first_admin(
     rng: &mut impl CryptoRng,
     now: OffsetDateTime,
 ) -> Result<Option<FirstAdmin>, CreateFirstAdminError> {
+    if users.has_first().await? {
+        return Ok(None);
+    }
     let (plain, change) = match password {
         FirstPassword::Given(plain) => (plain, PasswordChange::NotNeeded),
         FirstPassword::OneTime => (

@@ -8,7 +8,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use remotegpu_accounts::{
     Account, AccountLimits, AccountName, AccountRepository, AuditAction, AuditDetails,
-    AuditSubject, NewAuditEvent,
+    AuditSubject, LimitChange, LimitChanges, NewAuditEvent,
 };
 use remotegpu_primitives::{AccountId, Act, Page, PageRequest, StoreError};
 
@@ -177,19 +177,30 @@ impl AccountRepository for Database {
     async fn set_limits(
         &self,
         id: AccountId,
-        limits: AccountLimits,
+        changes: LimitChanges,
         act: &Act,
     ) -> Result<Option<Account>, StoreError> {
+        let LimitChanges { keys, namespaces } = changes;
+        if !keys.is_given() && !namespaces.is_given() {
+            return AccountRepository::find(self, id).await;
+        }
+        let given = [("key_limit", keys), ("namespace_limit", namespaces)];
+        let given = given.into_iter().filter(|(_, change)| change.is_given());
         let details = AuditDetails {
-            key_limit: limits.keys,
-            namespace_limit: limits.namespaces,
+            changed: Some(given.map(|(name, _)| name.to_owned()).collect()),
+            key_limit: keys.own(),
+            namespace_limit: namespaces.own(),
             ..AuditDetails::default()
         };
+        let column = |change: LimitChange| change.own().map(i64::from);
         let row = with_tx!(self, |c| {
             let row = diesel::update(accounts::table.filter(accounts::id.eq(DbUuid::from(id))))
                 .set((
-                    accounts::key_limit.eq(limits.keys.map(i64::from)),
-                    accounts::namespace_limit.eq(limits.namespaces.map(i64::from)),
+                    keys.is_given()
+                        .then(|| accounts::key_limit.eq(column(keys))),
+                    namespaces
+                        .is_given()
+                        .then(|| accounts::namespace_limit.eq(column(namespaces))),
                 ))
                 .returning(AccountRow::as_returning())
                 .get_result(c)

@@ -146,6 +146,15 @@ impl UserRepository for Database {
         Ok(memberships?)
     }
 
+    async fn has_first(&self) -> Result<bool, StoreError> {
+        let made: i64 = with_conn!(self, read, |c| Ok(installation::table
+            .filter(installation::id.eq(1_i64))
+            .count()
+            .get_result(c)
+            .await?))?;
+        Ok(made > 0)
+    }
+
     async fn insert_first(
         &self,
         user: &NewUser,

@@ -128,6 +128,22 @@ async fn a_given_first_password_need_not_be_changed() {
     server.operator().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_of_the_first_password_may_go_after_the_first_start() {
+    // A10
+    let mut server = Server::start(Backend::Sqlite).await;
+    let file = server.path("admin-password");
+    for later in [Some("short"), None] {
+        match later {
+            // Not even what could be no password is looked at.
+            Some(text) => std::fs::write(&file, text).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        server.restart().await;
+        server.operator().await;
+    }
+}
+
 async fn suspending_ends_an_account_at_once(backend: Backend) {
     // A13, A4, X9
     let server = Server::start(backend).await;
@@ -379,4 +395,28 @@ async fn the_operator_manages_accounts_and_users_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_manages_accounts_and_users_on_postgresql() {
     the_operator_manages_accounts_and_users(Backend::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_set_one_limit_each_undo_nothing() {
+    // A13
+    let server = Server::start(Backend::Postgres).await;
+    let account = server.person("ada").await.account_id().await;
+    let database = server.database.as_ref().unwrap();
+    let held = format!(
+        "BEGIN; SELECT 1 FROM accounts WHERE id = '{account}' FOR UPDATE; \
+         SELECT pg_sleep(3); COMMIT"
+    );
+    let set = |limit: &str, value: &str| {
+        server.admin(&["account", "set-limit", &account, limit, value]);
+    };
+    // Both have read what they want to read, and then write one after the other.
+    std::thread::scope(|scope| {
+        scope.spawn(|| database.query(&held).unwrap());
+        std::thread::sleep(Duration::from_millis(500));
+        scope.spawn(|| set("--keys", "7"));
+        scope.spawn(|| set("--namespaces", "5"));
+    });
+    let limits = format!("SELECT key_limit, namespace_limit FROM accounts WHERE id = '{account}'");
+    assert_eq!(database.query(&limits).unwrap(), "7|5");
 }

@@ -365,3 +365,23 @@ async fn a_refused_password_is_noted_for_a_known_user_alone() {
     let session = signed_in.context.session.id;
     assert_eq!(opened.subject, AuditSubject::Session(session));
 }
+
+#[tokio::test]
+async fn a_first_password_is_hashed_for_the_first_start_alone() {
+    // A10
+    let password = PlainPassword::parse(PASSWORD).unwrap();
+    let (door, _) = Door::new(FirstPassword::Given(password.clone())).await;
+    // Nobody gets a turn to hash while this one is held.
+    let passwords = PasswordWorkers::new(1, 0).unwrap();
+    let _turn = passwords.enter().await.unwrap();
+    let rng = &mut rng();
+    let again = create_first_admin(
+        &door.world.store.database,
+        &passwords,
+        Email::parse("other@localhost").unwrap(),
+        FirstPassword::Given(password),
+        rng,
+        door.world.now(),
+    );
+    assert!(again.await.unwrap().is_none());
+}

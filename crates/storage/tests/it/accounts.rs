@@ -1,4 +1,4 @@
-use remotegpu_accounts::{Account, AccountLimits, AccountRepository};
+use remotegpu_accounts::{Account, AccountLimits, AccountRepository, LimitChange, LimitChanges};
 use remotegpu_primitives::{AccountId, PageRequest, StoreError};
 use time::Duration;
 
@@ -11,7 +11,7 @@ on_both_databases!(
     account_comes_back_as_it_was,
     lists_go_from_new_to_old_in_pages,
     suspension_is_noted_once_and_lifted,
-    limits_are_replaced,
+    only_the_limits_that_are_given_change,
 );
 
 async fn account_comes_back_as_it_was(world: World) {
@@ -73,22 +73,31 @@ async fn suspension_is_noted_once_and_lifted(world: World) {
     assert_eq!(store.resume(nobody, &act(NOW)).await.unwrap(), None);
 }
 
-async fn limits_are_replaced(world: World) {
+async fn only_the_limits_that_are_given_change(world: World) {
+    // A13
     let store: &dyn AccountRepository = &world.database;
     let account = new_account("big");
     store.insert(&account, &act(NOW)).await.unwrap();
-    let limits = AccountLimits {
-        keys: Some(3),
-        namespaces: None,
-    };
-    let changed = store
-        .set_limits(account.id, limits, &act(NOW))
-        .await
-        .unwrap();
-    assert_eq!(changed.unwrap().limits, limits);
+    let (keep, default, own) = (LimitChange::Keep, LimitChange::Default, LimitChange::Own);
+    for (keys, namespaces, expected) in [
+        (own(3), keep, (Some(3), None)),
+        (keep, own(0), (Some(3), Some(0))),
+        (keep, keep, (Some(3), Some(0))),
+        (default, keep, (None, Some(0))),
+        (own(4), default, (Some(4), None)),
+    ] {
+        let changes = LimitChanges { keys, namespaces };
+        let set = store.set_limits(account.id, changes, &act(NOW)).await;
+        let limits = set.unwrap().unwrap().limits;
+        assert_eq!((limits.keys, limits.namespaces), expected, "{changes:?}");
+    }
     let nobody = AccountId::generate(NOW, &mut rng());
-    assert_eq!(
-        store.set_limits(nobody, limits, &act(NOW)).await.unwrap(),
-        None
-    );
+    for keys in [own(3), keep] {
+        let changes = LimitChanges {
+            keys,
+            ..LimitChanges::default()
+        };
+        let set = store.set_limits(nobody, changes, &act(NOW)).await;
+        assert_eq!(set.unwrap(), None);
+    }
 }

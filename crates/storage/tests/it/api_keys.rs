@@ -1,4 +1,4 @@
-use remotegpu_accounts::{AccountLimits, AccountRepository, Role};
+use remotegpu_accounts::{AccountRepository, LimitChange, LimitChanges, Role};
 use remotegpu_keys::{
     ApiKey, ApiKeyChange, ApiKeyRepository, InsertApiKey, KeyName, KeyRefused, RevokeApiKey,
     RotateApiKey, UpdateApiKey,
@@ -134,9 +134,9 @@ async fn only_active_keys_count_against_the_limit(world: World) {
     // Expired in the very moment: now is past (K5).
     let at_the_end = insert(seconds(10), 2).await;
     assert!(matches!(at_the_end, InsertApiKey::Inserted(_)));
-    let limits = AccountLimits {
-        keys: Some(3),
-        namespaces: None,
+    let limits = LimitChanges {
+        keys: LimitChange::Own(3),
+        ..LimitChanges::default()
     };
     world
         .database

@@ -2,9 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use remotegpu_accounts::{
-    AccountLimits, AccountRepository, AuditAction, AuditDetails, AuditEvent, AuditFilter, AuditLog,
-    AuditSubject, HashedPassword, NewAuditEvent, PasswordChange, Role, SessionRepository,
-    UserRepository,
+    AccountRepository, AuditAction, AuditDetails, AuditEvent, AuditFilter, AuditLog, AuditSubject,
+    HashedPassword, LimitChange, LimitChanges, NewAuditEvent, PasswordChange, Role,
+    SessionRepository, UserRepository,
 };
 use remotegpu_keys::{ApiKeyChange, ApiKeyRepository, InsertApiKey, KeyName, RevokeApiKey};
 use remotegpu_namespaces::{InsertNamespace, NamespaceName, NamespaceRepository, RenameNamespace};
@@ -101,9 +101,9 @@ async fn an_event_tells_who_did_what_from_where(world: World) {
     );
 }
 
-const LIMITS: AccountLimits = AccountLimits {
-    keys: Some(7),
-    namespaces: None,
+const LIMITS: LimitChanges = LimitChanges {
+    keys: LimitChange::Own(7),
+    namespaces: LimitChange::Keep,
 };
 
 async fn every_act_leaves_one_event(world: World) {
@@ -199,7 +199,9 @@ async fn every_act_leaves_one_event(world: World) {
     );
     let listed = events(&world, account).await;
     let of = |action| listed.iter().find(|event| event.action == action).unwrap();
-    assert_eq!(of(AuditAction::AccountLimitsSet).details.key_limit, Some(7));
+    let limits = &of(AuditAction::AccountLimitsSet).details;
+    assert_eq!(limits.key_limit, Some(7));
+    assert_eq!(limits.changed, Some(vec!["key_limit".to_owned()]));
     let created = of(AuditAction::UserCreated);
     assert_eq!(created.details.role, Some(Role::Read));
     assert_eq!(created.subject, AuditSubject::User(bob.id));
@@ -292,8 +294,7 @@ async fn an_act_whose_event_cannot_be_written_does_not_happen(world: World) {
     let (key, new) = world.key(ada, Scopes::All).await;
     let space = world.namespace(ada.account, "team").await;
     let taken = act(seconds(1));
-    let limits = AccountLimits::default();
-    store.set_limits(ada.account, limits, &taken).await.unwrap();
+    store.set_limits(ada.account, LIMITS, &taken).await.unwrap();
     let before = events(&world, ada.account).await;
 
     let refused = ApiKeyRepository::revoke(store, ada.account, key.id, &taken).await;

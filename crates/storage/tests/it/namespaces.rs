@@ -1,4 +1,4 @@
-use remotegpu_accounts::{AccountLimits, AccountRepository};
+use remotegpu_accounts::{AccountRepository, LimitChange, LimitChanges};
 use remotegpu_namespaces::{
     ClusterName, InsertNamespace, Namespace, NamespaceName, NamespaceRepository, NamespaceStatus,
     RenameNamespace,
@@ -101,9 +101,9 @@ async fn the_limit_counts_what_is_listed(world: World) {
         insert("three", 2).await,
         InsertNamespace::Inserted(_)
     ));
-    let limits = AccountLimits {
-        keys: None,
-        namespaces: Some(3),
+    let limits = LimitChanges {
+        namespaces: LimitChange::Own(3),
+        ..LimitChanges::default()
     };
     world
         .database

@@ -61,7 +61,7 @@ pub(crate) struct AuditDetailsResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, required = false, example = "rgpu_0a1b2c3d")]
     prefix: Option<String>,
-    /// Which members of an API key were changed.
+    /// Which members of an API key, or limits of an account, were changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, required = false)]
     changed: Option<Vec<String>>,

@@ -152,7 +152,10 @@ async fn the_operator_s_acts_are_told_and_events_outlive_a_restart() {
         (&told["ip"], &told["request_id"]),
         (&Value::Null, &Value::Null)
     );
-    assert_eq!(told["details"], json!({"key_limit": 7}));
+    assert_eq!(
+        told["details"],
+        json!({"changed": ["key_limit"], "key_limit": 7})
+    );
     // A mint a moment before the end is written by the end.
     key.mint(&namespace).await.expect(200);
     server.restart().await;
@@ -229,4 +232,73 @@ async fn the_list_has_pages_and_filters() {
         let detail = answer.problem(400, "invalid_field");
         assert!(detail.starts_with(field), "{query}: {detail}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_can_never_be_written_holds_up_no_other() {
+    // R5
+    let server = Server::start(Backend::Postgres).await;
+    let ada = server.person("ada").await;
+    let namespace = ada.namespace("team-ml").await;
+    let key = ada.key(json!({"all": true})).await;
+    let database = server.database.as_ref().unwrap();
+    // One that the database names as refused, and one of which it says only that the
+    // statement failed.
+    database
+        .query(
+            "ALTER TABLE audit_events ADD CHECK (request_id <> 'poison-1');
+             CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF NEW.request_id = 'poison-2' THEN RAISE EXCEPTION 'never'; END IF;
+                RETURN NEW;
+             END $$;
+             CREATE TRIGGER refuse BEFORE INSERT ON audit_events
+                FOR EACH ROW EXECUTE FUNCTION refuse()",
+        )
+        .unwrap();
+    let path = format!(
+        "{}/v1/kubernetes/namespaces/{}/exec-credential",
+        server.url,
+        namespace["id"].as_str().unwrap()
+    );
+    let mint = async |id: &str| {
+        let request = client().post(&path).header("x-api-key", &key.key);
+        let request = request.header("x-request-id", id);
+        Answer::read(request.send().await.unwrap())
+            .await
+            .expect(200);
+    };
+    let written = async || {
+        let minted = events(&ada, "&action=credential.minted").await;
+        let ids = minted.iter().map(|event| event["request_id"].clone());
+        ids.collect::<Vec<_>>()
+    };
+    for round in ["first", "second"] {
+        for id in ["a", "poison-1", "b", "poison-2", "c"] {
+            let id = if id.starts_with("poison") {
+                id.to_owned()
+            } else {
+                format!("{round}-{id}")
+            };
+            mint(&id).await;
+        }
+        eventually(
+            "the others are written",
+            Duration::from_secs(10),
+            async || {
+                let ids = written().await;
+                ["a", "b", "c"]
+                    .iter()
+                    .all(|id| ids.contains(&json!(format!("{round}-{id}"))))
+            },
+        )
+        .await;
+    }
+    let log = server.log();
+    assert!(log.contains("can never be written"), "{log}");
+    let metrics = client().get(format!("{}/metrics", server.internal_url));
+    let metrics = Answer::read(metrics.send().await.unwrap()).await.text;
+    assert!(
+        metrics.contains("audit_events_dropped_total 4"),
+        "{metrics}"
+    );
 }
