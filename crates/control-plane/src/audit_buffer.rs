@@ -27,7 +27,25 @@ pub struct AuditBuffer {
     waiting: Mutex<VecDeque<NewAuditEvent>>,
     dropped: AtomicU64,
     crowded: Notify,
-    flushing: tokio::sync::Mutex<()>,
+    flushing: tokio::sync::Mutex<Flushing>,
+}
+
+/// What a flush knows from those before it.
+#[derive(Debug, Default)]
+struct Flushing {
+    /// An event that the log took. Writing it again changes nothing, and tells whether
+    /// the log can write at all.
+    taken: Option<NewAuditEvent>,
+    /// How many flushes failed before any event was taken.
+    failures: usize,
+}
+
+/// Why a part of a batch was not written.
+enum Refusal {
+    /// The log can write, and not this.
+    OfThese(StoreError),
+    /// The log cannot write just now.
+    OfAll(StoreError),
 }
 
 impl AuditBuffer {
@@ -44,7 +62,8 @@ impl AuditBuffer {
         }
     }
 
-    /// How many events were dropped because too many waited.
+    /// How many events were dropped, because too many waited or because they can never
+    /// be written.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -61,17 +80,57 @@ impl AuditBuffer {
     }
 
     /// Writes what waits, in batches. Events leave the buffer after they are
-    /// stored, so that a flush that fails or is given up loses none.
+    /// stored, so that a flush that fails or is given up loses none. One that the log
+    /// refuses while it takes others can never be written: it is told to this
+    /// instance's own log and dropped, so that it holds up no other.
     pub async fn flush(&self, log: &dyn AuditLog) -> Result<(), StoreError> {
-        let _alone = self.flushing.lock().await;
+        let mut known = self.flushing.lock().await;
         loop {
             let batch: Vec<NewAuditEvent> = self.lock().iter().take(BATCH).cloned().collect();
             if batch.is_empty() {
                 return Ok(());
             }
-            log.append(&batch).await?;
-            self.lock().drain(..batch.len());
+            self.write(log, &batch, &mut known).await?;
         }
+    }
+
+    /// Writes the batch that stands at the front, and halves what is refused until the
+    /// events are alone that are at fault: a few dozen writes for each of them.
+    async fn write(
+        &self,
+        log: &dyn AuditLog,
+        batch: &[NewAuditEvent],
+        known: &mut Flushing,
+    ) -> Result<(), StoreError> {
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            match known.append(log, part).await {
+                Ok(()) => {}
+                Err(Refusal::OfAll(error)) => return Err(error),
+                Err(Refusal::OfThese(error)) => match part {
+                    [event] => self.drop_event(event, &error),
+                    _ => {
+                        // The front first, in whose order events leave the buffer.
+                        let (front, back) = part.split_at(part.len() / 2);
+                        parts.extend([back, front]);
+                        continue;
+                    }
+                },
+            }
+            self.lock().drain(..part.len());
+        }
+        Ok(())
+    }
+
+    fn drop_event(&self, event: &NewAuditEvent, error: &StoreError) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(
+            event = %event.act.id,
+            action = event.action.as_str(),
+            request_id = event.act.origin.request_id,
+            error = error as &dyn std::error::Error,
+            "an audit event can never be written, and is dropped"
+        );
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<NewAuditEvent>> {
@@ -80,12 +139,45 @@ impl AuditBuffer {
     }
 }
 
+impl Flushing {
+    async fn append(&mut self, log: &dyn AuditLog, part: &[NewAuditEvent]) -> Result<(), Refusal> {
+        let error = match log.append(part).await {
+            Ok(()) => {
+                self.taken = part.last().cloned();
+                self.failures = 0;
+                return Ok(());
+            }
+            Err(error @ StoreError::Unavailable(_)) => error,
+            Err(error) => return Err(Refusal::OfThese(error)),
+        };
+        // A database has many ways to refuse a row, and not all of them have a name: the
+        // same word may mean that it is away. So it is asked for what it took before, or
+        // else for one of these, another one each time.
+        let probe = match &self.taken {
+            Some(taken) => taken.clone(),
+            None => part[self.failures % part.len()].clone(),
+        };
+        self.failures = self.failures.wrapping_add(1);
+        // Twice in turns: it may have been away for a moment, or go away in this one.
+        for _ in 0..2 {
+            if log.append(std::slice::from_ref(&probe)).await.is_err() {
+                return Err(Refusal::OfAll(error));
+            }
+            self.taken = Some(probe.clone());
+            if log.append(part).await.is_ok() {
+                return Ok(());
+            }
+        }
+        Err(Refusal::OfThese(error))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
     use remotegpu_accounts::{AuditAction, AuditEvent, AuditFilter, AuditSubject};
     use remotegpu_primitives::{
-        AccountId, Act, Actor, NamespaceId, Origin, Page, PageRequest, StoreError,
+        AccountId, Act, Actor, AuditEventId, NamespaceId, Origin, Page, PageRequest, StoreError,
     };
     use remotegpu_test_support::rng;
     use time::{OffsetDateTime, macros::datetime};
@@ -93,11 +185,14 @@ mod tests {
 
     use super::*;
 
-    /// Refuses as often as it was told to, and then keeps the sizes of batches.
+    /// Refuses as often as it was told to, and what it was told never to take; keeps the
+    /// sizes of batches.
     #[derive(Default)]
     struct Log {
         refusals: AtomicU64,
+        poison: Vec<AuditEventId>,
         batches: Mutex<Vec<usize>>,
+        tries: AtomicU64,
     }
 
     #[async_trait]
@@ -112,6 +207,18 @@ mod tests {
         }
 
         async fn append(&self, events: &[NewAuditEvent]) -> Result<(), StoreError> {
+            self.tries.fetch_add(1, Ordering::Relaxed);
+            if let Some(odd) = events
+                .iter()
+                .find(|event| self.poison.contains(&event.act.id))
+            {
+                let place = self.poison.iter().position(|id| *id == odd.act.id);
+                // Every other one is refused by a word that may mean anything.
+                return Err(match place {
+                    Some(place) if place % 2 == 1 => StoreError::Conflict(None),
+                    _ => StoreError::unavailable("some trigger said no"),
+                });
+            }
             let left = self.refusals.load(Ordering::Relaxed);
             if left > 0 {
                 self.refusals.store(left - 1, Ordering::Relaxed);
@@ -141,7 +248,8 @@ mod tests {
         for _ in 0..2_500 {
             buffer.note(event());
         }
-        log.refusals.store(1, Ordering::Relaxed);
+        // The batch, and the event that is tried after it.
+        log.refusals.store(2, Ordering::Relaxed);
         buffer.flush(&log).await.unwrap_err();
         assert_eq!(buffer.waiting(), 2_500);
         buffer.flush(&log).await.unwrap();
@@ -149,6 +257,49 @@ mod tests {
         assert_eq!((buffer.waiting(), buffer.dropped()), (0, 0));
         buffer.flush(&log).await.unwrap();
         assert_eq!(log.batches.lock().unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn an_event_that_can_never_be_written_holds_up_no_other() {
+        // R5
+        let buffer = AuditBuffer::default();
+        let events: Vec<NewAuditEvent> = (0..2_500).map(|_| event()).collect();
+        events.iter().cloned().for_each(|event| buffer.note(event));
+        let places = [0, 1, 499, 999, 1000, 2_499];
+        let log = Log {
+            poison: places.map(|place: usize| events[place].act.id).into(),
+            ..Log::default()
+        };
+        // Until one was taken nobody knows whether the log is away: another event is tried
+        // each time, and the first of them is poison.
+        buffer.flush(&log).await.unwrap_err();
+        assert_eq!(buffer.waiting(), 2_500);
+        for _ in 0..2 {
+            let _ = buffer.flush(&log).await;
+        }
+        assert_eq!((buffer.waiting(), buffer.dropped()), (0, 6));
+        let written: usize = log.batches.lock().unwrap().iter().sum();
+        assert!(written >= 2_494, "{written}");
+        let tries = log.tries.load(Ordering::Relaxed);
+        assert!(tries < 6 * 60, "{tries}");
+    }
+
+    #[tokio::test]
+    async fn a_store_that_goes_away_takes_no_event_along() {
+        // R5
+        let (buffer, log) = (AuditBuffer::default(), Log::default());
+        buffer.note(event());
+        buffer.flush(&log).await.unwrap();
+        for _ in 0..4 {
+            buffer.note(event());
+        }
+        for _ in 0..3 {
+            log.refusals.store(5, Ordering::Relaxed);
+            buffer.flush(&log).await.unwrap_err();
+        }
+        log.refusals.store(0, Ordering::Relaxed);
+        buffer.flush(&log).await.unwrap();
+        assert_eq!((buffer.waiting(), buffer.dropped()), (0, 0));
     }
 
     #[tokio::test]
