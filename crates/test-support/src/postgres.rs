@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher};
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::{CommandExt, parent_id};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -64,6 +64,18 @@ impl TestPostgres {
     /// # Errors
     /// As [`Self::shared`].
     pub fn private() -> Result<Self> {
+        Self::new_private(None)
+    }
+
+    /// The same, which also speaks TLS, with this certificate and its key, as PEM.
+    ///
+    /// # Errors
+    /// As [`Self::shared`].
+    pub fn private_with_tls(certificate: &str, key: &str) -> Result<Self> {
+        Self::new_private(Some([certificate, key]))
+    }
+
+    fn new_private(tls: Option<[&str; 2]>) -> Result<Self> {
         let programs = Programs::find()?;
         let folder = env::temp_dir().join(format!("remotegpu-postgres-{:016x}", random()));
         fs::create_dir(&folder).with_context(|| format!("creating {}", folder.display()))?;
@@ -73,7 +85,7 @@ impl TestPostgres {
             port: 0,
             is_private: true,
         };
-        server.create(process::id())?;
+        server.create(process::id(), tls)?;
         Ok(server)
     }
 
@@ -105,7 +117,7 @@ impl TestPostgres {
         } else {
             // Whoever began before may have been killed on the way.
             server.clear();
-            server.create(watched)?;
+            server.create(watched, None)?;
             fs::write(&port_file, server.port.to_string()).context("writing the server's port")?;
         }
         Ok(server)
@@ -158,7 +170,7 @@ impl TestPostgres {
         started.with_context(|| last_lines(&log))
     }
 
-    fn create(&mut self, watched: u32) -> Result<()> {
+    fn create(&mut self, watched: u32, tls: Option<[&str; 2]>) -> Result<()> {
         self.start_watchdog(watched)?;
         give_to_server_user(&self.folder)?;
         let data = text(&self.data())?;
@@ -177,8 +189,12 @@ impl TestPostgres {
             .args(options)
             .args(["--pgdata", &data]))?;
         let configuration = self.data().join("postgresql.conf");
-        let settings =
+        let mut settings =
             fs::read_to_string(&configuration).context("reading postgresql.conf")? + SETTINGS;
+        if let Some(pair) = tls {
+            self.write_pair(pair)?;
+            settings += "ssl = on\n";
+        }
         fs::write(&configuration, settings).context("writing postgresql.conf")?;
 
         let mut last = anyhow!("no free port on the loopback interface");
@@ -191,6 +207,18 @@ impl TestPostgres {
             }
         }
         Err(last.context("starting a PostgreSQL server"))
+    }
+
+    /// Under the names that the server looks for; the key for its own user alone.
+    fn write_pair(&self, pair: [&str; 2]) -> Result<()> {
+        for (name, text) in ["server.crt", "server.key"].into_iter().zip(pair) {
+            let path = self.data().join(name);
+            fs::write(&path, text).with_context(|| format!("writing {name}"))?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
+                .with_context(|| format!("closing {name}"))?;
+            give_to_server_user(&path)?;
+        }
+        Ok(())
     }
 
     /// Starts a process that ends the server and removes its folder once `watched` is gone.
