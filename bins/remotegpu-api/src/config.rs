@@ -12,7 +12,7 @@ pub use limits::Limits;
 use anyhow::{Context, Result, anyhow, bail};
 use remotegpu_accounts::{Email, SessionPolicy};
 use remotegpu_cluster::TenantBaseline;
-use remotegpu_http_api::PublicUrl;
+use remotegpu_http_api::{ExtraHost, PublicUrl};
 use remotegpu_namespaces::TokenLifetime;
 use time::Duration;
 
@@ -24,7 +24,7 @@ pub struct Config {
     pub listen: SocketAddr,
     pub internal_listen: SocketAddr,
     pub public_url: Option<PublicUrl>,
-    pub extra_hosts: Vec<String>,
+    pub extra_hosts: Vec<ExtraHost>,
     pub tls: Option<TlsFiles>,
     pub trusted_proxies: Vec<ipnet::IpNet>,
     pub max_connections: MaxConnections,
@@ -293,12 +293,9 @@ fn network(text: &str) -> Result<ipnet::IpNet> {
         .map_err(|_| anyhow!("{text:?} is wrong; a network such as 10.0.0.0/8 is expected"))
 }
 
-/// A host as a `Host` header may say it: what is left of a bare URL.
-fn host(text: &str) -> Result<String> {
-    match PublicUrl::parse(&format!("http://{text}")) {
-        Ok(_) if !text.ends_with('/') => Ok(text.to_owned()),
-        _ => bail!("{text:?} is wrong; a host or host:port is expected"),
-    }
+/// A host as a `Host` header may say it.
+fn host(text: &str) -> Result<ExtraHost> {
+    ExtraHost::parse(text).map_err(|expected| anyhow!("{text:?} is wrong; {expected}"))
 }
 
 fn tls(settings: &Settings) -> Result<Option<TlsFiles>> {

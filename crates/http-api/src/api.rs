@@ -40,7 +40,7 @@ pub struct ApiConfig {
     /// What the product calls itself (contract C8).
     pub public_url: PublicUrl,
     /// Hosts that are answered to besides: `host`, on every port, or `host:port`.
-    pub extra_hosts: Vec<String>,
+    pub extra_hosts: Vec<ExtraHost>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Whether anybody may sign up (contract A10).
@@ -116,31 +116,18 @@ pub struct Api {
     pub(crate) metrics: RequestMetrics,
     pub(crate) requests: ConcurrencyLimit,
     pub(crate) last_readiness: LastReadiness,
-    extra_hosts: Vec<ExtraHost>,
     draining: AtomicBool,
 }
 
 impl Api {
     /// Puts the API together.
     pub fn new(config: ApiConfig, ports: ApiPorts) -> Arc<Self> {
-        let extra_hosts = config
-            .extra_hosts
-            .iter()
-            .filter_map(|host| {
-                let parsed = ExtraHost::parse(host);
-                if parsed.is_none() {
-                    tracing::warn!(host, "extra_hosts: this is neither a host nor host:port");
-                }
-                parsed
-            })
-            .collect();
         Arc::new(Self {
             requests: ConcurrencyLimit::new(config.request_concurrency),
             config,
             ports,
             metrics: RequestMetrics::new(),
             last_readiness: LastReadiness::default(),
-            extra_hosts,
             draining: AtomicBool::new(false),
         })
     }
@@ -182,7 +169,11 @@ impl Api {
     /// Contract C8.
     pub(crate) fn answers_to(&self, asked: &Authority) -> bool {
         self.config.public_url.answers_to(asked)
-            || self.extra_hosts.iter().any(|extra| extra.matches(asked))
+            || self
+                .config
+                .extra_hosts
+                .iter()
+                .any(|extra| extra.matches(asked))
     }
 }
 

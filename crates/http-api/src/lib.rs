@@ -27,5 +27,5 @@ mod wire;
 
 pub use api::{Api, ApiConfig, ApiPorts, Readiness};
 pub use openapi::openapi_json;
-pub use public_url::{InvalidPublicUrl, PublicUrl};
+pub use public_url::{ExtraHost, InvalidExtraHost, InvalidPublicUrl, PublicUrl};
 pub use server::{ServerLimits, ServerStopper, internal_server, public_server};

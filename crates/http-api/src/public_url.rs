@@ -144,15 +144,27 @@ impl Authority {
 
 /// Another host that counts as ours; without a port, on every port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ExtraHost {
+pub struct ExtraHost {
     host: String,
     port: Option<u16>,
 }
 
+/// A text that is neither a host nor a host and a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a host or host:port is expected")]
+pub struct InvalidExtraHost;
+
 impl ExtraHost {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (host, port) = split_port(text)?;
-        Some(Self { host, port })
+    /// Takes `api.example.org[:port]`, an address, or an international name in either
+    /// of its spellings.
+    pub fn parse(text: &str) -> Result<Self, InvalidExtraHost> {
+        let (host, port) = split_port(text).ok_or(InvalidExtraHost)?;
+        // What no client could ask for would be a host that nobody reaches.
+        match Host::parse(&host) {
+            Ok(Host::Domain(host)) => Ok(Self { host, port }),
+            Ok(Host::Ipv4(_) | Host::Ipv6(_)) => Ok(Self { host, port }),
+            Err(_) => Err(InvalidExtraHost),
+        }
     }
 
     pub(crate) fn matches(&self, asked: &Authority) -> bool {
@@ -160,6 +172,8 @@ impl ExtraHost {
     }
 }
 
+/// Host and port, the host in the one spelling that is compared: lower case, and an
+/// international name as its ASCII form, which is what browsers send.
 fn split_port(text: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (ip, rest) = rest.split_once(']')?;
@@ -175,10 +189,15 @@ fn split_port(text: &str) -> Option<(String, Option<u16>)> {
             None => (text, None),
         };
         let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-        if host.is_empty() || !host.bytes().all(fits) {
+        let host = if host.bytes().all(fits) {
+            host.to_ascii_lowercase()
+        } else {
+            international(host)?
+        };
+        if host.is_empty() {
             return None;
         }
-        (host.to_ascii_lowercase(), port)
+        (host, port)
     };
     let port = match port {
         None => None,
@@ -186,6 +205,18 @@ fn split_port(text: &str) -> Option<(String, Option<u16>)> {
         Some(_) => return None,
     };
     Some((host, port))
+}
+
+/// The ASCII form of a name that has letters beyond ASCII.
+fn international(host: &str) -> Option<String> {
+    let fits = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "-._".contains(c);
+    if host.is_ascii() || !host.chars().all(fits) {
+        return None;
+    }
+    match Host::parse(host) {
+        Ok(Host::Domain(name)) => Some(name),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -329,7 +360,41 @@ mod tests {
         assert!(matches("10.0.0.5", "10.0.0.5:8080") && matches("10.0.0.5", "10.0.0.5"));
         assert!(matches("10.0.0.5:8080", "10.0.0.5:8080"));
         assert!(!matches("10.0.0.5:8080", "10.0.0.5") && !matches("10.0.0.5", "10.0.0.6"));
-        assert_eq!(ExtraHost::parse("https://x"), None);
+        for odd in [
+            "https://x",
+            "",
+            "a b",
+            "a%62",
+            "a:",
+            "a:b",
+            "xn--a.example",
+            "\u{ad}",
+        ] {
+            assert_eq!(ExtraHost::parse(odd), Err(InvalidExtraHost), "{odd}");
+        }
+    }
+
+    #[test]
+    fn an_international_name_has_one_spelling() {
+        // C8
+        let url = PublicUrl::parse("https://BÜCHER.example").unwrap();
+        assert_eq!(url.as_str(), "https://xn--bcher-kva.example");
+        let spellings = ["bücher.example", "BÜCHER.Example", "xn--bcher-kva.example"];
+        for host in spellings {
+            assert!(answers("https://bücher.example", host), "{host}");
+            let asked = url.authority_of(host).unwrap();
+            for extra in spellings {
+                assert!(ExtraHost::parse(extra).unwrap().matches(&asked), "{extra}");
+            }
+        }
+        for host in [
+            "bücher.example.org",
+            "bu\u{308}cher",
+            "bücher.example:8",
+            "bücher@example",
+        ] {
+            assert!(!answers("https://bücher.example", host), "{host}");
+        }
     }
 
     #[test]

@@ -494,8 +494,10 @@ async fn the_checks_come_in_the_order_of_the_contract() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_public_listener_answers_to_its_own_hosts_alone() {
     // C8
-    let options = ServerOptions::new(Backend::Sqlite)
-        .with("extra-hosts", "api.example.org,[::1]:99,Other.Example:81");
+    let options = ServerOptions::new(Backend::Sqlite).with(
+        "extra-hosts",
+        "api.example.org,[::1]:99,Other.Example:81,BÜCHER.example,xn--mnchen-3ya.example:83",
+    );
     let server = Server::start_with(options).await;
     let port = host(&server).rsplit_once(':').unwrap().1;
     let ask = |path: &str, hosts: &[&str]| {
@@ -518,6 +520,12 @@ async fn the_public_listener_answers_to_its_own_hosts_alone() {
         "API.example.org:8443",
         "[::1]:99",
         "other.example:81",
+        // International names, in either spelling.
+        "xn--bcher-kva.example",
+        "XN--bcher-kva.example:8443",
+        "bücher.example",
+        "xn--mnchen-3ya.example:83",
+        "München.example:83",
     ] {
         let (status, answer) = ask("/v1/auth/session", &[good]);
         assert_eq!(status, 401, "{good}: {answer}");
@@ -536,6 +544,10 @@ async fn the_public_listener_answers_to_its_own_hosts_alone() {
         "a b",
         "[::1",
         "api.example.org:x",
+        "xn--bcher-kvb.example",
+        "bücher.example.evil.example",
+        "xn--mnchen-3ya.example",
+        "b%C3%BCcher.example",
     ] {
         let (status, answer) = ask("/v1/auth/session", &[bad]);
         // What can be no host at all may already be no HTTP.

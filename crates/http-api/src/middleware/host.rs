@@ -41,6 +41,7 @@ fn hosts<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> impl Iterator<Item = Optio
     let in_target = uri.authority().map(|authority| Some(authority.as_str()));
     let in_header = headers
         .get_all(header::HOST)
-        .map(|value| value.to_str().ok());
+        // An international name may come in letters beyond ASCII.
+        .map(|value| std::str::from_utf8(value.as_bytes()).ok());
     in_target.into_iter().chain(in_header)
 }

@@ -129,7 +129,10 @@ async fn a_path_then_a_method_then_the_caller_is_asked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_host_is_misdirected() {
     // C8
-    let world = World::with(|config| config.extra_hosts = vec!["api.internal".to_owned()]).await;
+    let world = World::with(|config| {
+        config.extra_hosts = vec![remotegpu_http_api::ExtraHost::parse("api.internal").unwrap()]
+    })
+    .await;
     let port = world.address.port();
     let code = async |request: Request| request.send().await.status;
     for host in ["localhost", "127.0.0.1", "[::1]", "LOCALHOST"] {

@@ -23,7 +23,10 @@ fn server_config() -> ServerConfig {
 #[tokio::test(flavor = "multi_thread")]
 async fn http_2_names_its_host_in_the_target() {
     // C8
-    let world = World::with(|config| config.extra_hosts = vec!["localhost".to_owned()]).await;
+    let world = World::with(|config| {
+        config.extra_hosts = vec![remotegpu_http_api::ExtraHost::parse("localhost").unwrap()]
+    })
+    .await;
     let ada = world.person("ada").await;
     let key = text(&world.key(&ada, json!({"all": true})).await, "key");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
