@@ -4,7 +4,8 @@
 //! not what HTTP/2 leaves open.
 
 use std::{
-    future::Future,
+    cell::RefCell,
+    future::{Future, poll_fn},
     io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
@@ -16,7 +17,7 @@ use std::{
 use actix_http::Protocol;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep, sleep_until},
+    time::{Instant, Sleep, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
@@ -32,10 +33,16 @@ const UNREAD: Duration = Duration::from_secs(20);
 /// last word. Closing at once would make the system reset the connection, and the
 /// client lose the last answer with it (RFC 9112, 9.6).
 const LINGER: Duration = Duration::from_secs(1);
+/// What actix lets a client know that waits for being asked for its body.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+/// For a request whose body turned out to be no HTTP (contract C5).
+const BAD_REQUEST: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// A stream with deadlines.
-pub(super) struct BoundedStream<Io> {
-    io: Io,
+pub(super) struct BoundedStream<Io: ClientStream> {
+    io: Rc<RefCell<Io>>,
+    protocol: Protocol,
     connection: Rc<Connection>,
     stopping: Arc<Stopping>,
     closing: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -51,6 +58,11 @@ pub(super) struct BoundedStream<Io> {
     farewell: Option<Farewell>,
 }
 
+/// What a client is reached by.
+pub(super) trait ClientStream: AsyncRead + AsyncWrite + Unpin + 'static {}
+
+impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> ClientStream for Io {}
+
 /// GOAWAY on its way.
 #[derive(Default)]
 struct Farewell {
@@ -58,7 +70,7 @@ struct Farewell {
     sent: usize,
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> BoundedStream<Io> {
+impl<Io: ClientStream> BoundedStream<Io> {
     pub(super) fn new(
         io: Io,
         protocol: Protocol,
@@ -66,7 +78,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> BoundedStream<Io> {
         stopping: Arc<Stopping>,
     ) -> Self {
         Self {
-            io,
+            io: Rc::new(RefCell::new(io)),
+            protocol,
             closing: Box::pin(stopping.closing()),
             is_closing: false,
             read_timer: Box::pin(sleep_until(connection.deadline())),
@@ -131,7 +144,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> BoundedStream<Io> {
         }
         while farewell.sent < GOAWAY.len() {
             let rest = &GOAWAY[farewell.sent..];
-            match ready!(Pin::new(&mut self.io).poll_write(cx, rest))? {
+            match ready!(Pin::new(&mut *self.io.borrow_mut()).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => farewell.sent += count,
             }
@@ -153,20 +166,69 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> BoundedStream<Io> {
 
     /// Reads what nobody wants any more, until the client ends or the time does.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut unwanted = [0; 2048];
-        while !self.read_ended {
-            let mut buffer = ReadBuf::new(&mut unwanted);
-            match Pin::new(&mut self.io).poll_read(cx, &mut buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
-                Poll::Ready(_) => self.read_ended = true,
-                Poll::Pending => return Poll::Pending,
-            }
+        if !self.read_ended {
+            ready!(poll_to_the_end(&mut *self.io.borrow_mut(), cx));
+            self.read_ended = true;
         }
         Poll::Ready(())
     }
+
+    /// Whether this is dropped while the client still listens: actix has found bytes
+    /// that are no HTTP and goes without another word, or with one that the client
+    /// would lose.
+    fn is_given_up(&self) -> bool {
+        self.protocol != Protocol::Http2
+            && !self.read_ended
+            && !self.has_shut_down
+            && !self.stopping.is_closing()
+            && !std::thread::panicking()
+    }
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for BoundedStream<Io> {
+/// actix takes chunks that are none for the client's end and drops the request at once,
+/// whose answer may still have been on its way.
+impl<Io: ClientStream> Drop for BoundedStream<Io> {
+    fn drop(&mut self) {
+        if self.is_given_up() {
+            let words = if self.connection.awaits_answer() {
+                BAD_REQUEST
+            } else {
+                &[]
+            };
+            tokio::task::spawn_local(part(Rc::clone(&self.io), words));
+        }
+    }
+}
+
+/// The last words to a client, and the time to hear them.
+async fn part<Io: ClientStream>(io: Rc<RefCell<Io>>, mut words: &'static [u8]) {
+    let parting = poll_fn(|cx| {
+        let io = &mut *io.borrow_mut();
+        while !words.is_empty() {
+            match ready!(Pin::new(&mut *io).poll_write(cx, words)) {
+                Ok(count) if count > 0 => words = &words[count..],
+                _ => return Poll::Ready(()),
+            }
+        }
+        // Whether it still can be told or not: there is nothing else to do.
+        let _ = ready!(Pin::new(&mut *io).poll_shutdown(cx));
+        poll_to_the_end(io, cx)
+    });
+    let _ = timeout(LINGER, parting).await;
+}
+
+fn poll_to_the_end(io: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<()> {
+    let mut unwanted = [0; 2048];
+    loop {
+        let mut buffer = ReadBuf::new(&mut unwanted);
+        match ready!(Pin::new(&mut *io).poll_read(cx, &mut buffer)) {
+            Ok(()) if !buffer.filled().is_empty() => {}
+            _ => return Poll::Ready(()),
+        }
+    }
+}
+
+impl<Io: ClientStream> AsyncRead for BoundedStream<Io> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -177,7 +239,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for BoundedStream<Io> {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        if let Poll::Ready(read) = Pin::new(&mut this.io).poll_read(cx, buffer) {
+        let read = Pin::new(&mut *this.io.borrow_mut()).poll_read(cx, buffer);
+        if let Poll::Ready(read) = read {
             if buffer.filled().len() > before {
                 this.connection.received(Instant::now());
             } else {
@@ -190,7 +253,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for BoundedStream<Io> {
             && let Poll::Ready(sent) = this.poll_farewell(cx)
         {
             sent?;
-            if let Poll::Ready(flushed) = Pin::new(&mut this.io).poll_flush(cx) {
+            let flushed = Pin::new(&mut *this.io.borrow_mut()).poll_flush(cx);
+            if let Poll::Ready(flushed) = flushed {
                 flushed?;
             }
         }
@@ -200,7 +264,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for BoundedStream<Io> {
     }
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for BoundedStream<Io> {
+impl<Io: ClientStream> AsyncWrite for BoundedStream<Io> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -211,7 +275,10 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for BoundedStream<Io> {
             Poll::Pending => return this.poll_unread(cx),
             Poll::Ready(sent) => sent?,
         }
-        let written = Pin::new(&mut this.io).poll_write(cx, bytes);
+        if bytes != CONTINUE {
+            this.connection.answers();
+        }
+        let written = Pin::new(&mut *this.io.borrow_mut()).poll_write(cx, bytes);
         if let (Some(farewell), Poll::Ready(Ok(count))) = (&mut this.farewell, &written) {
             farewell.frames.written(&bytes[..*count]);
         }
@@ -228,7 +295,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for BoundedStream<Io> {
             Poll::Pending => return this.poll_unread(cx),
             Poll::Ready(sent) => sent?,
         }
-        let written = Pin::new(&mut this.io).poll_write_vectored(cx, slices);
+        this.connection.answers();
+        let written = Pin::new(&mut *this.io.borrow_mut()).poll_write_vectored(cx, slices);
         if let (Some(farewell), Poll::Ready(Ok(count))) = (&mut this.farewell, &written) {
             farewell.frames.written_vectored(slices, *count);
         }
@@ -236,12 +304,13 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for BoundedStream<Io> {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        self.io.borrow().is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        match Pin::new(&mut this.io).poll_flush(cx) {
+        let flushed = Pin::new(&mut *this.io.borrow_mut()).poll_flush(cx);
+        match flushed {
             Poll::Pending => this.poll_unread(cx),
             done @ Poll::Ready(_) => {
                 // Whoever flushes has written everything before.
@@ -260,7 +329,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for BoundedStream<Io> {
             return Poll::Ready(Ok(()));
         }
         if !this.has_shut_down {
-            ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
+            ready!(Pin::new(&mut *this.io.borrow_mut()).poll_shutdown(cx))?;
             this.has_shut_down = true;
             // The client's end may have been declared here: it may still send.
             this.read_ended = false;

@@ -48,6 +48,8 @@ pub(crate) struct Connection {
     exchanges: Cell<u64>,
     /// Whether the client has been told that there is no further request.
     is_over: Cell<bool>,
+    /// Whether the latest request has had no byte of an answer.
+    awaits_answer: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -76,6 +78,7 @@ impl Connection {
             wakes_at: Cell::new(opened),
             exchanges: Cell::new(0),
             is_over: Cell::new(false),
+            awaits_answer: Cell::new(false),
         })
     }
 
@@ -130,7 +133,18 @@ impl Connection {
         self.wakes_at.set(time);
     }
 
+    /// Whether a request has come whose answer has not begun.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.awaits_answer.get()
+    }
+
+    /// An answer goes out.
+    pub(super) fn answers(&self) {
+        self.awaits_answer.set(false);
+    }
+
     fn begin(&self, now: Instant) -> u64 {
+        self.awaits_answer.set(true);
         let number = self.exchanges.get() + 1;
         self.exchanges.set(number);
         let mut times = self.times.borrow_mut();

@@ -228,6 +228,87 @@ async fn a_body_that_breaks_off_is_answered_with_400() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_in_broken_chunks_is_answered_before_the_connection_ends() {
+    // C5
+    let server = Server::start(Backend::Sqlite).await;
+    let own = host(&server);
+    let head = |path: &str, extra: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: {own}\r\n{extra}\
+             content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
+    };
+    let tail = "x".repeat(300_000);
+    let broken = [
+        "zz\r\n",
+        "1\r\n{zz\r\n",
+        "1\r\n{\r\n-1\r\n",
+        "1\r\n{\r\nzz\r\n",
+        "1\r\n{\r\nfffffffffffffffff\r\n",
+        "\r\n",
+        "5\n{}\n",
+    ];
+    let check = |path: &str, extra: &str, status: u16, chunks: String| {
+        let whole = Raw::connect(&server.url)
+            .send(head(path, extra) + &chunks)
+            .rest();
+        let mut connection = Raw::connect(&server.url);
+        connection.send(head(path, extra));
+        std::thread::sleep(Duration::from_millis(60));
+        let apart = connection.send(&chunks).rest();
+        for answer in [whole, apart] {
+            let shown = &chunks[..chunks.len().min(40)];
+            let first = format!("HTTP/1.1 {status} ");
+            assert!(answer.starts_with(&first), "{path} {shown:?}: {answer:?}");
+            assert_eq!(
+                answer.matches("HTTP/1.1 ").count(),
+                1,
+                "{shown:?}: {answer}"
+            );
+            assert!(answer.contains("problem+json"), "{shown:?}: {answer}");
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            let length = format!("content-length: {}", body.len());
+            assert!(head.to_lowercase().contains(&length), "cut off: {answer}");
+        }
+    };
+    // The message is no HTTP: the answer need not be a problem document.
+    let bare = |path: &str, extra: &str, chunks: String| {
+        let request = head(path, extra) + &chunks;
+        let answer = Raw::connect(&server.url).send(request).rest();
+        let shown = &chunks[..chunks.len().min(40)];
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{shown:?}: {answer:?}");
+        assert_eq!(
+            answer.matches("HTTP/1.1 ").count(),
+            1,
+            "{shown:?}: {answer}"
+        );
+    };
+    let person = server.operator().await;
+    let authorization = format!("authorization: Bearer {}\r\n", person.access_token);
+    let early = format!("1\r\n{{\r\nzz\r\n{tail}");
+    let early = || early.clone();
+    std::thread::scope(|scope| {
+        for chunks in broken {
+            for more in ["", tail.as_str()] {
+                let chunks = format!("{chunks}{more}");
+                scope.spawn(|| check("/v1/auth/sign-in", "", 400, chunks));
+            }
+        }
+        // Where the body decides nothing, it is the answer that it would be otherwise.
+        scope.spawn(|| check(KEYS, "", 401, early()));
+        // Here nobody has asked for the body yet when it breaks.
+        for chunks in broken {
+            for more in ["", tail.as_str()] {
+                let chunks = format!("{chunks}{more}");
+                scope.spawn(|| bare(KEYS, &authorization, chunks));
+            }
+        }
+        scope.spawn(|| check("/nowhere", "", 404, early()));
+        scope.spawn(|| check("/v1/auth/sign-in", "origin: null\r\n", 403, early()));
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_after_an_unread_body_is_its_own() {
     // C5: what a refused request carried is never read as the next one.
     let server = Server::start(Backend::Sqlite).await;
