@@ -9,7 +9,8 @@ use remotegpu_primitives::Clock;
 use crate::{
     clock::SystemClock,
     config::{ClusterConfig, Config, DatabaseChoice},
-    dependencies, tls,
+    dependencies,
+    tls::OwnCertificate,
 };
 
 /// Checks what the configuration names, and changes nothing. Fails if anything
@@ -17,7 +18,8 @@ use crate::{
 pub async fn check(config: &Config) -> Result<ExitCode> {
     let mut report = Report { whole: true };
     if let Some(files) = &config.tls {
-        let read = tls::server_config(files).map(|_| "the certificate and its key fit".to_owned());
+        let read =
+            OwnCertificate::read(files).map(|_| "the certificate and its key fit".to_owned());
         report.tell("TLS", read);
     }
     report.tell("database", database(config).await);
@@ -94,6 +96,7 @@ async fn database(config: &Config) -> Result<String> {
 async fn inspect(config: &Config, cluster: &ClusterConfig) -> Result<Vec<Finding>> {
     let connection = dependencies::cluster_connection(cluster)?;
     let clusters = KubeClusters::connect(vec![connection]).await?;
+    let clusters = clusters.with_tenant_baseline(&config.tenant_baseline);
     // What a mint for a key without an end asks for.
     let lifetime = config.token_lifetime.to_ask(None, SystemClock.now());
     let findings = clusters.inspect(&cluster.name, lifetime, &SystemClock);

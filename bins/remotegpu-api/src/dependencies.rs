@@ -8,6 +8,7 @@ use remotegpu_cluster::{ClusterConnection, KubeClusters, in_cluster_kubeconfig};
 use remotegpu_dev_cluster::{DevCluster, DevClusterConfig};
 use remotegpu_namespaces::ClusterName;
 use remotegpu_storage::{Database, DatabaseOptions};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use crate::config::{ClusterConfig, ClusterSource, Config, DatabaseChoice};
 
@@ -60,9 +61,24 @@ pub fn cluster_connection(cluster: &ClusterConfig) -> Result<ClusterConnection> 
         public_ca_pem: cluster
             .certificate_authority
             .as_deref()
-            .map(read)
+            .map(|path| {
+                let text = read(path)?;
+                holds_certificates(&text).then_some(text).with_context(|| {
+                    format!(
+                        "clusters: {}: {} holds no readable certificate in PEM",
+                        cluster.name,
+                        path.display()
+                    )
+                })
+            })
             .transpose()?,
     })
+}
+
+/// Whether customers could make something of it as a certificate authority.
+fn holds_certificates(text: &str) -> bool {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+    found.is_ok_and(|found| !found.is_empty())
 }
 
 /// Where Kubernetes tells a pod that its API server is. Asked for only where

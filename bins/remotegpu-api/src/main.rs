@@ -15,6 +15,7 @@ mod config_command;
 mod data_dir;
 mod dependencies;
 mod first_admin;
+mod followed_files;
 mod logging;
 mod open_files;
 mod serve;

@@ -25,15 +25,18 @@ use remotegpu_storage::Database;
 use crate::{
     clock::{SystemClock, system_rng},
     config::{Config, DatabaseChoice},
-    data_dir, dependencies, first_admin, logging, open_files,
+    data_dir, dependencies, first_admin,
+    followed_files::FollowedFiles,
+    logging, open_files,
     shutdown::Ending,
-    tls,
+    tls::OwnCertificate,
 };
 
 /// Serves until a signal ends it.
 pub async fn serve(config: Config) -> Result<()> {
     logging::start(config.log, config.log_json);
-    let tls = config.tls.as_ref().map(tls::server_config).transpose()?;
+    let files = FollowedFiles::look(&config);
+    let certificate = config.tls.as_ref().map(OwnCertificate::read).transpose()?;
     let limits = ServerLimits {
         workers: config.limits.http_workers,
         max_connections: open_files::make_room(config.max_connections)?,
@@ -66,6 +69,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let shared = Shared::new(&config, database, clusters);
     let api = shared.api(&config, public_url.clone(), passwords);
     let mut ending = Ending::listen()?;
+    let tls = certificate.as_ref().map(OwnCertificate::server_config);
     let (server, stopper) = public_server(Arc::clone(&api), listener, tls, limits)?;
     let (internal, internal_stopper) = internal_server(Arc::clone(&api), internal_listener, None)?;
     let mut serving = tokio::spawn(server);
@@ -73,6 +77,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let mut reconciler = tokio::spawn(run_reconciler(shared.reconciler(&config), system_rng()));
     let mut changes = tokio::spawn(shared.clone().follow_changes());
     let mut probes = tokio::spawn(look_at_clusters(shared.clusters.clone()));
+    let mut followed = tokio::spawn(files.follow(shared.clusters.clone(), certificate));
     announce(
         &config,
         &public_url,
@@ -96,12 +101,17 @@ pub async fn serve(config: Config) -> Result<()> {
         ended = &mut probes => {
             bail!("the clusters are no longer looked at: {ended:?}");
         }
+        // Without it certificates end under a server that seems well.
+        ended = &mut followed => {
+            bail!("changed files are no longer looked for: {ended:?}");
+        }
     }
     ending.drain(&api, config.drain).await;
     stopper.stop().await;
     reconciler.abort();
     changes.abort();
     probes.abort();
+    followed.abort();
     // First what is few and nowhere else.
     if let Err(error) = shared.audit.flush(&shared.database).await {
         tracing::warn!(

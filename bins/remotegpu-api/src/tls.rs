@@ -1,15 +1,66 @@
 //! The API's own certificate (contract A7).
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use anyhow::{Context, Result, bail};
 use rustls::{
     ServerConfig,
+    crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
 };
 
 use crate::config::TlsFiles;
 
-/// Reads the certificate chain and its key.
-pub fn server_config(files: &TlsFiles) -> Result<ServerConfig> {
+/// The certificate that the API shows, and its key; another pair may replace them while
+/// it serves.
+#[derive(Debug)]
+pub struct OwnCertificate {
+    files: TlsFiles,
+    current: RwLock<Arc<CertifiedKey>>,
+}
+
+impl OwnCertificate {
+    /// Reads the certificate chain and its key.
+    pub fn read(files: &TlsFiles) -> Result<Arc<Self>> {
+        let current = RwLock::new(Arc::new(read_pair(files)?));
+        Ok(Arc::new(Self {
+            files: files.clone(),
+            current,
+        }))
+    }
+
+    /// Where it comes from.
+    pub fn files(&self) -> &TlsFiles {
+        &self.files
+    }
+
+    /// Reads both files again. Who connects from now on sees what they hold, unless it
+    /// is no pair.
+    pub fn read_again(&self) -> Result<()> {
+        let pair = Arc::new(read_pair(&self.files)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = pair;
+        Ok(())
+    }
+
+    /// How connections are encrypted.
+    pub fn server_config(self: &Arc<Self>) -> ServerConfig {
+        let resolver: Arc<dyn ResolvesServerCert> = Arc::clone(self) as _;
+        ServerConfig::builder()
+            .with_no_client_auth()
+            .with_cert_resolver(resolver)
+    }
+}
+
+impl ResolvesServerCert for OwnCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::clone(&current))
+    }
+}
+
+fn read_pair(files: &TlsFiles) -> Result<CertifiedKey> {
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&files.cert)
         .and_then(Iterator::collect)
         .with_context(|| {
@@ -27,14 +78,12 @@ pub fn server_config(files: &TlsFiles) -> Result<ServerConfig> {
             files.key.display()
         )
     })?;
-    ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .with_context(|| {
-            format!(
-                "tls_key: {} is not the key of {}",
-                files.key.display(),
-                files.cert.display()
-            )
-        })
+    let provider = CryptoProvider::get_default().context("tls_cert: TLS is not available")?;
+    CertifiedKey::from_der(chain, key, provider).with_context(|| {
+        format!(
+            "tls_key: {} is not the key of {}",
+            files.key.display(),
+            files.cert.display()
+        )
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -32,7 +32,7 @@ pub(crate) const VERSION: &str = "/version";
 
 /// A configured cluster and the ways to ask it.
 pub(crate) struct KubeCluster {
-    known: Cluster,
+    known: RwLock<Arc<Cluster>>,
     /// Where the control plane reaches it, as the kubeconfig says.
     server: String,
     /// Sends without a credential of its own.
@@ -56,7 +56,7 @@ impl KubeCluster {
         credential: Credential,
     ) -> Self {
         Self {
-            known,
+            known: RwLock::new(Arc::new(known)),
             server,
             plain,
             credential,
@@ -66,8 +66,21 @@ impl KubeCluster {
     }
 
     /// The cluster as customers see it.
-    pub(crate) fn known(&self) -> &Cluster {
-        &self.known
+    pub(crate) fn known(&self) -> Arc<Cluster> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&known)
+    }
+
+    /// Is asked as `other` would be from now on, and shown as it; not another cluster,
+    /// though. Answers whether it was.
+    pub(crate) async fn replace(&self, other: &Self) -> bool {
+        if self.server != other.server || !self.credential.replace(&other.credential).await {
+            return false;
+        }
+        self.plain.replace(&other.plain);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        *known = other.known();
+        true
     }
 
     /// The URL that the control plane itself asks.

@@ -1,5 +1,7 @@
 //! From a kubeconfig to the clients that ask a cluster.
 
+use std::path::PathBuf;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::Uri;
 use kube::{
@@ -133,6 +135,20 @@ pub enum ConnectError {
 }
 
 impl ClusterConnection {
+    /// The files that the kubeconfig names and that are read once: certificates and keys.
+    /// Tokens in files are read again by themselves.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let Ok(kubeconfig) = parse(self.name.as_str(), &self.kubeconfig) else {
+            return Vec::new();
+        };
+        let clusters = kubeconfig.clusters.into_iter();
+        let clusters = clusters.filter_map(|named| named.cluster?.certificate_authority);
+        let users = kubeconfig.auth_infos.into_iter();
+        let users = users.filter_map(|named| named.auth_info);
+        let users = users.flat_map(|user| [user.client_certificate, user.client_key]);
+        clusters.chain(users.flatten()).map(PathBuf::from).collect()
+    }
+
     /// Makes the clients. The cluster does not need to be up.
     pub(crate) async fn open(self) -> Result<KubeCluster, ConnectError> {
         let Self {

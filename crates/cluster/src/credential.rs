@@ -34,6 +34,18 @@ pub(crate) enum Credential {
     Renewed(RenewedToken),
 }
 
+impl Credential {
+    /// Is what `other` is from now on, if both are of one kind; answers whether.
+    pub(crate) async fn replace(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Kubeconfig(transport), Self::Kubeconfig(other)) => transport.replace(other),
+            (Self::Renewed(token), Self::Renewed(other)) => token.replace(other).await,
+            _ => return false,
+        }
+        true
+    }
+}
+
 /// Whose token is renewed, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Renewal {
@@ -80,6 +92,14 @@ impl RenewedToken {
             name: renewal.name.clone(),
             current: Mutex::default(),
         }
+    }
+
+    /// Mints with another transport from now on, and soon: the token of before may end
+    /// with what minted it.
+    async fn replace(&self, other: &Self) {
+        let mut current = self.current.lock().await;
+        self.minter.replace(&other.minter);
+        *current = None;
     }
 
     /// A token that counts, as a header; never the one that was refused.

@@ -26,6 +26,16 @@ pub struct KubeClusters {
     pub(crate) baseline: Arc<Baseline>,
 }
 
+/// What came of a cluster's changed configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reopened {
+    /// It counts from now on.
+    Taken,
+    /// It names another server, or another kind of credential: the one of before counts
+    /// until a restart.
+    NeedsRestart,
+}
+
 impl KubeClusters {
     /// Reads what is needed to ask the clusters. None of them needs to be up: nothing
     /// is asked yet.
@@ -43,6 +53,22 @@ impl KubeClusters {
             clusters: clusters.into(),
             baseline: Arc::new(Baseline::new(&TenantBaseline::default())),
         })
+    }
+
+    /// Takes what has changed in a cluster's configuration, its certificate authorities
+    /// and the control plane's credential, without ending what is under way. A server
+    /// that is another is not followed: it may be another cluster, with other
+    /// namespaces. What cannot be used changes nothing.
+    pub async fn reopen(&self, connection: ClusterConnection) -> Result<Reopened, ConnectError> {
+        let Some(cluster) = self.look_up(&connection.name) else {
+            return Ok(Reopened::NeedsRestart);
+        };
+        let other = connection.open().await?;
+        if cluster.replace(&other).await {
+            Ok(Reopened::Taken)
+        } else {
+            Ok(Reopened::NeedsRestart)
+        }
     }
 
     /// Has every namespace hold this baseline instead of the default one, those
@@ -99,11 +125,13 @@ impl KubeClusters {
 impl ClusterDirectory for KubeClusters {
     fn list(&self) -> Vec<Cluster> {
         let clusters = self.clusters.iter();
-        clusters.map(|cluster| cluster.known().clone()).collect()
+        let known = clusters.map(KubeCluster::known);
+        known.map(|known| Cluster::clone(&known)).collect()
     }
 
     fn find(&self, name: &ClusterName) -> Option<Cluster> {
-        self.look_up(name).map(|cluster| cluster.known().clone())
+        let cluster = self.look_up(name)?;
+        Some(Cluster::clone(&cluster.known()))
     }
 
     fn status(&self, name: &ClusterName) -> ClusterStatus {

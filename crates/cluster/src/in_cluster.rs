@@ -8,7 +8,7 @@ use serde_json::json;
 /// variables `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT` of a pod say,
 /// with the token and the certificate authority of the folder where the pod's
 /// service account is mounted. It names the files: the token is read again once a
-/// minute, because the kubelet replaces it before it ends; the authority only here.
+/// minute, because the kubelet replaces it before it ends.
 pub fn in_cluster_kubeconfig(host: &str, port: u16, service_account: &Path) -> String {
     const NAME: &str = "in-cluster";
     // An IPv6 address stands in brackets in a URL.

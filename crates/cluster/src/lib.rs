@@ -40,7 +40,7 @@ mod words;
 pub use baseline::{InvalidBaseline, PodSecurity, TenantBaseline};
 pub use connection::{ClusterConnection, ConnectError};
 pub use control_plane::{control_plane_connection, control_plane_kubeconfig};
-pub use directory::KubeClusters;
+pub use directory::{KubeClusters, Reopened};
 pub use in_cluster::in_cluster_kubeconfig;
 pub use inspection::{Finding, Verdict};
 pub use manifest::{ManifestError, manifest};

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::Duration,
 };
 
@@ -34,7 +34,8 @@ const WARM_LIMIT: usize = 64 * 1024;
 
 type Sender = BoxCloneSyncService<Request<Full<Bytes>>, Response<Incoming>, TransportError>;
 
-/// Sends requests to one API server as one user. Clones share all.
+/// Sends requests to one API server as one user. Clones share all, what replaces it
+/// later ([`Transport::replace`]) too.
 ///
 /// The layers are kube's: base URL, credential, impersonation. The client below them
 /// is not: each runtime has one of its own, so that an HTTP worker writes a request and
@@ -43,13 +44,13 @@ type Sender = BoxCloneSyncService<Request<Full<Bytes>>, Response<Incoming>, Tran
 /// make is made once for all: the TLS sessions, and the user's credential.
 #[derive(Clone)]
 pub(crate) struct Transport {
-    shared: Arc<Shared>,
+    shared: Arc<RwLock<Shared>>,
 }
 
 struct Shared {
-    make: Box<dyn Fn() -> Sender + Send + Sync>,
+    make: Arc<dyn Fn() -> Sender + Send + Sync>,
     /// One for each runtime that has asked. A few, so that a list is the fastest.
-    senders: RwLock<Vec<Local>>,
+    senders: Vec<Local>,
 }
 
 struct Local {
@@ -84,11 +85,30 @@ impl Transport {
             BoxCloneSyncService::new(stack)
         };
         Ok(Self {
-            shared: Arc::new(Shared {
-                make: Box::new(make),
-                senders: RwLock::default(),
-            }),
+            shared: Arc::new(RwLock::new(Shared {
+                make: Arc::new(make),
+                senders: Vec::new(),
+            })),
         })
+    }
+
+    /// Sends whatever comes from now on as `other` does. Requests that are under way end
+    /// on their own connections.
+    pub(crate) fn replace(&self, other: &Self) {
+        let make = Arc::clone(&other.read().make);
+        *self.write() = Shared {
+            make,
+            senders: Vec::new(),
+        };
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Shared> {
+        // Every change of it is one step, which leaves no part of one behind.
+        self.shared.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Shared> {
+        self.shared.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a request, whose URI is a path, from within a runtime.
@@ -106,17 +126,15 @@ impl Transport {
             let found = senders.find(|local| local.runtime.id() == runtime.id())?;
             Some(found.sender.clone())
         };
-        let senders = self.shared.senders.read();
-        let found = of_runtime(&senders.unwrap_or_else(PoisonError::into_inner));
+        let found = of_runtime(&self.read().senders);
         if let Some(sender) = found {
             return sender;
         }
-        let senders = self.shared.senders.write();
-        let mut senders = senders.unwrap_or_else(PoisonError::into_inner);
+        let mut shared = self.write();
         // Another thread of the same runtime may have been faster.
-        of_runtime(&senders).unwrap_or_else(|| {
-            let sender = (self.shared.make)();
-            senders.push(Local {
+        of_runtime(&shared.senders).unwrap_or_else(|| {
+            let sender = (shared.make)();
+            shared.senders.push(Local {
                 runtime: runtime.clone(),
                 sender: sender.clone(),
             });
@@ -129,9 +147,8 @@ impl Transport {
     /// looked at by nobody.
     pub(crate) async fn keep_warm(&self, path: &'static str, within: Duration) {
         let asked = {
-            let senders = self.shared.senders.read();
-            let senders = senders.unwrap_or_else(PoisonError::into_inner);
-            let asked = senders.iter().map(|local| {
+            let shared = self.read();
+            let asked = shared.senders.iter().map(|local| {
                 let sender = local.sender.clone();
                 let asking = timeout(within, ask(sender, path));
                 let asking = local.runtime.spawn(asking);
@@ -144,8 +161,7 @@ impl Transport {
         };
         let ended: Vec<Id> = asked.await.into_iter().flatten().collect();
         if !ended.is_empty() {
-            let senders = self.shared.senders.write();
-            let mut senders = senders.unwrap_or_else(PoisonError::into_inner);
+            let senders = &mut self.write().senders;
             senders.retain(|local| !ended.contains(&local.runtime.id()));
         }
     }
@@ -268,6 +284,18 @@ mod tests {
         });
         // Three first requests, and two for each of the two that live.
         assert_eq!(seen.counts(), (3, 7));
-        assert_eq!(transport.shared.senders.read().unwrap().len(), 2);
+        assert_eq!(transport.read().senders.len(), 2);
+    }
+
+    #[test]
+    fn what_replaces_it_is_used_from_then_on() {
+        let ((transport, before), (other, after)) = (transport(), transport());
+        let runtimes = [runtime(), runtime()];
+        runtimes[0].block_on(get(&transport));
+        transport.clone().replace(&other);
+        for runtime in &runtimes {
+            runtime.block_on(get(&transport));
+        }
+        assert_eq!((before.counts(), after.counts()), ((1, 1), (2, 2)));
     }
 }
