@@ -7,6 +7,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::placement::{is_subdomain, is_taint};
+
 /// What no tenant reaches, whatever is configured: where clouds tell a machine who it
 /// is, and with which credentials.
 const ALWAYS_UNREACHABLE: [&str; 7] = [
@@ -99,6 +101,13 @@ pub struct TenantBaseline {
     /// Namespaces whose pods may connect to tenants' pods: those of ingress
     /// controllers.
     pub ingress_namespaces: Vec<String>,
+    /// Priority classes that pods may name, besides the cluster's default one.
+    pub priority_classes: Vec<String>,
+    /// What pods may tolerate, as taints are written: `key`, `key:Effect`, `key=value`
+    /// or `key=value:Effect`.
+    pub tolerations: Vec<String>,
+    /// Schedulers that pods may name, besides the cluster's own.
+    pub schedulers: Vec<String>,
 }
 
 /// A value of the baseline that the cluster would refuse, or read as something else.
@@ -146,6 +155,9 @@ impl Default for TenantBaseline {
             dns_namespace: "kube-system".to_owned(),
             dns_addresses: Vec::new(),
             ingress_namespaces: Vec::new(),
+            priority_classes: Vec::new(),
+            tolerations: Vec::new(),
+            schedulers: Vec::new(),
         }
     }
 }
@@ -180,6 +192,24 @@ impl TenantBaseline {
         ] {
             if let Some(odd) = names.iter().find(|name| !is_label(name)) {
                 return wrong(field, odd, "the name of a namespace");
+            }
+        }
+        if let Some(odd) = self.tolerations.iter().find(|taint| !is_taint(taint)) {
+            let expected =
+                "a taint such as nvidia.com/gpu, dedicated=ml or dedicated=ml:NoSchedule";
+            return wrong("tolerations", odd, expected);
+        }
+        for (field, names, expected) in [
+            (
+                "priority_classes",
+                &self.priority_classes,
+                "the name of a class that is not the system's",
+            ),
+            ("schedulers", &self.schedulers, "the name of a scheduler"),
+        ] {
+            let fits = |name: &String| is_subdomain(name) && !name.starts_with("system-");
+            if let Some(odd) = names.iter().find(|name| !fits(name)) {
+                return wrong(field, odd, expected);
             }
         }
         let (four, six) = self.unreachable();
@@ -435,6 +465,24 @@ mod tests {
         check(
             &|baseline| baseline.gpu_resources = vec!["gpu".to_owned()],
             "gpu_resources: \"gpu\" is wrong; an extended resource such as nvidia.com/gpu is expected",
+        );
+        for (odd, says) in [("a,b", "a,b"), ("", ""), ("a:Never", "a:Never")] {
+            check(
+                &|baseline| baseline.tolerations = vec![odd.to_owned()],
+                &format!(
+                    "tolerations: {says:?} is wrong; a taint such as nvidia.com/gpu, dedicated=ml \
+                     or dedicated=ml:NoSchedule is expected"
+                ),
+            );
+        }
+        check(
+            &|baseline| baseline.priority_classes = vec!["system-node-critical".to_owned()],
+            "priority_classes: \"system-node-critical\" is wrong; the name of a class that is not \
+             the system's is expected",
+        );
+        check(
+            &|baseline| baseline.schedulers = vec!["a,b".to_owned()],
+            "schedulers: \"a,b\" is wrong; the name of a scheduler is expected",
         );
         check(
             &|baseline| baseline.ingress_namespaces = vec!["Ingress".to_owned()],

@@ -17,6 +17,7 @@ use crate::{
     TenantBaseline,
     cluster::KubeCluster,
     labels::{ACCOUNT_ID, FIELD_MANAGER, MANAGED_BY, NAMESPACE_ID, OURS},
+    placement::Placement,
     request::{Ask, Fault, item},
 };
 
@@ -49,6 +50,8 @@ pub(crate) fn owner_labels(namespace: &str, account: &str) -> BTreeMap<String, S
 /// The baseline as it is compared and applied, the same for every namespace.
 pub(crate) struct Baseline {
     pub(crate) parts: Vec<Part>,
+    /// What pods may ask of the scheduler.
+    pub(crate) placement: Placement,
     namespace_labels: BTreeMap<String, String>,
 }
 
@@ -79,6 +82,7 @@ impl Baseline {
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         Self {
             parts,
+            placement: Placement::of(profile),
             namespace_labels: labels.map(owned).into(),
         }
     }
@@ -124,6 +128,8 @@ pub(crate) struct FoundMetadata {
     pub(crate) uid: String,
     #[serde(default)]
     pub(crate) labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
     pub(crate) deletion_timestamp: Option<String>,
     #[serde(default)]
     managed_fields: Vec<ManagedFields>,
@@ -168,6 +174,15 @@ impl Found {
             .filter(|fields| fields.manager == FIELD_MANAGER && fields.operation == "Apply")
             .flat_map(|fields| fields.fields_v1.spec.hard.keys())
             .filter_map(|field| field.strip_prefix("f:"))
+    }
+
+    /// Whether it is a namespace whose pods may ask for this and no more.
+    pub(crate) fn allows(&self, placement: &Placement) -> bool {
+        let found = |name: &str| self.metadata.annotations.get(name).map(String::as_str);
+        let wanted = placement.annotations();
+        // One that is not there is an empty one.
+        let mut wanted = wanted.iter();
+        wanted.all(|(name, value)| found(name).unwrap_or_default() == value)
     }
 
     /// Whether it has all these labels; others do no harm.

@@ -12,6 +12,10 @@ pub(crate) struct Guard {
     group: &'static str,
     resources: &'static [&'static str],
     operations: &'static [&'static str],
+    /// Of which kind of object each is a parameter of the rules, and all have to agree.
+    parameters: Option<[&'static str; 2]>,
+    /// CEL expressions that the rules name.
+    variables: &'static [(&'static str, &'static str)],
     /// CEL expressions that have to hold, with the sentence for whom they refuse.
     rules: &'static [(&'static str, &'static str)],
 }
@@ -32,12 +36,24 @@ macro_rules! names_no_host {
     };
 }
 
+/// What the operator lets the pods of this namespace name: a list of words, which the
+/// control plane writes on the namespace. Nothing is one empty word.
+macro_rules! allowed {
+    ($annotation:literal) => {
+        concat!(
+            "namespaceObject.metadata.?annotations[?'",
+            $annotation,
+            "'].orValue('').split(',')"
+        )
+    };
+}
+
 const WRITES: [&str; 2] = ["CREATE", "UPDATE"];
 /// For fields that no update can change. An update by the cluster itself, which takes
 /// a finalizer away, must get through also where the object is older than the guard.
 const CREATES: [&str; 1] = ["CREATE"];
 
-pub(crate) const GUARDS: [Guard; 4] = [
+pub(crate) const GUARDS: [Guard; 6] = [
     Guard {
         name: "remotegpu-tenant-secrets",
         why: "A Secret of this kind is filled by the cluster with a token that never ends. It \
@@ -45,6 +61,8 @@ pub(crate) const GUARDS: [Guard; 4] = [
         group: "",
         resources: &["secrets"],
         operations: &WRITES,
+        parameters: None,
+        variables: &[],
         rules: &[(
             "!has(object.type) || object.type != 'kubernetes.io/service-account-token'",
             "Secrets of the type kubernetes.io/service-account-token are not allowed: their tokens \
@@ -59,6 +77,8 @@ pub(crate) const GUARDS: [Guard; 4] = [
         group: "",
         resources: &["services"],
         operations: &WRITES,
+        parameters: None,
+        variables: &[],
         rules: &[
             (
                 "!has(object.spec.externalIPs) || object.spec.externalIPs.size() == 0",
@@ -79,6 +99,8 @@ pub(crate) const GUARDS: [Guard; 4] = [
         group: "",
         resources: &["pods"],
         operations: &CREATES,
+        parameters: None,
+        variables: &[],
         rules: &[
             (
                 "object.spec.?volumes.orValue([]).all(v, has(v.configMap) || has(v.secret) || \
@@ -110,6 +132,71 @@ pub(crate) const GUARDS: [Guard; 4] = [
         ],
     },
     Guard {
+        name: "remotegpu-tenant-placement",
+        why: "Taints keep machines for others, and another scheduler may mind neither taints nor \
+              anybody's priority. What the cluster itself adds to a pod passes: it tolerates for a \
+              while that its machine is away, and pods of daemon sets tolerate more.",
+        group: "",
+        resources: &["pods"],
+        operations: &CREATES,
+        parameters: None,
+        variables: &[
+            ("tolerations", allowed!("remotegpu.ai/tolerations")),
+            ("schedulers", allowed!("remotegpu.ai/schedulers")),
+            (
+                "isOfDaemonSet",
+                "request.userInfo.username in \
+                 ['system:serviceaccount:kube-system:daemon-set-controller', \
+                 'system:kube-controller-manager']",
+            ),
+        ],
+        rules: &[
+            (
+                // What is compared last are the ways to name a taint: by its key, with its
+                // effect, with its value, with both. Without a key all taints are meant.
+                "object.spec.?tolerations.orValue([]).all(t, \
+                 t.?effect.orValue('') == 'NoExecute' && t.?key.orValue('') in \
+                 ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'] || \
+                 t.?effect.orValue('') == 'NoSchedule' && \
+                 (t.?key.orValue('') == 'node.kubernetes.io/memory-pressure' || \
+                 variables.isOfDaemonSet && t.?key.orValue('') in \
+                 ['node.kubernetes.io/disk-pressure', 'node.kubernetes.io/pid-pressure', \
+                 'node.kubernetes.io/unschedulable', 'node.kubernetes.io/network-unavailable']) || \
+                 t.?key.orValue('') != '' && (t.key in variables.tolerations || \
+                 t.key + ':' + t.?effect.orValue('') in variables.tolerations || \
+                 t.?operator.orValue('Equal') in ['', 'Equal'] && \
+                 (t.key + '=' + t.?value.orValue('') in variables.tolerations || \
+                 t.key + '=' + t.?value.orValue('') + ':' + t.?effect.orValue('') in \
+                 variables.tolerations)))",
+                "Pods with tolerations other than those that the operator allows are not allowed: \
+                 taints keep machines for others",
+            ),
+            (
+                "object.spec.?schedulerName.orValue('') in ['', 'default-scheduler'] || \
+                 object.spec.schedulerName in variables.schedulers",
+                "Pods with a schedulerName other than those that the operator allows are not \
+                 allowed: the cluster's own scheduler places them",
+            ),
+        ],
+    },
+    Guard {
+        name: "remotegpu-tenant-priorities",
+        why: "Others' pods are ended to make room for those of a higher priority. What a pod gets \
+              that names no class, the cluster's default one, passes whatever it is called. Each \
+              class of the cluster is asked in turn; those of the system are there always.",
+        group: "",
+        resources: &["pods"],
+        operations: &CREATES,
+        parameters: Some(["scheduling.k8s.io/v1", "PriorityClass"]),
+        variables: &[("classes", allowed!("remotegpu.ai/priority-classes"))],
+        rules: &[(
+            "object.spec.?priorityClassName.orValue('') != params.metadata.name || \
+             params.?globalDefault.orValue(false) || params.metadata.name in variables.classes",
+            "Pods with a priority class other than those that the operator allows are not allowed: \
+             others would make room for them",
+        )],
+    },
+    Guard {
         name: "remotegpu-tenant-histories",
         why: "Each old template that a workload keeps is an object in the cluster's own database. \
               What leaves the specification alone passes: the cluster ends with such updates what \
@@ -117,6 +204,8 @@ pub(crate) const GUARDS: [Guard; 4] = [
         group: "apps",
         resources: &["deployments", "statefulsets", "daemonsets"],
         operations: &WRITES,
+        parameters: None,
+        variables: &[],
         rules: &[(
             "object.spec.?revisionHistoryLimit.orValue(10) <= 10 || \
              (request.operation == 'UPDATE' && object.spec == oldObject.spec)",
@@ -143,6 +232,15 @@ impl Guard {
             }]},
             "validations": rules.collect::<Vec<_>>(),
         });
+        if !self.variables.is_empty() {
+            let variables = self.variables.iter();
+            let variables =
+                variables.map(|(name, expression)| json!({"name": name, "expression": expression}));
+            policy["spec"]["variables"] = variables.collect();
+        }
+        if let Some([version, kind]) = self.parameters {
+            policy["spec"]["paramKind"] = json!({"apiVersion": version, "kind": kind});
+        }
         policy
     }
 
@@ -155,6 +253,25 @@ impl Guard {
                 {"key": NAMESPACE_ID, "operator": "Exists"},
             ]}},
         });
+        if self.parameters.is_some() {
+            binding["spec"]["paramRef"] =
+                json!({"selector": {}, "parameterNotFoundAction": "Deny"});
+        }
         binding
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::labels::{PRIORITY_CLASSES, SCHEDULERS, TOLERATIONS};
+
+    #[test]
+    fn what_is_allowed_is_read_from_where_it_is_written() {
+        let variables = GUARDS.iter().flat_map(|guard| guard.variables);
+        let text: String = variables.map(|(_, expression)| *expression).collect();
+        for annotation in [PRIORITY_CLASSES, SCHEDULERS, TOLERATIONS] {
+            assert!(text.contains(&format!("[?'{annotation}']")), "{annotation}");
+        }
     }
 }

@@ -7,6 +7,7 @@ mod prerequisites;
 mod reach;
 mod rights;
 mod tokens;
+mod workloads;
 
 use remotegpu_namespaces::{ClusterError, ClusterName};
 use remotegpu_primitives::Clock;
@@ -71,8 +72,9 @@ impl KubeClusters {
     /// Looks at a cluster with the control plane's own credential: whether it
     /// answers and in which version, how far its clock is off ours, every right
     /// that the control plane needs, whether what [`crate::prerequisites`] lists
-    /// stands there unchanged, and whether it gives tokens for `lifetime`. A cluster
-    /// that does not answer has one finding, which says why.
+    /// stands there unchanged, which workloads its guards would refuse by this baseline,
+    /// as far as the credential shows them, and whether it gives tokens for `lifetime`.
+    /// A cluster that does not answer has one finding, which says why.
     pub async fn inspect(
         &self,
         name: &ClusterName,
@@ -95,7 +97,10 @@ impl KubeClusters {
         let mut findings = vec![judge_version(&version, who)];
         findings.push(clock::judge(measured));
         findings.extend(rights::inspect(cluster).await);
-        findings.extend(prerequisites::inspect(cluster).await);
+        let (found, stands) = prerequisites::inspect(cluster).await;
+        findings.extend(found);
+        let placement = &self.baseline.placement;
+        findings.extend(workloads::inspect(cluster, placement, stands).await);
         let theirs = clock.now() + measured.unwrap_or_default();
         findings.push(tokens::inspect(cluster, lifetime, theirs).await);
         Ok(findings)

@@ -20,6 +20,13 @@ pub(crate) const KEY_ID: &str = "remotegpu.ai/key-id";
 /// The secret of that key.
 pub(crate) const SECRET_ID: &str = "remotegpu.ai/secret-id";
 
+/// On a tenant's namespace: which priority classes its pods may name, apart by commas.
+pub(crate) const PRIORITY_CLASSES: &str = "remotegpu.ai/priority-classes";
+/// The same for what its pods may tolerate, in the words that taints have.
+pub(crate) const TOLERATIONS: &str = "remotegpu.ai/tolerations";
+/// The same for schedulers.
+pub(crate) const SCHEDULERS: &str = "remotegpu.ai/schedulers";
+
 /// Whose an identity's object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {

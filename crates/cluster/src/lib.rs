@@ -28,6 +28,7 @@ mod labels;
 mod listing;
 mod manifest;
 mod mint;
+mod placement;
 mod prerequisites;
 mod provisioner;
 mod request;

@@ -17,7 +17,10 @@ use crate::{
     baseline_objects::{Baseline, Part, owner_labels},
     cluster::{KubeCluster, has_labels},
     ending::held_by,
-    labels::{FIELD_MANAGER, NAMESPACE_ID, is_going, label, metadata},
+    labels::{
+        FIELD_MANAGER, NAMESPACE_ID, PRIORITY_CLASSES, SCHEDULERS, TOLERATIONS, is_going, label,
+        metadata,
+    },
     request::{Ask, Fault, item},
     survey::survey,
 };
@@ -114,7 +117,7 @@ async fn claim(
                 reason: "the namespace was deleted in the cluster and is still going".to_owned(),
             });
         }
-        if has_labels(&found, &wanted) {
+        if has_labels(&found, &wanted) && allows_the_same(&found, &wanted) {
             return Ok(found);
         }
         return correct(cluster, namespace, wanted, &found).await;
@@ -172,16 +175,29 @@ async fn settle(
 fn manifest(namespace: &Namespace, baseline: &Baseline) -> Value {
     let id = namespace.id.to_string();
     let owner = owner_labels(&id, &namespace.account_id.to_string());
+    let mut annotations = baseline.placement.annotations();
+    // Who takes the label off does not take the namespace from us.
+    annotations.insert(NAMESPACE_ID.to_owned(), id);
     json!({
         "apiVersion": "v1",
         "kind": "Namespace",
         "metadata": {
             "name": namespace.kubernetes_namespace.as_str(),
             "labels": baseline.namespace_labels(owner),
-            // Who takes the label off does not take the namespace from us.
-            "annotations": {NAMESPACE_ID: id},
+            "annotations": annotations,
         },
     })
+}
+
+/// Whether its pods may ask of the scheduler what they should, and no more.
+fn allows_the_same(found: &Value, wanted: &Value) -> bool {
+    let of = |object: &Value, name: &str| {
+        let annotation = object["metadata"]["annotations"][name].as_str();
+        annotation.unwrap_or_default().to_owned()
+    };
+    [PRIORITY_CLASSES, TOLERATIONS, SCHEDULERS]
+        .iter()
+        .all(|name| of(found, name) == of(wanted, name))
 }
 
 async fn find(cluster: &KubeCluster, namespace: &Namespace) -> Result<Option<Value>, ClusterError> {

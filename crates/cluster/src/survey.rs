@@ -77,7 +77,7 @@ async fn namespaces(
         let (id, account) = (label(NAMESPACE_ID), label(ACCOUNT_ID));
         let wanted = baseline.namespace_labels(owner_labels(&id, &account));
         let standing = Standing {
-            is_labelled: found.has_labels(&wanted),
+            is_labelled: found.has_labels(&wanted) && found.allows(&baseline.placement),
             is_going: found.is_going(),
             id,
             account,

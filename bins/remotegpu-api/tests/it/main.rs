@@ -10,6 +10,7 @@
 )]
 
 mod configuration;
+mod connecting;
 mod conventions;
 mod crash;
 mod draining;

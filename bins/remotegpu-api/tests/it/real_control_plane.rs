@@ -179,7 +179,7 @@ async fn real_control_plane_is_checked_in_sentences() {
     let kubeconfig = cluster.kubeconfig();
     let fine = cluster.check(&kubeconfig);
     fine.is_fine();
-    assert_eq!(fine.lines("ok").len(), 5, "{}", fine.said);
+    assert_eq!(fine.lines("ok").len(), 6, "{}", fine.said);
 
     // One right less.
     let role = "clusterrole/remotegpu:control-plane";

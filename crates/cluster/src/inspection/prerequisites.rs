@@ -24,7 +24,8 @@ enum Standing {
     Hidden,
 }
 
-pub(super) async fn inspect(cluster: &KubeCluster) -> Vec<Finding> {
+/// What was found, and whether all of it stands as it should.
+pub(super) async fn inspect(cluster: &KubeCluster) -> (Vec<Finding>, bool) {
     let (mut missing, mut changed, mut hidden) = (Vec::new(), Vec::new(), Vec::new());
     for object in prerequisites().iter().filter(|object| is_looked_at(object)) {
         let name = format!("{} {}", field(object, "kind"), metadata(object, "name"));
@@ -34,10 +35,8 @@ pub(super) async fn inspect(cluster: &KubeCluster) -> Vec<Finding> {
             Ok(Standing::Changed) => changed.push(name),
             Ok(Standing::Hidden) => hidden.push(name),
             Err(error) => {
-                return vec![Finding::wrong(format!(
-                    "{name} could not be read: {}",
-                    chain(&error)
-                ))];
+                let sentence = format!("{name} could not be read: {}", chain(&error));
+                return (vec![Finding::wrong(sentence)], false);
             }
         }
     }
@@ -61,12 +60,13 @@ pub(super) async fn inspect(cluster: &KubeCluster) -> Vec<Finding> {
         "Whether it stands there unchanged cannot be seen",
         "",
     );
-    if findings.is_empty() {
+    let stands = findings.is_empty();
+    if stands {
         findings.push(Finding::fine(
             "What `remotegpu-api cluster manifest` prints stands there unchanged",
         ));
     }
-    findings
+    (findings, stands)
 }
 
 /// What stands for the control plane itself shows by its rights, which are asked

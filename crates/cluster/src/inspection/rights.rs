@@ -22,7 +22,7 @@ const AT_ONCE: usize = 8;
 
 /// One right: a verb on a resource, where and by which name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Right {
+pub(super) struct Right {
     verb: String,
     group: String,
     /// With its subresource, as roles write it.
@@ -30,6 +30,19 @@ struct Right {
     namespace: &'static str,
     /// Empty for whatever name.
     name: String,
+}
+
+impl Right {
+    /// All objects of a kind, wherever they are.
+    pub(super) fn to_list(group: &str, resource: &str) -> Self {
+        Self {
+            verb: "list".to_owned(),
+            group: group.to_owned(),
+            resource: resource.to_owned(),
+            namespace: "",
+            name: String::new(),
+        }
+    }
 }
 
 pub(super) async fn inspect(cluster: &KubeCluster) -> Vec<Finding> {
@@ -110,7 +123,7 @@ fn rights_of(rule: &Rule, namespace: &'static str) -> Vec<Right> {
     rights
 }
 
-async fn may(cluster: &KubeCluster, right: &Right) -> Result<bool, ClusterError> {
+pub(super) async fn may(cluster: &KubeCluster, right: &Right) -> Result<bool, ClusterError> {
     let (resource, subresource) = right
         .resource
         .split_once('/')

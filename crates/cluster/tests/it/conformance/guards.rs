@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use remotegpu_cluster::{TenantBaseline, apply_prerequisites};
+use remotegpu_cluster::{KubeClusters, TenantBaseline, apply_prerequisites};
 use remotegpu_namespaces::{Namespace, NamespaceProvisioner};
 use serde_json::{Value, json};
 
@@ -148,11 +148,13 @@ pub async fn scheduler_alone_places_a_tenants_pods(subject: &Subject) {
         (json!({"nodeName": "any"}), "Pods with a nodeName"),
         (
             json!({"priorityClassName": "system-node-critical"}),
-            "Pods with a priority class of the system",
+            // Two guards refuse it, and either may say so.
+            "Pods with a priority class",
         ),
         (
             json!({"priorityClassName": "system-cluster-critical"}),
-            "Pods with a priority class of the system",
+            // Two guards refuse it, and either may say so.
+            "Pods with a priority class",
         ),
     ] {
         let bold = pod("bold", &spec);
@@ -202,6 +204,251 @@ pub async fn scheduler_alone_places_a_tenants_pods(subject: &Subject) {
     }
     let machine = format!("{machines}/machine");
     subject.admin.done("DELETE", &machine, None).await;
+}
+
+const TOLERATIONS: &str = "Pods with tolerations other than those that the operator allows";
+const SCHEDULER: &str = "Pods with a schedulerName other than those that the operator allows";
+const PRIORITY: &str = "Pods with a priority class other than those that the operator allows";
+
+fn tolerating(tolerations: &[Value]) -> Value {
+    json!({"tolerations": tolerations})
+}
+
+/// A taint of Kubernetes' own.
+fn tolerated(key: &str, effect: &str) -> Value {
+    let key = format!("node.kubernetes.io/{key}");
+    json!({"key": key, "operator": "Exists", "effect": effect})
+}
+
+pub async fn pods_ask_of_the_scheduler_what_is_allowed(subject: &Subject) {
+    // X9
+    let tenant = tenant(subject, "asking").await;
+    let Tenant {
+        actor, namespace, ..
+    } = &tenant;
+    let pods = format!("{}/pods?dryRun=All", path_of(namespace));
+    let class = |name: &str, default: bool| {
+        json!({
+            "metadata": {"name": name}, "value": 7, "globalDefault": default,
+        })
+    };
+    let classes = "/apis/scheduling.k8s.io/v1/priorityclasses";
+    for name in ["high", "low"] {
+        subject
+            .admin
+            .done("POST", classes, Some(class(name, false)))
+            .await;
+    }
+    let gpu = json!({"key": "nvidia.com/gpu", "operator": "Exists"});
+    let ml = json!({"key": "dedicated", "value": "ml", "effect": "NoSchedule"});
+    let refusals = [
+        (json!({"priorityClassName": "high"}), PRIORITY),
+        (json!({"schedulerName": "bold"}), SCHEDULER),
+        (tolerating(&[json!({"operator": "Exists"})]), TOLERATIONS),
+        (
+            tolerating(&[json!({"operator": "Exists", "effect": "NoSchedule"})]),
+            TOLERATIONS,
+        ),
+        (tolerating(&[gpu.clone()]), TOLERATIONS),
+        (tolerating(&[ml.clone()]), TOLERATIONS),
+        (
+            tolerating(&[json!({"key": "dedicated", "operator": "Exists"})]),
+            TOLERATIONS,
+        ),
+        // What keeps pods off machines that are being emptied or have run full.
+        (
+            tolerating(&[tolerated("unschedulable", "NoSchedule")]),
+            TOLERATIONS,
+        ),
+        (
+            tolerating(&[tolerated("disk-pressure", "NoSchedule")]),
+            TOLERATIONS,
+        ),
+        (
+            tolerating(&[tolerated("disk-pressure", "NoExecute")]),
+            TOLERATIONS,
+        ),
+        (
+            tolerating(&[tolerated("not-ready", "NoSchedule")]),
+            TOLERATIONS,
+        ),
+        (
+            tolerating(&[tolerated("out-of-service", "NoExecute")]),
+            TOLERATIONS,
+        ),
+    ];
+    for (spec, why) in &refusals {
+        until(why, async || {
+            let made = Some(pod("bold", spec));
+            let (status, answer) = actor.ask("POST", &pods, made).await;
+            status == 403 && answer.to_string().contains(why)
+        })
+        .await;
+        // Nor by somebody who works for the tenant.
+        let bold = workload("bold", spec);
+        let deployments = apps(namespace, "deployments");
+        actor.done("POST", &deployments, Some(bold)).await;
+        let deployment = format!("{deployments}/bold");
+        until("the refusal is told", async || {
+            let found = actor.done("GET", &deployment, None).await;
+            found["status"]["conditions"].to_string().contains(why)
+        })
+        .await;
+        let options = json!({"propagationPolicy": "Background"});
+        actor.done("DELETE", &deployment, Some(options)).await;
+    }
+    let own = json!({"key": "node.kubernetes.io/not-ready", "operator": "Exists",
+        "effect": "NoExecute", "tolerationSeconds": 5});
+    for spec in [
+        json!({}),
+        json!({"schedulerName": "default-scheduler"}),
+        tolerating(&[own, tolerated("unreachable", "NoExecute")]),
+        tolerating(&[tolerated("memory-pressure", "NoSchedule")]),
+    ] {
+        actor.done("POST", &pods, Some(pod("plain", &spec))).await;
+    }
+
+    // What the operator allows, and no more of it.
+    let profile = TenantBaseline {
+        priority_classes: vec!["high".to_owned()],
+        tolerations: ["nvidia.com/gpu", "dedicated=ml:NoSchedule"]
+            .map(str::to_owned)
+            .into(),
+        schedulers: vec!["bold".to_owned()],
+        ..TenantBaseline::default()
+    };
+    let allowing = subject.clusters.clone().with_tenant_baseline(&profile);
+    let is_whole = async |clusters: &KubeClusters| {
+        let located = clusters.survey(&name()).await.unwrap();
+        let found = located.into_iter().find(|it| it.id == Some(namespace.id));
+        found.unwrap().is_whole
+    };
+    assert!(!is_whole(&allowing).await && is_whole(&subject.clusters).await);
+    allowing.provision(namespace).await.unwrap();
+    assert!(is_whole(&allowing).await && !is_whole(&subject.clusters).await);
+    for spec in [
+        json!({"priorityClassName": "high"}),
+        json!({"schedulerName": "bold"}),
+        tolerating(&[gpu, ml]),
+    ] {
+        let made = pod("allowed", &spec);
+        until("it is allowed", async || {
+            actor.ask("POST", &pods, Some(made.clone())).await.0 == 201
+        })
+        .await;
+    }
+    let nearly = [
+        (json!({"priorityClassName": "low"}), PRIORITY),
+        (json!({"schedulerName": "bolder"}), SCHEDULER),
+        (tolerating(&[json!({"operator": "Exists"})]), TOLERATIONS),
+        (
+            tolerating(&[json!({"key": "dedicated", "operator": "Exists"})]),
+            TOLERATIONS,
+        ),
+        (
+            tolerating(&[
+                json!({"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"}),
+            ]),
+            TOLERATIONS,
+        ),
+        (
+            tolerating(&[json!({"key": "dedicated", "value": "ml", "effect": "NoExecute"})]),
+            TOLERATIONS,
+        ),
+        (
+            tolerating(&[json!({"key": "dedicated", "value": "ml"})]),
+            TOLERATIONS,
+        ),
+    ];
+    for (spec, why) in nearly {
+        refused(actor, &pods, pod("bold", &spec), 403, why).await;
+    }
+    // A list that is empty again is empty, whoever has written it.
+    let written = json!({"metadata": {"annotations": {"remotegpu.ai/schedulers": "bold,any"}}});
+    subject
+        .admin
+        .done("PATCH", &path_of(namespace), Some(written))
+        .await;
+    subject.clusters.provision(namespace).await.unwrap();
+    assert!(is_whole(&subject.clusters).await);
+    for (spec, why) in &refusals {
+        until(why, async || {
+            let made = Some(pod("bold", spec));
+            actor.ask("POST", &pods, made).await.0 == 403
+        })
+        .await;
+    }
+
+    // The cluster's default class, which pods get that name none.
+    subject
+        .admin
+        .done("POST", classes, Some(class("usual", true)))
+        .await;
+    until("it is given", async || {
+        let made = actor
+            .ask("POST", &pods, Some(pod("plain", &json!({}))))
+            .await;
+        made.0 == 201 && made.1["spec"]["priorityClassName"] == "usual"
+    })
+    .await;
+    let named = pod("plain", &json!({"priorityClassName": "usual"}));
+    actor.done("POST", &pods, Some(named)).await;
+    refused(
+        actor,
+        &pods,
+        pod("bold", &json!({"priorityClassName": "high"})),
+        403,
+        PRIORITY,
+    )
+    .await;
+    // Nor are others' namespaces looked at.
+    let bold = json!({"priorityClassName": "high", "tolerations": [{"operator": "Exists"}]});
+    let elsewhere = "/api/v1/namespaces/default/pods?dryRun=All";
+    subject
+        .admin
+        .done("POST", elsewhere, Some(pod("bold", &bold)))
+        .await;
+    workloads_run_with_a_default_class(&tenant, subject).await;
+    for name in ["high", "low", "usual"] {
+        subject
+            .admin
+            .done("DELETE", &format!("{classes}/{name}"), None)
+            .await;
+    }
+}
+
+/// Every controller makes the pods of a workload that asks for nothing, and the daemon
+/// sets' adds what no tenant may.
+async fn workloads_run_with_a_default_class(tenant: &Tenant, subject: &Subject) {
+    let Tenant {
+        actor, namespace, ..
+    } = tenant;
+    let machines = "/api/v1/nodes";
+    let machine = json!({"metadata": {"name": "asked"}});
+    subject.admin.done("POST", machines, Some(machine)).await;
+    for kind in ["deployments", "statefulsets", "daemonsets"] {
+        let made = workload(kind, &json!({}));
+        actor.done("POST", &apps(namespace, kind), Some(made)).await;
+    }
+    for app in ["deployments", "statefulsets", "daemonsets"] {
+        let path = format!("{}/pods?labelSelector=app%3D{app}", path_of(namespace));
+        until(app, async || {
+            let found = actor.done("GET", &path, None).await;
+            let made = found["items"].as_array().unwrap();
+            let pressed = |pod: &Value| {
+                let tolerations = pod["spec"]["tolerations"].to_string();
+                tolerations.contains("disk-pressure") && tolerations.contains("unschedulable")
+            };
+            made.iter()
+                .any(|pod| pod["spec"]["priorityClassName"] == "usual")
+                && made.iter().all(|pod| pressed(pod) == (app == "daemonsets"))
+        })
+        .await;
+    }
+    subject
+        .admin
+        .done("DELETE", &format!("{machines}/asked"), None)
+        .await;
 }
 
 pub async fn histories_of_workloads_are_bounded(subject: &Subject) {
@@ -256,7 +503,7 @@ pub async fn guards_are_of_the_right_types(subject: &Subject) {
     until("all are checked", async || {
         let found = subject.admin.done("GET", path, None).await;
         let policies = found["items"].as_array().unwrap();
-        assert_eq!(policies.len(), 4);
+        assert_eq!(policies.len(), 6);
         for policy in policies {
             let warnings = &policy["status"]["typeChecking"]["expressionWarnings"];
             assert_eq!(*warnings, Value::Null);
