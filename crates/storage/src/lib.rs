@@ -16,6 +16,7 @@ mod audit_events;
 mod backlog;
 mod connection;
 mod database;
+mod database_identity;
 mod error;
 mod identities;
 mod key_changes;
@@ -30,4 +31,5 @@ mod types;
 mod users;
 
 pub use database::{Database, DatabaseOptions};
+pub use database_identity::DatabaseIdentity;
 pub use error::OpenError;

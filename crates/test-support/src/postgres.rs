@@ -4,6 +4,8 @@
 //! [`TestPostgres::private`] is a server that a test may stop, kill and start again. Nothing outlives the
 //! run: a watchdog ends the server and removes its folder even when the tests were killed.
 
+mod restoring;
+
 use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
 use std::fs::{self, File};

@@ -11,6 +11,7 @@ mod attempts;
 mod audit_events;
 mod backlog;
 mod concurrency;
+mod database_identity;
 mod identities;
 mod key_changes;
 mod namespaces;
