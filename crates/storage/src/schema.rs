@@ -184,6 +184,17 @@ table! {
     }
 }
 
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    pulse (id) {
+        id -> BigInt,
+        pulsed_at -> SqlTime,
+        raised_from -> SqlTime,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(
     accounts,
     memberships,

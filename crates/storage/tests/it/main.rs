@@ -17,6 +17,7 @@ mod key_changes;
 mod namespaces;
 mod opening;
 mod quick_reads;
+mod restore_watch;
 mod sessions;
 mod users;
 mod world;
