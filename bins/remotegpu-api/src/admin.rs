@@ -11,7 +11,7 @@ use crate::{
     cli::{AccountCommand, Admin, Limit, UserCommand},
     clock::{SystemClock, system_rng},
     config::Config,
-    dependencies,
+    dependencies, end_all,
 };
 
 /// What the operator does at this moment, for the audit log.
@@ -28,6 +28,7 @@ pub async fn run(config: &Config, command: Admin) -> Result<()> {
     match command {
         Admin::Account(command) => account(&database, command).await,
         Admin::User(command) => user(&database, command).await,
+        Admin::EndAll(args) => end_all::run(&database, &args).await,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use remotegpu_accounts::{AccountName, Email, Role};
 use remotegpu_primitives::AccountId;
 
@@ -64,6 +64,38 @@ pub enum Admin {
     /// Make users, and let them in again
     #[command(subcommand)]
     User(UserCommand),
+    /// End many sessions or API keys at once: after a restore, or a leak
+    ///
+    /// Without --yes it says how many it would end, and where, and changes nothing. Keys
+    /// are revoked, and their cluster identities end with them: running servers see to the
+    /// tokens that were handed out, within a second, and in a cluster that is down as soon
+    /// as it is back. It may be broken off and run again.
+    EndAll(EndAllArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct EndAllArgs {
+    /// What is ended
+    #[arg(value_enum)]
+    pub what: EndAllOf,
+    /// Only those of this account
+    #[arg(long, value_name = "ID")]
+    pub account: Option<AccountId>,
+    /// Only those that this file names, an identifier on each line; - is standard input.
+    /// Empty lines count for nothing, nor does what follows a #
+    #[arg(long, value_name = "FILE")]
+    pub ids: Option<PathBuf>,
+    /// End them, instead of saying how many there are
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EndAllOf {
+    /// Everybody has to sign in again
+    Sessions,
+    /// The active API keys
+    Keys,
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,6 +14,7 @@ mod config;
 mod config_command;
 mod data_dir;
 mod dependencies;
+mod end_all;
 mod first_admin;
 mod logging;
 mod open_files;

@@ -4,6 +4,7 @@
 mod account;
 mod attempt;
 mod audit_event;
+mod installation_sessions;
 mod password;
 mod repository;
 mod session;
@@ -15,6 +16,7 @@ pub use audit_event::{
     ACTOR_KINDS, AuditAction, AuditDetails, AuditEvent, AuditFilter, AuditLog, AuditSubject,
     NewAuditEvent, actor_from_parts, actor_parts,
 };
+pub use installation_sessions::{InstallationSessions, OwnedSession};
 pub use password::{
     HashedPassword, InvalidPassword, PlainPassword, UnreadablePasswordHash, one_time_password,
 };

@@ -4,6 +4,7 @@
 mod backlog;
 mod cluster;
 mod credential;
+mod identity_census;
 mod name;
 mod namespace;
 mod provisioner;
@@ -18,6 +19,7 @@ pub use credential::{
     CredentialIdentity, ExecCredential, LocatedIdentity, LocatedObject, MintError, MintedToken,
     PlainClusterToken, TokenLifetime, UnusableToken,
 };
+pub use identity_census::IdentityCensus;
 pub use name::{InvalidNamespaceName, KubernetesNamespaceName, NamespaceName};
 pub use namespace::{IllegalTransition, Namespace, NamespaceStatus, NewNamespace};
 pub use provisioner::{LocatedNamespace, NamespaceProvisioner, Removal};

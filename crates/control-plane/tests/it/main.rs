@@ -6,6 +6,7 @@
     reason = "what does not hold ends the test"
 )]
 
+mod end_all;
 mod limits;
 mod mint;
 mod reconcile;

@@ -13,6 +13,8 @@ mod backlog;
 mod concurrency;
 mod database_identity;
 mod identities;
+mod installation_keys;
+mod installation_sessions;
 mod key_changes;
 mod namespaces;
 mod opening;
