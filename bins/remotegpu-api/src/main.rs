@@ -23,6 +23,7 @@ mod settings;
 mod shutdown;
 mod tenant_baseline;
 mod tls;
+mod watch_database;
 
 use std::process::ExitCode;
 

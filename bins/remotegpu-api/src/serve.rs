@@ -1,6 +1,7 @@
 //! `remotegpu-api serve`: everything put together.
 
 use std::{
+    future::pending,
     net::{SocketAddr, TcpListener},
     sync::Arc,
     time::Duration,
@@ -28,6 +29,7 @@ use crate::{
     data_dir, dependencies, first_admin, logging, open_files,
     shutdown::Ending,
     tls,
+    watch_database::{self, Remembered},
 };
 
 /// Serves until a signal ends it.
@@ -51,6 +53,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let public_url = public_url(&config, listener.local_addr()?)?;
 
     let database = dependencies::connect_database(&config).await?;
+    let watch = database.watch_for_restore();
     database.migrate().await.context("database_url")?;
     let (dev_cluster, connection) = if config.runs_dev_cluster() {
         let (cluster, connection) = dependencies::start_dev_cluster(&config).await?;
@@ -70,7 +73,8 @@ pub async fn serve(config: Config) -> Result<()> {
     let (internal, internal_stopper) = internal_server(Arc::clone(&api), internal_listener, None)?;
     let mut serving = tokio::spawn(server);
     let internal_serving = tokio::spawn(internal);
-    let mut reconciler = tokio::spawn(run_reconciler(shared.reconciler(&config), system_rng()));
+    let mut reconciler = tokio::spawn(shared.clone().reconcile(shared.reconciler(&config)));
+    let mut watching = tokio::spawn(watch_database::watch(watch, shared.remembered.clone()));
     let mut changes = tokio::spawn(shared.clone().follow_changes());
     let mut probes = tokio::spawn(look_at_clusters(shared.clusters.clone()));
     announce(
@@ -92,6 +96,10 @@ pub async fn serve(config: Config) -> Result<()> {
         ended = &mut changes => {
             bail!("changes of keys are no longer followed: {ended:?}");
         }
+        // Without it a restored database would be taken for the one before.
+        ended = &mut watching => {
+            bail!("the database is no longer watched: {ended:?}");
+        }
         // Without it a cluster that nobody uses keeps the state that it had.
         ended = &mut probes => {
             bail!("the clusters are no longer looked at: {ended:?}");
@@ -101,6 +109,7 @@ pub async fn serve(config: Config) -> Result<()> {
     stopper.stop().await;
     reconciler.abort();
     changes.abort();
+    watching.abort();
     probes.abort();
     // First what is few and nowhere else.
     if let Err(error) = shared.audit.flush(&shared.database).await {
@@ -135,7 +144,7 @@ struct Shared {
     uses: Arc<KeyUses>,
     audit: Arc<AuditBuffer>,
     sweeps: Arc<SweepCounts>,
-    key_cache: Arc<KeyCache>,
+    remembered: Remembered,
 }
 
 impl Shared {
@@ -147,12 +156,25 @@ impl Shared {
             uses: Arc::new(KeyUses::new(config.keys.record_last_use)),
             audit: Arc::default(),
             sweeps: Arc::default(),
-            key_cache: Arc::new(KeyCache::new(config.keys.cache_size)),
+            remembered: Remembered {
+                keys: Arc::new(KeyCache::new(config.keys.cache_size)),
+                identities: Arc::default(),
+                notice: Arc::default(),
+            },
         }
     }
 
     async fn follow_changes(self) {
-        follow_key_changes(&self.database, &self.key_cache).await;
+        follow_key_changes(&self.database, &self.remembered.keys).await;
+    }
+
+    /// Works until the database is another: what is written there is not what the
+    /// clusters are to follow.
+    async fn reconcile(self, ports: ReconcilerPorts) {
+        tokio::select! {
+            () = run_reconciler(ports, system_rng()) => {}
+            () = self.remembered.notice.given() => pending().await,
+        }
     }
 
     fn api(&self, config: &Config, public_url: PublicUrl, passwords: PasswordWorkers) -> Arc<Api> {
@@ -183,12 +205,13 @@ impl Shared {
             attempts: database.clone(),
             keys: Arc::new(CachedApiKeys::new(
                 database.clone(),
-                Arc::clone(&self.key_cache),
+                Arc::clone(&self.remembered.keys),
             )),
-            key_cache: Arc::clone(&self.key_cache),
+            key_cache: Arc::clone(&self.remembered.keys),
             namespaces: database.clone(),
             identities: database.clone(),
-            known_identities: Arc::default(),
+            known_identities: Arc::clone(&self.remembered.identities),
+            restore_notice: Arc::clone(&self.remembered.notice),
             clusters: clusters.clone(),
             mint: clusters,
             passwords,

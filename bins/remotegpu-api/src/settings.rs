@@ -110,7 +110,7 @@ pub const SETTINGS: &[Setting] = &[
         "database_connections",
         Some("8"),
         "NUMBER",
-        "How many connections to PostgreSQL this instance's pool holds at the most; beside it as many threads may keep one each, and two are for changes of keys",
+        "How many connections to PostgreSQL this instance's pool holds at the most; beside it as many threads may keep one each, two are for changes of keys, and one looks for restores",
     ),
     setting(
         "database_acquire_ms",

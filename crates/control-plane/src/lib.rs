@@ -29,6 +29,7 @@ mod reconcile_identities;
 mod reconcile_namespaces;
 mod render_kubeconfig;
 mod reset_password;
+mod restore_notice;
 mod revoke_api_key;
 mod rotate_api_key;
 mod run_reconciler;
@@ -75,6 +76,7 @@ pub use render_kubeconfig::{
     RenderKubeconfigError, RenderedKubeconfig, render_namespace_kubeconfig,
 };
 pub use reset_password::{ResetPasswordError, reset_password};
+pub use restore_notice::RestoreNotice;
 pub use revoke_api_key::{RevokeApiKeyError, revoke_api_key};
 pub use rotate_api_key::{MAX_GRACE, RotateApiKeyError, rotate_api_key};
 pub use run_reconciler::{ReconcilerPorts, run_reconciler};

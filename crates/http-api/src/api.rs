@@ -16,7 +16,7 @@ use remotegpu_accounts::{
 };
 use remotegpu_control_plane::{
     AuditBuffer, ConcurrencyLimit, KeyCache, KeyUses, KnownIdentities, Load, MintLimits,
-    Overloaded, PasswordWorkers, Signals, SweepCounts,
+    Overloaded, PasswordWorkers, RestoreNotice, Signals, SweepCounts,
 };
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
@@ -28,6 +28,7 @@ use time::OffsetDateTime;
 
 use crate::{
     PublicUrl,
+    error::{ApiError, ErrorCode},
     last_readiness::LastReadiness,
     public_url::{Authority, ExtraHost},
     request_metrics::RequestMetrics,
@@ -95,6 +96,8 @@ pub struct ApiPorts {
     pub backlog: Arc<dyn BacklogSource>,
     /// What sweeps of the clusters found, for the metrics.
     pub sweeps: Arc<SweepCounts>,
+    /// Whether the database was restored under this instance.
+    pub restore_notice: Arc<RestoreNotice>,
     /// Whether requests can be served.
     pub readiness: Arc<dyn Readiness>,
     /// The time.
@@ -166,6 +169,15 @@ impl Api {
         }
     }
 
+    /// Contract R7: an instance under which the database was restored answers what
+    /// machines ask about it, and nothing else.
+    pub(crate) fn check_database(&self, class: WorkClass) -> Result<(), ApiError> {
+        if class != WorkClass::Probe && self.ports.restore_notice.is_given() {
+            return Err(restored());
+        }
+        Ok(())
+    }
+
     /// How much is under way, and was refused, by class of work.
     pub(crate) fn loads(&self) -> [(&'static str, Load); 3] {
         [
@@ -192,6 +204,13 @@ impl fmt::Debug for Api {
             .field("config", &self.config)
             .finish_non_exhaustive()
     }
+}
+
+/// What is answered when the database was restored under this instance.
+pub(crate) fn restored() -> ApiError {
+    let detail = "The database was restored or replaced while this server ran; it answers \
+                  again after it is started anew";
+    ApiError::new(ErrorCode::DatabaseUnavailable, detail)
 }
 
 /// The operating system's generator of randomness.

@@ -20,6 +20,7 @@ pub(crate) struct Gathered<'a> {
     pub(crate) sweeps: &'a SweepCounts,
     pub(crate) audit: &'a AuditBuffer,
     pub(crate) clusters: Vec<ClusterHealth>,
+    pub(crate) restored: bool,
     /// Absent where the store did not tell.
     pub(crate) backlog: Option<Backlog>,
     pub(crate) now: OffsetDateTime,
@@ -48,6 +49,7 @@ impl<'a> Gathered<'a> {
             sweeps: &ports.sweeps,
             audit: &ports.audit,
             clusters: clusters.map(|cluster| health(cluster.name)).collect(),
+            restored: ports.restore_notice.is_given(),
             backlog: asked.ok().and_then(Result::ok),
             now,
         }
@@ -70,6 +72,7 @@ impl<'a> Gathered<'a> {
         counter!("identities_unknown_removed_total").absolute(self.sweeps.identities_removed());
         counter!("audit_events_dropped_total").absolute(self.audit.dropped());
         gauge!("audit_events_waiting").set(number(self.audit.waiting()));
+        gauge!("database_restored").set(truth(self.restored));
         for cluster in &self.clusters {
             let name = cluster.name.as_str().to_owned();
             let answers = match cluster.status {
@@ -169,6 +172,10 @@ pub(crate) fn describe() {
         (
             "audit_events_waiting",
             "Audit events of this instance that are not written yet.",
+        ),
+        (
+            "database_restored",
+            "Whether the database was restored under this instance, which has to be restarted.",
         ),
         (
             "cluster_answers",

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     Api,
+    api::restored,
     error::{ApiError, ErrorCode},
     gathered::Gathered,
 };
@@ -29,7 +30,8 @@ pub(crate) async fn livez() -> web::Json<HealthResponse> {
 
 /// Whether this instance can serve requests
 ///
-/// It cannot without its database, and does not want to while it is going down.
+/// It cannot without its database, nor after its database was restored while it ran,
+/// and does not want to while it is going down.
 /// A cluster that is down does not count.
 #[utoipa::path(tag = "health", responses(
     (status = 200, description = "It can.", body = HealthResponse),
@@ -40,6 +42,9 @@ pub(crate) async fn readyz(api: web::Data<Api>) -> Result<web::Json<HealthRespon
     if api.is_draining() {
         let detail = "The server is going down";
         return Err(ApiError::new(ErrorCode::Overloaded, detail));
+    }
+    if api.ports.restore_notice.is_given() {
+        return Err(restored());
     }
     let check = api.last_readiness.or_ask(&*api.ports.readiness).await;
     // Migrations that are missing are no answer of a database that is ready.

@@ -187,6 +187,7 @@ mod tests {
             AuditBuffer::default(),
         );
         let mut gathered = Gathered {
+            restored: false,
             loads: vec![("mint", load)],
             mints_rate_limited: 7,
             key_cache: &cache,

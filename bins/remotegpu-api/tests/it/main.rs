@@ -21,6 +21,7 @@ mod operator;
 mod overload;
 mod readme;
 mod real_control_plane;
+mod restoring;
 mod slow_clients;
 mod support;
 mod v1;

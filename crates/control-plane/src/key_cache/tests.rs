@@ -188,3 +188,20 @@ fn a_key_in_steady_use_is_noted_now_and_then() {
         .collect::<Vec<i64>>();
     assert_eq!(noted, [0, 20, 40]);
 }
+
+#[test]
+fn a_retired_cache_remembers_nothing_again() {
+    // R7
+    let cache = trusted(100);
+    let (hash, key) = presented();
+    let begun = cache.begin();
+    cache.insert(&hash, begun, &key);
+    assert!(get(&cache, &hash).is_some());
+    cache.retire();
+    assert!(get(&cache, &hash).is_none() && !cache.is_trusted());
+    // Changes are heard of as before, which is no reason to trust it.
+    cache.trust(Instant::now());
+    let begun = cache.begin();
+    cache.insert(&hash, begun, &key);
+    assert!(get(&cache, &hash).is_none() && !cache.is_trusted());
+}

@@ -112,6 +112,7 @@ fn admit(
         host::check(api, request.uri(), headers)?;
     }
     let class = listener.routes.check(method, path)?;
+    api.check_database(class)?;
     api.check_room(class)?;
     if class != WorkClass::Probe {
         unread.take_place(&api.requests)?;
@@ -142,10 +143,11 @@ fn with_problem(
     let code = known.map_or_else(|| ErrorCode::of_status(status), ApiError::code);
     api.metrics.refused(code);
     // Refusing is what a server does that is well; it is counted, and a flood
-    // of requests must not become a flood of errors.
+    // of requests must not become a flood of errors. What was restored was told once.
     if let Some(error) = known
         && code.status().is_server_error()
         && code != ErrorCode::Overloaded
+        && !api.ports.restore_notice.is_given()
     {
         tracing::error!(request_id = id, error = error.chain(), "a request failed");
     }

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use remotegpu_accounts::{InsertSession, PlainSession, SessionPolicy, SessionRepository};
 use remotegpu_control_plane::{
-    AuditBuffer, KeyCache, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts, Signals,
-    run_reconciler,
+    AuditBuffer, KeyCache, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts, RestoreNotice,
+    Signals, run_reconciler,
 };
 use remotegpu_http_api::{
     Api, ApiConfig, ApiPorts, PublicUrl, Readiness, ServerLimits, internal_server, public_server,
@@ -23,6 +23,7 @@ pub struct World {
     pub store: TestStore,
     pub clock: Arc<TestClock>,
     pub cluster: Arc<TestCluster>,
+    pub restore_notice: Arc<RestoreNotice>,
     pub api: Arc<Api>,
     pub address: SocketAddr,
     pub internal: SocketAddr,
@@ -83,9 +84,11 @@ impl World {
             audit_retention: time::Duration::days(365),
             clock: clock.clone(),
         };
+        let restore_notice = Arc::<RestoreNotice>::default();
         let ports = ApiPorts {
             sweeps: Arc::default(),
             known_identities: Arc::default(),
+            restore_notice: restore_notice.clone(),
             users: database.clone(),
             sessions: database.clone(),
             attempts: database.clone(),
@@ -122,6 +125,7 @@ impl World {
             store,
             clock,
             cluster,
+            restore_notice,
             api,
             address,
             internal,

@@ -1,7 +1,7 @@
 //! A server process on free loopback ports.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     net::TcpListener,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
@@ -227,6 +227,23 @@ impl Server {
         let mut command = command(&all);
         command.envs(self.environment.iter().cloned());
         command.output().unwrap()
+    }
+
+    /// The same with something to read.
+    pub fn command_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut all: Vec<String> = self.arguments.clone();
+        all.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        let mut command = command(&all);
+        command.envs(self.environment.iter().cloned());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
+        child.wait_with_output().unwrap()
     }
 
     /// What an `admin` command prints, beside the running server.
