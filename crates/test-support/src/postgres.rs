@@ -250,6 +250,24 @@ impl TestDatabase {
     pub fn query(&self, sql: &str) -> Result<String> {
         self.programs.query(&self.url(), sql)
     }
+
+    /// Everything in the database, as SQL that [`Self::query`] takes.
+    ///
+    /// # Errors
+    /// `pg_dump` is not there or fails; the error tells what it said.
+    pub fn dump(&self) -> Result<String> {
+        let mut command = Command::new(self.programs.program("pg_dump"));
+        without_settings(&mut command);
+        command.stdin(Stdio::null());
+        let options = ["--inserts", "--no-owner", "--no-privileges", "--no-comments"];
+        let dumped = output(command.args(options).args(["--dbname", &self.url()]))?;
+        // What is for psql alone, and what only some versions of the server know.
+        let kept = dumped.lines().filter(|line| {
+            let noise = ["--", "\\", "SET "];
+            !line.is_empty() && !noise.iter().any(|start| line.starts_with(start))
+        });
+        Ok(kept.map(|line| format!("{line}\n")).collect())
+    }
 }
 
 impl Drop for TestDatabase {

@@ -11,6 +11,7 @@ mod attempts;
 mod audit_events;
 mod backlog;
 mod concurrency;
+mod fixtures;
 mod identities;
 mod key_changes;
 mod namespaces;
