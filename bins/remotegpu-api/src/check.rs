@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use remotegpu_cluster::{Finding, KubeClusters, Verdict};
 use remotegpu_primitives::Clock;
+use remotegpu_storage::SchemaAge;
 
 use crate::{
     clock::SystemClock,
-    config::{ClusterConfig, Config, DatabaseChoice},
-    dependencies, tls,
+    config::{ClusterConfig, Config},
+    dependencies, schema, tls,
 };
 
 /// Checks what the configuration names, and changes nothing. Fails if anything
@@ -76,17 +77,19 @@ impl Report {
 }
 
 async fn database(config: &Config) -> Result<String> {
-    if config.database == DatabaseChoice::Embedded && !config.data_dir.join("remotegpu.db").exists()
-    {
+    if !schema::has_file(config) {
         let folder = config.data_dir.display();
         return Ok(format!(
             "the first start makes a SQLite database in {folder}"
         ));
     }
     let database = dependencies::connect_database(config).await?;
-    database.check().await?;
+    let schema = match database.check().await? {
+        SchemaAge::Same => "this version's",
+        SchemaAge::Newer => "a newer version's, which this one can use",
+    };
     Ok(format!(
-        "{} answers, and its schema is this version's",
+        "{} answers, and its schema is {schema}",
         database.kind()
     ))
 }

@@ -37,6 +37,8 @@ pub enum Command {
     Config,
     /// Reach every dependency, and say what is wrong
     Check,
+    /// Bring the database's schema up to date, and say what was done
+    Migrate,
     /// Manage accounts and users, beside a running server too
     #[command(subcommand)]
     Admin(Admin),

@@ -30,6 +30,8 @@ pub struct Config {
     pub max_connections: MaxConnections,
     pub keep_alive: std::time::Duration,
     pub database: DatabaseChoice,
+    /// Whether the start brings the schema up to date itself.
+    pub migrate_at_start: bool,
     pub data_dir: PathBuf,
     pub dev_cluster_listen: SocketAddr,
     /// Whether the development cluster was asked for by name.
@@ -112,6 +114,7 @@ impl Config {
                 number(settings, "keep_alive_seconds", 1..=3600)?.into(),
             ),
             database: database(settings)?,
+            migrate_at_start: choice(settings, "migrate_at_start", ["true", "false"])? == "true",
             data_dir: parse(settings, "data_dir", "a folder")?,
             dev_cluster_listen: parse(settings, "dev_cluster_listen", "an address and a port")?,
             dev_cluster_given: settings.is_given("dev_cluster_listen"),

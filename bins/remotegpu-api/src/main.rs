@@ -16,7 +16,9 @@ mod data_dir;
 mod dependencies;
 mod first_admin;
 mod logging;
+mod migrate;
 mod open_files;
+mod schema;
 mod serve;
 mod settings;
 mod shutdown;
@@ -77,6 +79,7 @@ async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
     match cli.command {
         Some(Command::Config) => config_command::print(&settings)?,
         Some(Command::Check) => return check::check(&config).await,
+        Some(Command::Migrate) => migrate::migrate(&config).await?,
         Some(Command::Admin(command)) => admin::run(&config, command).await?,
         _ => serve::serve(config).await?,
     }

@@ -16,16 +16,17 @@ use remotegpu_control_plane::{
 };
 use remotegpu_dev_cluster::DevCluster;
 use remotegpu_http_api::{
-    Api, ApiConfig, ApiPorts, PublicUrl, Readiness, ServerLimits, internal_server, public_server,
+    Api, ApiConfig, ApiPorts, PublicUrl, Readiness, Ready, ServerLimits, Unready, internal_server,
+    public_server,
 };
 use remotegpu_namespaces::ClusterDirectory;
 use remotegpu_primitives::{Clock, StoreError};
-use remotegpu_storage::Database;
+use remotegpu_storage::{Database, OpenError};
 
 use crate::{
     clock::{SystemClock, system_rng},
     config::{Config, DatabaseChoice},
-    data_dir, dependencies, first_admin, logging, open_files,
+    data_dir, dependencies, first_admin, logging, open_files, schema,
     shutdown::Ending,
     tls,
 };
@@ -39,19 +40,16 @@ pub async fn serve(config: Config) -> Result<()> {
         max_connections: open_files::make_room(config.max_connections)?,
         keep_alive: config.keep_alive,
     };
-    let _lock = match config.database {
-        DatabaseChoice::Embedded => {
-            data_dir::create(&config.data_dir)?;
-            Some(data_dir::lock(&config.data_dir)?)
-        }
-        DatabaseChoice::Url(_) => None,
-    };
+    // Who waits for `remotegpu-api migrate` must not keep it out.
+    let mut lock = None;
+    if config.migrate_at_start {
+        lock = data_dir::lock_for(&config)?;
+    }
     let listener = bind("listen", config.listen)?;
     let internal_listener = bind("internal_listen", config.internal_listen)?;
     let public_url = public_url(&config, listener.local_addr()?)?;
 
     let database = dependencies::connect_database(&config).await?;
-    database.migrate().await.context("database_url")?;
     let (dev_cluster, connection) = if config.runs_dev_cluster() {
         let (cluster, connection) = dependencies::start_dev_cluster(&config).await?;
         (Some(cluster), Some(connection))
@@ -61,15 +59,35 @@ pub async fn serve(config: Config) -> Result<()> {
     let clusters = dependencies::connect_clusters(&config, connection).await?;
     let (workers, queue) = (config.limits.password_workers, config.limits.password_queue);
     let passwords = PasswordWorkers::new(workers, queue).context("password_workers")?;
-    first_admin::create(&config, &database, &passwords, public_url.as_str()).await?;
 
     let shared = Shared::new(&config, database, clusters);
-    let api = shared.api(&config, public_url.clone(), passwords);
+    let api = shared.api(&config, public_url.clone(), passwords.clone());
     let mut ending = Ending::listen()?;
+    // From here on `/livez` answers: the schema may take its time, and whoever watches
+    // the process must not end it for that.
+    api.close();
     let (server, stopper) = public_server(Arc::clone(&api), listener, tls, limits)?;
     let (internal, internal_stopper) = internal_server(Arc::clone(&api), internal_listener, None)?;
     let mut serving = tokio::spawn(server);
     let internal_serving = tokio::spawn(internal);
+    let prepare = async {
+        schema::prepare(&config, &shared.database).await?;
+        if lock.is_none() {
+            lock = data_dir::lock_for(&config)?;
+        }
+        first_admin::create(&config, &shared.database, &passwords, public_url.as_str()).await
+    };
+    tokio::select! {
+        prepared = prepare => prepared?,
+        () = ending.next() => {
+            // Nothing runs yet, and what a migration has begun the database takes back;
+            // one that is under way would otherwise be waited for.
+            tracing::info!("ended before the database was ready");
+            std::process::exit(0);
+        }
+    }
+    drop(passwords);
+    api.open();
     let mut reconciler = tokio::spawn(run_reconciler(shared.reconciler(&config), system_rng()));
     let mut changes = tokio::spawn(shared.clone().follow_changes());
     let mut probes = tokio::spawn(look_at_clusters(shared.clusters.clone()));
@@ -229,7 +247,7 @@ impl Shared {
     }
 }
 
-/// An instance is ready when its store is (contract R4).
+/// An instance is ready when its store is (contract R4, R6).
 struct DatabaseReadiness(Database);
 
 /// Whoever asks for readiness gives up sooner than somebody who wants an answer.
@@ -237,11 +255,28 @@ const READINESS_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[async_trait]
 impl Readiness for DatabaseReadiness {
-    async fn check(&self) -> Result<(), StoreError> {
-        match tokio::time::timeout(READINESS_TIMEOUT, self.0.ping()).await {
-            Ok(answer) => answer,
-            Err(late) => Err(StoreError::Unavailable(Some(Box::new(late)))),
+    async fn check(&self) -> Result<Ready, Unready> {
+        match tokio::time::timeout(READINESS_TIMEOUT, self.0.check()).await {
+            Ok(Ok(_)) => Ok(Ready::default()),
+            Ok(Err(error)) => Err(unready(error)),
+            Err(late) => Err(Unready {
+                sentence: None,
+                source: StoreError::Unavailable(Some(Box::new(late))),
+            }),
         }
+    }
+}
+
+/// What is told of a schema that is another version's is for everybody; what else
+/// keeps the database from answering is for the log alone.
+fn unready(error: OpenError) -> Unready {
+    let sentence = matches!(error, OpenError::TooOld { .. } | OpenError::Older { .. });
+    Unready {
+        sentence: sentence.then(|| error.to_string()),
+        source: match error {
+            OpenError::Store(error) => error,
+            error => StoreError::Unavailable(Some(Box::new(error))),
+        },
     }
 }
 

@@ -125,6 +125,12 @@ pub const SETTINGS: &[Setting] = &[
         "How long a statement may take in the database: 100 to 4500",
     ),
     setting(
+        "migrate_at_start",
+        Some("true"),
+        "true|false",
+        "Whether the start brings the database's schema up to date; else it waits until somebody does",
+    ),
+    setting(
         "data_dir",
         Some("./remotegpu-data"),
         "FOLDER",

@@ -13,7 +13,7 @@ pub use account::{Account, AccountLimits, AccountName, InvalidAccountName, Role,
 pub use attempt::{Attempt, AttemptKind, AttemptOutcome, ClientAddress};
 pub use audit_event::{
     ACTOR_KINDS, AuditAction, AuditDetails, AuditEvent, AuditFilter, AuditLog, AuditSubject,
-    NewAuditEvent, actor_from_parts, actor_parts,
+    EventActor, EventSubject, NewAuditEvent, Party, actor_from_parts, actor_parts,
 };
 pub use password::{
     HashedPassword, InvalidPassword, PlainPassword, UnreadablePasswordHash, one_time_password,

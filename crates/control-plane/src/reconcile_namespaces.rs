@@ -81,9 +81,11 @@ async fn step(
     jitter: f64,
     clock: &dyn Clock,
 ) -> Result<(), StoreError> {
-    let done = match namespace.status {
-        NamespaceStatus::Deleting => remove(ports, namespace).await?,
-        _ => provision(ports, namespace).await,
+    let done = match namespace.status.known() {
+        Some(NamespaceStatus::Deleting) => remove(ports, namespace).await?,
+        Some(_) => provision(ports, namespace).await,
+        // A newer version's work (contract R6).
+        None => return Ok(()),
     };
     let now = clock.now();
     let retry_at = now + backoff(namespace, now) * jitter;

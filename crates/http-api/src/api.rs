@@ -106,7 +106,27 @@ pub struct ApiPorts {
 #[async_trait]
 pub trait Readiness: Send + Sync {
     /// Asks now.
-    async fn check(&self) -> Result<(), StoreError>;
+    async fn check(&self) -> Result<Ready, Unready>;
+}
+
+/// That requests can be served, and what is to be said all the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// What whoever runs the installation should know, in sentences; anybody may
+    /// read them.
+    pub warnings: Vec<String>,
+}
+
+/// Why requests cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[error("the instance is not ready")]
+pub struct Unready {
+    /// What may be said of it to anybody, in a sentence; nothing where the store
+    /// just does not answer.
+    pub sentence: Option<String>,
+    /// The whole reason.
+    #[source]
+    pub source: StoreError,
 }
 
 /// The API, shared by all its threads and both its listeners.
@@ -117,6 +137,7 @@ pub struct Api {
     pub(crate) requests: ConcurrencyLimit,
     pub(crate) last_readiness: LastReadiness,
     extra_hosts: Vec<ExtraHost>,
+    closed: AtomicBool,
     draining: AtomicBool,
 }
 
@@ -141,8 +162,24 @@ impl Api {
             metrics: RequestMetrics::new(),
             last_readiness: LastReadiness::default(),
             extra_hosts,
+            closed: AtomicBool::new(false),
             draining: AtomicBool::new(false),
         })
+    }
+
+    /// Refuses everything but `/livez`, `/readyz` and `/metrics` until
+    /// [`Self::open`]: the store is not yet what requests need (contract R6).
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Lets requests in.
+    pub fn open(&self) {
+        self.closed.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     /// Lets `/readyz` say from now on that this instance is going down, so that

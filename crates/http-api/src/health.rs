@@ -8,6 +8,7 @@ use crate::{
     Api,
     error::{ApiError, ErrorCode},
     gathered::Gathered,
+    middleware::starting,
 };
 
 /// That all is well.
@@ -16,6 +17,19 @@ pub(crate) struct HealthResponse {
     /// Always `ok`.
     #[schema(example = "ok")]
     status: &'static str,
+}
+
+/// That requests are served.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReadinessResponse {
+    /// Always `ok`.
+    #[schema(example = "ok")]
+    status: &'static str,
+    /// What whoever runs the installation should know all the same, in sentences;
+    /// left out where there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    warnings: Vec<String>,
 }
 
 const OK: HealthResponse = HealthResponse { status: "ok" };
@@ -29,22 +43,35 @@ pub(crate) async fn livez() -> web::Json<HealthResponse> {
 
 /// Whether this instance can serve requests
 ///
-/// It cannot without its database, and does not want to while it is going down.
-/// A cluster that is down does not count.
+/// It cannot without its database, or where the database is an older or much newer
+/// version's, and does not want to while it is starting or going down. A cluster that
+/// is down does not count.
 #[utoipa::path(tag = "health", responses(
-    (status = 200, description = "It can.", body = HealthResponse),
+    (status = 200, description = "It can.", body = ReadinessResponse),
     (status = 503, description = "`database_unavailable`, or `overloaded` while it is going down."),
 ))]
 #[get("/readyz")]
-pub(crate) async fn readyz(api: web::Data<Api>) -> Result<web::Json<HealthResponse>, ApiError> {
+pub(crate) async fn readyz(api: web::Data<Api>) -> Result<web::Json<ReadinessResponse>, ApiError> {
     if api.is_draining() {
         let detail = "The server is going down";
         return Err(ApiError::new(ErrorCode::Overloaded, detail));
     }
-    let check = api.last_readiness.or_ask(&*api.ports.readiness).await;
-    // Migrations that are missing are no answer of a database that is ready.
-    check.map_err(|error| ApiError::from(ErrorCode::DatabaseUnavailable).because(error))?;
-    Ok(web::Json(OK))
+    let ready = api.last_readiness.or_ask(&*api.ports.readiness).await;
+    let ready = ready.map_err(|unready| {
+        // The schema is another version's: whoever asks learns what to do (contract R6).
+        let error = match &unready.sentence {
+            Some(sentence) => ApiError::new(ErrorCode::DatabaseUnavailable, sentence.clone()),
+            None => ErrorCode::DatabaseUnavailable.into(),
+        };
+        error.because(unready)
+    })?;
+    if api.is_closed() {
+        return Err(starting());
+    }
+    Ok(web::Json(ReadinessResponse {
+        status: "ok",
+        warnings: ready.warnings,
+    }))
 }
 
 #[get("/metrics")]

@@ -28,11 +28,12 @@ use crate::{
     database::Pools,
     error::Failure,
     identities::{end_identities, living},
+    readable::load_readable,
     schema::{accounts, api_keys, credential_identities, key_secrets, memberships, namespaces},
     types::{DbTime, DbUuid, db_time},
 };
 
-pub use rows::{ApiKeyRow, PresentedRow, presented};
+pub use rows::{ApiKeyRow, PresentedRow, has_unknown_words, presented};
 pub(crate) use rows::{join_key, presented_columns, presented_keys};
 use rows::{scopes_text, secret_row};
 use uses::{KeyUse, key_use};
@@ -57,7 +58,7 @@ macro_rules! active_key {
         let Some(row) = row else {
             return Ok($outcome::NotFound);
         };
-        let key = ApiKey::try_from(row)?;
+        let key = ApiKey::from(row);
         if key.status($now) != KeyStatus::Active {
             return Ok($outcome::NotActive);
         }
@@ -97,7 +98,7 @@ impl ApiKeyRepository for Database {
             .first(c)
             .await
             .optional()?))?;
-        Ok(row.map(ApiKey::try_from).transpose()?)
+        Ok(row.map(ApiKey::from))
     }
 
     async fn find_by_hash(&self, hash: &HashedApiKey) -> Result<Option<PresentedKey>, StoreError> {
@@ -106,7 +107,7 @@ impl ApiKeyRepository for Database {
             .first(c)
             .await
             .optional()?))?;
-        Ok(row.map(presented).transpose()?)
+        Ok(row.map(presented))
     }
 
     async fn find_by_secret(
@@ -118,7 +119,7 @@ impl ApiKeyRepository for Database {
             .first(c)
             .await
             .optional()?))?;
-        Ok(row.map(presented).transpose()?)
+        Ok(row.map(presented))
     }
 
     async fn list(
@@ -126,7 +127,7 @@ impl ApiKeyRepository for Database {
         account: AccountId,
         page: PageRequest,
     ) -> Result<Page<ApiKey>, StoreError> {
-        let rows = with_conn!(self, read, |c| {
+        let found = with_conn!(self, read, |c| {
             let mut query = api_keys::table
                 .filter(api_keys::account_id.eq(DbUuid::from(account)))
                 .select(ApiKeyRow::as_select())
@@ -136,12 +137,10 @@ impl ApiKeyRepository for Database {
             if let Some(after) = page.after() {
                 query = query.filter(api_keys::id.lt(DbUuid(after.0)));
             }
-            Ok(query.load(c).await?)
+            Ok(load_readable!(c, query, ApiKeyRow, "API keys"))
         })?;
-        let keys: Result<Vec<ApiKey>, Failure> = rows.into_iter().map(ApiKey::try_from).collect();
-        Ok(Page::from_overfull(keys?, page.limit(), |key| {
-            key.id.as_uuid()
-        }))
+        let keys = found.map(|row| Ok(ApiKey::from(row)));
+        Ok(keys.page(page.limit(), |key| key.id.as_uuid()))
     }
 
     async fn insert(
@@ -193,7 +192,7 @@ impl ApiKeyRepository for Database {
             };
             let issued = event(act, key.account_id, key.id, AuditAction::ApiKeyIssued);
             record!(c, issued.with(details));
-            Ok(InsertApiKey::Inserted(row.try_into()?))
+            Ok(InsertApiKey::Inserted(row.into()))
         })?;
         Ok(inserted)
     }
@@ -277,7 +276,7 @@ impl ApiKeyRepository for Database {
             }
             let updated = event(act, account, id, AuditAction::ApiKeyUpdated);
             record!(c, updated.with(what_changed(change)));
-            Ok(UpdateApiKey::Updated(row.try_into()?))
+            Ok(UpdateApiKey::Updated(row.into()))
         })?;
         Ok(updated)
     }
@@ -298,7 +297,7 @@ impl ApiKeyRepository for Database {
                 .await?;
             end_identities!(c, credential_identities::key_id.eq(DbUuid::from(id)), now);
             record!(c, event(act, account, id, AuditAction::ApiKeyRevoked));
-            Ok(RevokeApiKey::Revoked(row.try_into()?))
+            Ok(RevokeApiKey::Revoked(row.into()))
         })?;
         Ok(revoked)
     }
@@ -351,7 +350,7 @@ impl ApiKeyRepository for Database {
             };
             let rotated = event(act, account, id, AuditAction::ApiKeyRotated);
             record!(c, rotated.with(details));
-            Ok(RotateApiKey::Rotated(row.try_into()?))
+            Ok(RotateApiKey::Rotated(row.into()))
         })?;
         Ok(rotated)
     }

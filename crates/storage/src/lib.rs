@@ -23,6 +23,7 @@ mod migrations;
 mod namespaces;
 mod postgres;
 mod quick_reads;
+mod readable;
 mod schema;
 mod sessions;
 mod sqlite;
@@ -31,3 +32,4 @@ mod users;
 
 pub use database::{Database, DatabaseOptions};
 pub use error::OpenError;
+pub use migrations::SchemaAge;

@@ -14,6 +14,7 @@ table! {
     installation (id) {
         id -> BigInt,
         created_at -> SqlTime,
+        min_version -> Nullable<Text>,
     }
 }
 

@@ -91,7 +91,7 @@ impl TestStore {
                 created_at: now,
             },
             account,
-            role: Role::Admin,
+            role: Role::Admin.into(),
         })
     }
 

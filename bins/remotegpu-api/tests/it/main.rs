@@ -23,5 +23,6 @@ mod readme;
 mod real_control_plane;
 mod slow_clients;
 mod support;
+mod upgrades;
 mod v1;
 mod walks;

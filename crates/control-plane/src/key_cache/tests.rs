@@ -53,6 +53,7 @@ fn what_comes_out_is_what_went_in() {
     for scopes in [
         Scopes::All,
         Scopes::Inference,
+        Scopes::Unknown(r#"{"volumes":true}"#.to_owned()),
         Scopes::KubernetesExec(NamespaceAccess::All),
         some,
     ] {

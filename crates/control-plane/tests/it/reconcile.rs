@@ -66,7 +66,7 @@ async fn a_cluster_that_is_down_is_not_waited_for_and_is_made_up_for_later() {
     let known = world.find(&created).await.unwrap();
     assert_eq!(
         (known.status, known.message),
-        (NamespaceStatus::Active, None)
+        (NamespaceStatus::Active.into(), None)
     );
 }
 

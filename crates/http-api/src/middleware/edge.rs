@@ -112,6 +112,9 @@ fn admit(
         host::check(api, request.uri(), headers)?;
     }
     let class = listener.routes.check(method, path)?;
+    if api.is_closed() && class != WorkClass::Probe {
+        return Err(starting());
+    }
     api.check_room(class)?;
     if class != WorkClass::Probe {
         unread.take_place(&api.requests)?;
@@ -120,6 +123,11 @@ fn admit(
     let asked = host::asked(public_url, request.uri(), headers);
     csrf::check(public_url, asked.as_ref(), method, path, headers)?;
     Ok(())
+}
+
+/// What is answered before the store is what requests need.
+pub(crate) fn starting() -> ApiError {
+    ApiError::new(ErrorCode::DatabaseUnavailable, "The server is starting")
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {

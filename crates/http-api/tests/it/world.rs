@@ -8,10 +8,11 @@ use remotegpu_control_plane::{
     run_reconciler,
 };
 use remotegpu_http_api::{
-    Api, ApiConfig, ApiPorts, PublicUrl, Readiness, ServerLimits, internal_server, public_server,
+    Api, ApiConfig, ApiPorts, PublicUrl, Readiness, Ready, ServerLimits, Unready, internal_server,
+    public_server,
 };
 use remotegpu_namespaces::TokenLifetime;
-use remotegpu_primitives::{Clock, StoreError};
+use remotegpu_primitives::Clock;
 use remotegpu_storage::Database;
 use remotegpu_test_support::{act, clock::TestClock, cluster::TestCluster, rng, store::TestStore};
 use serde_json::json;
@@ -33,8 +34,12 @@ struct DatabaseReadiness(Database);
 
 #[async_trait::async_trait]
 impl Readiness for DatabaseReadiness {
-    async fn check(&self) -> Result<(), StoreError> {
-        self.0.ping().await
+    async fn check(&self) -> Result<Ready, Unready> {
+        let ready = self.0.ping().await.map(|()| Ready::default());
+        ready.map_err(|source| Unready {
+            sentence: None,
+            source,
+        })
     }
 }
 

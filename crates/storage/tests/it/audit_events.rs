@@ -3,14 +3,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 use remotegpu_accounts::{
     AccountLimits, AccountRepository, AuditAction, AuditDetails, AuditEvent, AuditFilter, AuditLog,
-    AuditSubject, HashedPassword, NewAuditEvent, PasswordChange, Role, SessionRepository,
+    AuditSubject, HashedPassword, NewAuditEvent, Party, PasswordChange, Role, SessionRepository,
     UserRepository,
 };
 use remotegpu_keys::{ApiKeyChange, ApiKeyRepository, InsertApiKey, KeyName, RevokeApiKey};
 use remotegpu_namespaces::{InsertNamespace, NamespaceName, NamespaceRepository, RenameNamespace};
 use remotegpu_primitives::{
     AccountId, Act, Actor, ApiKeyId, AuditEventId, NamespaceId, Origin, PageRequest, StoreError,
-    UserId,
+    UserId, Word,
 };
 use remotegpu_scopes::Scopes;
 use time::{Duration, OffsetDateTime};
@@ -46,7 +46,10 @@ async fn events(world: &World, account: AccountId) -> Vec<AuditEvent> {
 async fn actions(world: &World, account: AccountId) -> Vec<&'static str> {
     let mut events = events(world, account).await;
     events.sort_by_key(|event| event.occurred_at);
-    events.iter().map(|event| event.action.as_str()).collect()
+    events
+        .iter()
+        .map(|event| event.action.known().unwrap().as_str())
+        .collect()
 }
 
 fn by_user(user: UserId, at: OffsetDateTime) -> Act {
@@ -76,9 +79,9 @@ async fn an_event_tells_who_did_what_from_where(world: World) {
         id: act.id,
         account_id: ada.account,
         occurred_at: act.at,
-        action,
-        actor: Actor::User(ada.user),
-        subject: AuditSubject::ApiKey(new.id),
+        action: Word::Known(action),
+        actor: Party::Known(Actor::User(ada.user)),
+        subject: Party::Known(AuditSubject::ApiKey(new.id)),
         origin: act.origin.clone(),
         details,
     };
@@ -201,7 +204,7 @@ async fn every_act_leaves_one_event(world: World) {
     let of = |action| listed.iter().find(|event| event.action == action).unwrap();
     assert_eq!(of(AuditAction::AccountLimitsSet).details.key_limit, Some(7));
     let created = of(AuditAction::UserCreated);
-    assert_eq!(created.details.role, Some(Role::Read));
+    assert_eq!(created.details.role, Some(Role::Read.into()));
     assert_eq!(created.subject, AuditSubject::User(bob.id));
     let updated = &of(AuditAction::ApiKeyUpdated).details;
     assert_eq!(updated.changed, Some(vec!["name".to_owned()]));
@@ -344,7 +347,7 @@ async fn concurrent_acts_leave_an_event_each(world: World) {
     assert_eq!(issued.len(), 20);
     let listed = events(&world, ada.account).await;
     let told = listed.iter().filter_map(|event| match event.subject {
-        AuditSubject::ApiKey(key) => Some((event.id, key)),
+        Party::Known(AuditSubject::ApiKey(key)) => Some((event.id, key)),
         _ => None,
     });
     assert_eq!(told.collect::<BTreeMap<_, _>>(), issued);

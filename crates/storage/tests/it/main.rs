@@ -19,6 +19,7 @@ mod opening;
 mod quick_reads;
 mod sessions;
 mod users;
+mod words;
 mod world;
 
 /// Makes a test of each case for each database.
