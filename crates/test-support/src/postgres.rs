@@ -259,14 +259,19 @@ impl TestDatabase {
         let mut command = Command::new(self.programs.program("pg_dump"));
         without_settings(&mut command);
         command.stdin(Stdio::null());
-        let options = ["--inserts", "--no-owner", "--no-privileges", "--no-comments"];
+        let options = [
+            "--inserts",
+            "--no-owner",
+            "--no-privileges",
+            "--no-comments",
+        ];
         let dumped = output(command.args(options).args(["--dbname", &self.url()]))?;
         // What is for psql alone, and what only some versions of the server know.
         let kept = dumped.lines().filter(|line| {
             let noise = ["--", "\\", "SET "];
             !line.is_empty() && !noise.iter().any(|start| line.starts_with(start))
         });
-        Ok(kept.map(|line| format!("{line}\n")).collect())
+        Ok(kept.collect::<Vec<_>>().join("\n") + "\n")
     }
 }
 

@@ -102,7 +102,8 @@ pub fn run(
 
 /// Waits until no other instance migrates. It asks again and again: who waits *in*
 /// the question is in a transaction meanwhile, and an index that the other makes
-/// CONCURRENTLY waits for the end of every transaction, each for the other for ever.
+/// CONCURRENTLY waits for the end of every transaction. PostgreSQL would find that each
+/// waits for the other, and end the migration.
 fn take_turn(connection: &mut Blocking, patience: Patience) -> Result<(), OpenError> {
     let began = Instant::now();
     let mut told: Option<Instant> = None;

@@ -72,8 +72,8 @@ fn meanwhile(database: &TestDatabase, sql: &str) -> thread::JoinHandle<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_starters_make_an_index_concurrently_once() {
-    // R6: who waits *in* pg_advisory_lock has a snapshot, for whose end the other's
-    // CREATE INDEX CONCURRENTLY would wait for ever.
+    // R6: who waits *in* pg_advisory_lock is in a transaction, for whose end the other's
+    // CREATE INDEX CONCURRENTLY waits. Tried: `deadlock detected` is what becomes of both.
     let database = fresh();
     let set = Set::new()
         .with(
