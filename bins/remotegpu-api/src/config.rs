@@ -30,8 +30,7 @@ pub struct Config {
     pub max_connections: MaxConnections,
     pub keep_alive: std::time::Duration,
     pub database: DatabaseChoice,
-    /// Whether the start brings the schema up to date itself.
-    pub migrate_at_start: bool,
+    pub schema_at_start: SchemaAtStart,
     pub data_dir: PathBuf,
     pub dev_cluster_listen: SocketAddr,
     /// Whether the development cluster was asked for by name.
@@ -58,6 +57,15 @@ pub struct Config {
 pub struct MaxConnections {
     pub number: usize,
     pub given: bool,
+}
+
+/// What a start does where the database's schema is an older version's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaAtStart {
+    /// It runs the migrations that are missing.
+    BringUpToDate,
+    /// It waits until somebody else has.
+    WaitFor,
 }
 
 /// What an instance keeps in mind of API keys.
@@ -114,7 +122,10 @@ impl Config {
                 number(settings, "keep_alive_seconds", 1..=3600)?.into(),
             ),
             database: database(settings)?,
-            migrate_at_start: choice(settings, "migrate_at_start", ["true", "false"])? == "true",
+            schema_at_start: match choice(settings, "migrate_at_start", ["true", "false"])? {
+                "true" => SchemaAtStart::BringUpToDate,
+                _ => SchemaAtStart::WaitFor,
+            },
             data_dir: parse(settings, "data_dir", "a folder")?,
             dev_cluster_listen: parse(settings, "dev_cluster_listen", "an address and a port")?,
             dev_cluster_given: settings.is_given("dev_cluster_listen"),

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use remotegpu_storage::{Database, OpenError};
 
 use crate::{
-    config::{Config, DatabaseChoice},
+    config::{Config, DatabaseChoice, SchemaAtStart},
     dependencies,
 };
 
@@ -34,13 +34,22 @@ pub async fn existing(config: &Config) -> Result<Database> {
     Ok(database)
 }
 
+/// Stops a start before anything is started, where this program is too old for the
+/// database. What else is wrong with it shows when it is prepared.
+pub async fn refuse_too_new(database: &Database) -> Result<()> {
+    match database.check().await {
+        Err(error @ OpenError::TooOld { .. }) => Err(error).context("database_url"),
+        _ => Ok(()),
+    }
+}
+
 /// Brings the schema up to date, or waits until somebody else has, as the
 /// configuration says.
 ///
 /// # Errors
 /// This program is too old for the database, or a migration failed.
 pub async fn prepare(config: &Config, database: &Database) -> Result<()> {
-    if config.migrate_at_start {
+    if config.schema_at_start == SchemaAtStart::BringUpToDate {
         database.migrate().await.context("database_url")?;
         return Ok(());
     }

@@ -25,7 +25,7 @@ use remotegpu_storage::{Database, OpenError};
 
 use crate::{
     clock::{SystemClock, system_rng},
-    config::{Config, DatabaseChoice},
+    config::{Config, DatabaseChoice, SchemaAtStart},
     data_dir, dependencies, first_admin, logging, open_files, schema,
     shutdown::Ending,
     tls,
@@ -42,7 +42,7 @@ pub async fn serve(config: Config) -> Result<()> {
     };
     // Who waits for `remotegpu-api migrate` must not keep it out.
     let mut lock = None;
-    if config.migrate_at_start {
+    if config.schema_at_start == SchemaAtStart::BringUpToDate {
         lock = data_dir::lock_for(&config)?;
     }
     let listener = bind("listen", config.listen)?;
@@ -50,6 +50,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let public_url = public_url(&config, listener.local_addr()?)?;
 
     let database = dependencies::connect_database(&config).await?;
+    schema::refuse_too_new(&database).await?;
     let (dev_cluster, connection) = if config.runs_dev_cluster() {
         let (cluster, connection) = dependencies::start_dev_cluster(&config).await?;
         (Some(cluster), Some(connection))

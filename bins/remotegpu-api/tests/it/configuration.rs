@@ -568,7 +568,7 @@ async fn over_tls_the_cookie_is_bound_to_the_host() {
         )
     };
     eventually("the server is ready", Duration::from_secs(20), async || {
-        curl(&[&format!("{url}/readyz")]).0
+        curl(&[&format!("{url}/readyz")]).1.contains(" 200")
     })
     .await;
     let body = json!({"email": "admin@localhost", "password": ADMIN_PASSWORD}).to_string();

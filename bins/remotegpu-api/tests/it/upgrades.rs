@@ -455,6 +455,10 @@ async fn a_newer_schema_is_nothing_to_running_instances_until_it_says_so() {
         soon(50).await;
     }
     load.end().await;
+    // Whoever goes back to the version before starts it anew.
+    let three = one.second_instance().await;
+    three.operator().await;
+    drop(three);
 
     let say = |min_version: &str| {
         let sql = format!("UPDATE installation SET min_version = {min_version}");
