@@ -43,6 +43,7 @@ pub struct Config {
     pub session_policy: SessionPolicy,
     pub token_lifetime: TokenLifetime,
     pub audit_retention: Duration,
+    pub dead_key_retention: Duration,
     pub limits: Limits,
     pub drain: std::time::Duration,
     pub log: tracing::level_filters::LevelFilter,
@@ -135,6 +136,9 @@ impl Config {
             .unwrap_or_default(),
             audit_retention: Duration::days(
                 number(settings, "audit_retention_days", 1..=36_500)?.into(),
+            ),
+            dead_key_retention: Duration::days(
+                number(settings, "dead_key_retention_days", 1..=36_500)?.into(),
             ),
             limits: Limits::read(settings)?,
             drain: std::time::Duration::from_secs(

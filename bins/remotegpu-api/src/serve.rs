@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use remotegpu_cluster::KubeClusters;
 use remotegpu_control_plane::{
-    AuditBuffer, CachedApiKeys, KeyCache, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts,
-    Signals, SweepCounts, follow_key_changes, run_reconciler,
+    AuditBuffer, CachedApiKeys, IdentityUses, KeyCache, KeyChangeLimits, KeyUses, MintLimits,
+    PasswordWorkers, ReconcilerPorts, Signals, SweepCounts, follow_key_changes, run_reconciler,
 };
 use remotegpu_dev_cluster::DevCluster;
 use remotegpu_http_api::{
@@ -117,6 +117,13 @@ pub async fn serve(config: Config) -> Result<()> {
             "the last uses of keys were not written down"
         );
     }
+    let (database, now) = (&shared.database, SystemClock.now());
+    if let Err(error) = shared.identity_uses.flush(database, now).await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the last uses of cluster identities were not written down"
+        );
+    }
     internal_stopper.stop_now().await;
     let _ = tokio::join!(serving, internal_serving);
     if let Some(dev_cluster) = dev_cluster {
@@ -133,6 +140,7 @@ struct Shared {
     clusters: KubeClusters,
     signals: Arc<Signals>,
     uses: Arc<KeyUses>,
+    identity_uses: Arc<IdentityUses>,
     audit: Arc<AuditBuffer>,
     sweeps: Arc<SweepCounts>,
     key_cache: Arc<KeyCache>,
@@ -145,6 +153,7 @@ impl Shared {
             clusters,
             signals: Arc::default(),
             uses: Arc::new(KeyUses::new(config.keys.record_last_use)),
+            identity_uses: Arc::default(),
             audit: Arc::default(),
             sweeps: Arc::default(),
             key_cache: Arc::new(KeyCache::new(config.keys.cache_size)),
@@ -185,10 +194,12 @@ impl Shared {
                 database.clone(),
                 Arc::clone(&self.key_cache),
             )),
+            key_changes: Arc::new(KeyChangeLimits::new(limits.key_change_rate)),
             key_cache: Arc::clone(&self.key_cache),
             namespaces: database.clone(),
             identities: database.clone(),
             known_identities: Arc::default(),
+            identity_uses: Arc::clone(&self.identity_uses),
             clusters: clusters.clone(),
             mint: clusters,
             passwords,
@@ -212,6 +223,7 @@ impl Shared {
             accounts: database.clone(),
             clusters: clusters.clone(),
             keys: database.clone(),
+            dead_key_retention: config.dead_key_retention,
             sessions: database.clone(),
             session_policy: config.session_policy,
             namespaces: database.clone(),
@@ -221,6 +233,7 @@ impl Shared {
             signals: Arc::clone(&self.signals),
             sweeps: Arc::clone(&self.sweeps),
             uses: Arc::clone(&self.uses),
+            identity_uses: Arc::clone(&self.identity_uses),
             audit: Arc::clone(&self.audit),
             audit_log: database,
             audit_retention: config.audit_retention,

@@ -155,6 +155,18 @@ pub const SETTINGS: &[Setting] = &[
         "How many active API keys an account may have",
     ),
     setting(
+        "key_change_rate",
+        Some("60"),
+        "NUMBER",
+        "How many API keys an account may create and rotate within a minute",
+    ),
+    setting(
+        "dead_key_retention_days",
+        Some("90"),
+        "DAYS",
+        "How long revoked and expired API keys stay in the list; at most 1000 of an account do",
+    ),
+    setting(
         "namespace_limit",
         Some("10"),
         "NUMBER",

@@ -22,6 +22,7 @@ mod directory;
 mod ending;
 mod guards;
 mod identity_objects;
+mod identity_pages;
 mod in_cluster;
 mod inspection;
 mod labels;

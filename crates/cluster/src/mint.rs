@@ -1,14 +1,12 @@
 //! Identities of key secrets, and their tokens (contract X6 to X10).
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use http::StatusCode;
 use remotegpu_namespaces::{
-    ClusterError, ClusterName, CredentialIdentity, CredentialMint, LocatedIdentity, LocatedObject,
-    MintError, MintedToken, PlainClusterToken,
+    ClusterError, ClusterName, CredentialIdentity, CredentialMint, IdentityObjects, IdentityPage,
+    ListPlace, LocatedIdentity, LocatedObject, MintError, MintedToken, PlainClusterToken,
 };
-use remotegpu_primitives::{AccountId, IdentityId};
+use remotegpu_primitives::IdentityId;
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -18,8 +16,8 @@ use crate::{
     identity_objects::{
         gives_the_same, located, role_binding, role_bindings, service_account, service_accounts,
     },
-    labels::{ACCOUNT_ID, IDENTITY_ID, Owner, is_going, label, metadata},
-    listing::list,
+    identity_pages::list_identities,
+    labels::{Owner, is_going, metadata},
     request::{Ask, Fault, item},
     token_answer::{read_token, token_request},
 };
@@ -145,11 +143,13 @@ impl CredentialMint for KubeClusters {
             .await
     }
 
-    async fn list(&self, name: &ClusterName) -> Result<Vec<LocatedIdentity>, ClusterError> {
-        let cluster = self.cluster(name)?;
-        let accounts = list_ours(cluster, &service_accounts()).await?;
-        let bindings = list_ours(cluster, &role_bindings(None)).await?;
-        Ok(paired(name, accounts, bindings))
+    async fn list(
+        &self,
+        name: &ClusterName,
+        kind: IdentityObjects,
+        place: Option<&ListPlace>,
+    ) -> Result<IdentityPage, ClusterError> {
+        list_identities(self.cluster(name)?, name, kind, place).await
     }
 }
 
@@ -202,7 +202,6 @@ async fn ensure(
 /// An object of ours, and the making that it names.
 struct Found {
     id: Option<IdentityId>,
-    account_id: Option<AccountId>,
     object: LocatedObject,
 }
 
@@ -212,7 +211,6 @@ impl Found {
             Owner::Foreign => None,
             Owner::Identity(id) => Some(Self {
                 id,
-                account_id: label(object, ACCOUNT_ID).and_then(|id| id.parse().ok()),
                 object: located(object),
             }),
         }
@@ -243,48 +241,4 @@ async fn look(cluster: &KubeCluster, collection: &str, name: &str) -> Result<Pla
     Ok(object.map_or(Place::Free, |object| {
         Found::read(&object).map_or(Place::Taken, Place::Ours)
     }))
-}
-
-async fn list_ours(cluster: &KubeCluster, collection: &str) -> Result<Vec<Found>, ClusterError> {
-    let selector = format!("labelSelector={IDENTITY_ID}");
-    let read = |object: Value| Found::read(&object);
-    list(cluster, collection, &selector, "listing identities", read).await
-}
-
-/// Accounts and bindings of one name and one making belong together.
-fn paired(
-    cluster: &ClusterName,
-    accounts: Vec<Found>,
-    bindings: Vec<Found>,
-) -> Vec<LocatedIdentity> {
-    let empty = |id, account_id| LocatedIdentity {
-        id,
-        account_id,
-        cluster: cluster.clone(),
-        binding: None,
-        service_account: None,
-        obstacle: None,
-    };
-    let mut identities = BTreeMap::new();
-    for found in accounts {
-        let (id, object) = (found.id, found.object);
-        let entry = identities.entry((object.name.clone(), id));
-        let entry = entry.or_insert_with(|| empty(id, found.account_id));
-        entry.service_account = Some(object);
-    }
-    let mut astray = Vec::new();
-    for found in bindings {
-        let (id, object) = (found.id, found.object);
-        let entry = identities.entry((object.name.clone(), id));
-        let entry = entry.or_insert_with(|| empty(id, found.account_id));
-        if entry.binding.is_none() {
-            entry.binding = Some(object);
-        } else {
-            // We never make two; whoever did, the sweep is to see both.
-            let mut other = empty(id, found.account_id);
-            other.binding = Some(object);
-            astray.push(other);
-        }
-    }
-    identities.into_values().chain(astray).collect()
 }

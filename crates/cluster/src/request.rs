@@ -222,7 +222,8 @@ impl Answer {
         self.read()
     }
 
-    fn read<T: DeserializeOwned>(&self) -> Option<T> {
+    /// What of the body is looked at, if it is that kind of JSON.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_slice(self.body.as_ref()?).ok()
     }
 

@@ -16,8 +16,9 @@ mod fair_limit;
 mod follow_key_changes;
 mod issue_api_key;
 mod key_cache;
-mod key_uses;
+mod key_change_limits;
 mod known_identities;
+mod last_uses;
 mod mint_exec_credential;
 mod mint_limits;
 mod own_accounts;
@@ -34,6 +35,7 @@ mod sign_up;
 mod signals;
 mod sweep_identities;
 mod sweep_namespaces;
+mod tidy_store;
 mod update_api_key;
 
 pub use audit_buffer::AuditBuffer;
@@ -56,8 +58,9 @@ pub use delete_namespace::delete_namespace;
 pub use follow_key_changes::follow_key_changes;
 pub use issue_api_key::{IssueApiKey, IssueApiKeyError, IssuedApiKey, issue_api_key};
 pub use key_cache::{KeyCache, KeyCacheCounts};
-pub use key_uses::KeyUses;
+pub use key_change_limits::{KeyChangeLimits, KeyChangeTurn, KeyChangesTooOften};
 pub use known_identities::KnownIdentities;
+pub use last_uses::{IdentityUses, KeyUses, LastUses};
 pub use mint_exec_credential::{
     MintExecCredentialError, MintExecCredentialPorts, mint_exec_credential,
 };
@@ -77,4 +80,5 @@ pub use sign_up::{SignUp, SignUpError, SignUpPorts, sign_up};
 pub use signals::Signals;
 pub use sweep_identities::{SweepError, SweepPorts, sweep_identities};
 pub use sweep_namespaces::{NamespaceSweepPorts, SweepCounts, sweep_namespaces};
+pub use tidy_store::{Tidied, TidyPorts, tidy_store};
 pub use update_api_key::{UpdateApiKeyError, update_api_key};

@@ -19,8 +19,9 @@ use remotegpu_namespaces::{
 use remotegpu_primitives::{Clock, StoreError};
 
 use crate::{
-    AuditBuffer, IdentityPorts, KeyUses, NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts,
-    SweepPorts, reconcile_identities, reconcile_namespaces, sweep_identities, sweep_namespaces,
+    AuditBuffer, IdentityPorts, IdentityUses, KeyUses, NamespacePorts, NamespaceSweepPorts,
+    Signals, SweepCounts, SweepPorts, Tidied, TidyPorts, reconcile_identities,
+    reconcile_namespaces, sweep_identities, sweep_namespaces, tidy_store,
 };
 
 /// How often the store is asked for what other instances, the operator or the
@@ -40,10 +41,9 @@ const USES_FLUSH: Duration = Duration::from_secs(2);
 /// How often audit events that belong to no transaction are written down: so much
 /// of them an instance that is killed may lose (contract R5).
 const AUDIT_FLUSH: Duration = Duration::from_secs(1);
-/// How many audit events that are too old are removed at once, and how many times
-/// in one sweep: several instances may do it at the same time.
-const EXPIRED_AT_ONCE: u32 = 1000;
-const EXPIRED_ROUNDS: u32 = 50;
+/// How often it is written down when identities were used. It may be late: a mint of
+/// one that has almost rested for too long writes that itself.
+const IDENTITY_USES_FLUSH: Duration = Duration::from_secs(30);
 /// How often what nothing living justifies is looked for.
 /// A minute has to be enough for the sweep itself too (contract N5).
 const SWEEP: Duration = Duration::from_secs(45);
@@ -55,8 +55,10 @@ pub struct ReconcilerPorts {
     pub accounts: Arc<dyn AccountRepository>,
     /// The clusters, whose identities are swept.
     pub clusters: Arc<dyn ClusterDirectory>,
-    /// The keys whose use is written down.
+    /// The keys whose use is written down, and whose rows end.
     pub keys: Arc<dyn ApiKeyRepository>,
+    /// How long revoked and expired keys are kept.
+    pub dead_key_retention: time::Duration,
     /// The sessions that end by the clock.
     pub sessions: Arc<dyn SessionRepository>,
     /// How long sessions live.
@@ -73,8 +75,10 @@ pub struct ReconcilerPorts {
     pub signals: Arc<Signals>,
     /// What sweeps find.
     pub sweeps: Arc<SweepCounts>,
-    /// The uses that wait to be written.
+    /// The uses of keys that wait to be written.
     pub uses: Arc<KeyUses>,
+    /// The uses of identities that wait to be written.
+    pub identity_uses: Arc<IdentityUses>,
     /// The audit events that wait to be written.
     pub audit: Arc<AuditBuffer>,
     /// Where they go.
@@ -108,21 +112,28 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send) 
             tell("audit events were not written down", flushed);
         }
     };
-    let ended = async {
+    let identity_uses = async {
         loop {
-            let now = ports.clock.now();
-            let ended = ports.identities.end_unjustified(now).await;
-            if let Ok(1..) = ended {
-                ports.signals.wake_identities();
-            }
-            tell("unjustified identities were not looked for", ended);
-            let SessionPolicy { idle, total } = ports.session_policy;
-            let removed = ports.sessions.delete_ended(now - total, now - idle).await;
-            tell("sessions that ended were not removed", removed);
-            tell(
-                "audit events that are too old were not removed",
-                forget_audit_events(&ports).await,
-            );
+            ports.identity_uses.flush_within(IDENTITY_USES_FLUSH).await;
+            let (identities, now) = (&*ports.identities, ports.clock.now());
+            let flushed = ports.identity_uses.flush_gently(identities, now).await;
+            tell("uses of cluster identities were not written down", flushed);
+        }
+    };
+    let tidying = async {
+        let tidy_ports = TidyPorts {
+            identities: &*ports.identities,
+            keys: &*ports.keys,
+            dead_key_retention: ports.dead_key_retention,
+            sessions: &*ports.sessions,
+            session_policy: ports.session_policy,
+            audit_log: &*ports.audit_log,
+            audit_retention: ports.audit_retention,
+            signals: &ports.signals,
+        };
+        let mut tidied = Tidied::default();
+        loop {
+            tidy_store(tidy_ports, &mut tidied, ports.clock.now()).await;
             tokio::time::sleep(SWEEP).await;
         }
     };
@@ -132,21 +143,11 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send) 
         work_off(&ending),
         work_off(&making),
         uses,
+        identity_uses,
         audit,
-        ended,
+        tidying,
         sweeps
     );
-}
-
-async fn forget_audit_events(ports: &ReconcilerPorts) -> Result<(), StoreError> {
-    let before = ports.clock.now() - ports.audit_retention;
-    for _ in 0..EXPIRED_ROUNDS {
-        let removed = ports.audit_log.delete_before(before, EXPIRED_AT_ONCE);
-        if removed.await? < EXPIRED_AT_ONCE.into() {
-            break;
-        }
-    }
-    Ok(())
 }
 
 /// Sweeps one cluster again and again, in its own time: one that is slow holds up
@@ -162,6 +163,7 @@ async fn sweep_cluster(ports: &ReconcilerPorts, cluster: &ClusterName) {
     let sweep_ports = SweepPorts {
         identities: &*ports.identities,
         accounts: &*ports.accounts,
+        clusters: &*ports.clusters,
         mint: &*ports.mint,
         counts: &ports.sweeps,
     };

@@ -15,8 +15,8 @@ use remotegpu_accounts::{
     AttemptRepository, AuditLog, SessionPolicy, SessionRepository, UserRepository,
 };
 use remotegpu_control_plane::{
-    AuditBuffer, ConcurrencyLimit, KeyCache, KeyUses, KnownIdentities, Load, MintLimits,
-    Overloaded, PasswordWorkers, Signals, SweepCounts,
+    AuditBuffer, ConcurrencyLimit, IdentityUses, KeyCache, KeyChangeLimits, KeyUses,
+    KnownIdentities, Load, MintLimits, Overloaded, PasswordWorkers, Signals, SweepCounts,
 };
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
@@ -67,6 +67,8 @@ pub struct ApiPorts {
     pub attempts: Arc<dyn AttemptRepository>,
     /// API keys.
     pub keys: Arc<dyn ApiKeyRepository>,
+    /// How often accounts issue and rotate keys.
+    pub key_changes: Arc<KeyChangeLimits>,
     /// The keys that are remembered, for the metrics.
     pub key_cache: Arc<KeyCache>,
     /// Namespaces.
@@ -75,6 +77,8 @@ pub struct ApiPorts {
     pub identities: Arc<dyn IdentityRepository>,
     /// The cluster identities that worked before.
     pub known_identities: Arc<KnownIdentities>,
+    /// Uses of cluster identities that are not written down yet.
+    pub identity_uses: Arc<IdentityUses>,
     /// The clusters that are configured.
     pub clusters: Arc<dyn ClusterDirectory>,
     /// What mints cluster tokens.

@@ -172,7 +172,7 @@ impl ApiError {
         }
     }
 
-    /// Contract A8, X8: the next try may come after this long, which is told in
+    /// Contract A8, K16, X8: the next try may come after this long, which is told in
     /// whole seconds.
     pub(crate) fn come_again(code: ErrorCode, wait: Duration) -> Self {
         let part = u64::from(wait.subsec_nanoseconds() > 0);
@@ -181,6 +181,12 @@ impl ApiError {
             retry_after: Some(seconds.max(1)),
             ..code.into()
         }
+    }
+
+    /// The same error in other words than its code's.
+    pub(crate) fn saying(mut self, detail: String) -> Self {
+        self.detail = detail.into();
+        self
     }
 
     pub(crate) fn throttled(wait: Duration) -> Self {

@@ -153,6 +153,48 @@ pub trait CredentialMint: Send + Sync {
     /// where something stands in the way ([`LocatedIdentity::obstacle`]).
     async fn remove(&self, located: &LocatedIdentity) -> Result<(), ClusterError>;
 
-    /// The identities that the cluster holds under our labels.
-    async fn list(&self, cluster: &ClusterName) -> Result<Vec<LocatedIdentity>, ClusterError>;
+    /// A page of the objects of one kind that the cluster holds under our labels:
+    /// the first one, or the one at `place`. However many there are, it takes no more
+    /// memory. Each page has a bound of its own; all of them together have none, but
+    /// each begins after the end of the one before.
+    async fn list(
+        &self,
+        cluster: &ClusterName,
+        kind: IdentityObjects,
+        place: Option<&ListPlace>,
+    ) -> Result<IdentityPage, ClusterError>;
+}
+
+/// Which of the objects that identities are made of are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentityObjects {
+    /// The service accounts.
+    ServiceAccounts,
+    /// The bindings in tenants' namespaces.
+    Bindings,
+}
+
+/// Some of the objects that a cluster holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityPage {
+    /// One object each, so that the other one of each is absent.
+    pub found: Vec<LocatedIdentity>,
+    /// Where the list goes on, unless this was the last page.
+    pub next: Option<ListPlace>,
+}
+
+/// Where a list goes on, in words that only the cluster's adapter reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListPlace(String);
+
+impl ListPlace {
+    /// Takes the adapter's words.
+    pub fn new(words: String) -> Self {
+        Self(words)
+    }
+
+    /// The words again.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }

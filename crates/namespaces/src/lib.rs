@@ -12,7 +12,7 @@ mod repository;
 pub use backlog::{Backlog, BacklogSource};
 pub use cluster::{
     Cluster, ClusterDirectory, ClusterError, ClusterName, ClusterStatus, CredentialMint,
-    InvalidClusterName,
+    IdentityObjects, IdentityPage, InvalidClusterName, ListPlace,
 };
 pub use credential::{
     CredentialIdentity, ExecCredential, LocatedIdentity, LocatedObject, MintError, MintedToken,

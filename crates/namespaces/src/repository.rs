@@ -181,6 +181,24 @@ pub trait IdentityRepository: Send + Sync {
         now: OffsetDateTime,
     ) -> Result<IdentityStanding, StoreError>;
 
+    /// Notes now, before the answer, that a token was minted for the identity, unless
+    /// it has ended: then `false`, and nothing is noted (contract X12).
+    async fn note_mint(&self, id: IdentityId, now: OffsetDateTime) -> Result<bool, StoreError>;
+
+    /// Notes when tokens were last minted for identities, unless less than an hour
+    /// has passed since the time that is stored; so no time is ever set back.
+    async fn record_mints(&self, mints: &[(IdentityId, OffsetDateTime)]) -> Result<(), StoreError>;
+
+    /// Ends up to `limit` identities for which nothing was minted since `before`, in
+    /// one statement that asks again for each whether that is so (contract X12).
+    /// Answers how many.
+    async fn end_idle(
+        &self,
+        before: OffsetDateTime,
+        limit: u32,
+        now: OffsetDateTime,
+    ) -> Result<u64, StoreError>;
+
     /// The cluster has forgotten the identity.
     async fn remove(&self, id: IdentityId) -> Result<(), StoreError>;
 
@@ -195,8 +213,17 @@ pub trait IdentityRepository: Send + Sync {
     async fn stored_among(&self, ids: &[IdentityId])
     -> Result<Vec<CredentialIdentity>, StoreError>;
 
-    /// Ends every identity that nothing living justifies; answers how many
-    /// (contract X10).
+    /// The identifiers of those of these that are stored: what a sweep asks of every
+    /// object that it finds.
+    async fn known_among(&self, ids: &[IdentityId]) -> Result<Vec<IdentityId>, StoreError>;
+
+    /// Looks at the next slice of all identities, and ends those of it that nothing
+    /// living justifies; answers how many (contract X10). Acts end what loses its
+    /// reason in their own transactions: this finds what they cannot, such as what
+    /// somebody wrote by hand. So it may take its time: all instances together take
+    /// a slice every 40 seconds, and come round in about an hour; who asks before
+    /// that looks at nothing. An identity whose reasons cannot be read is told of
+    /// and ended, and keeps none of the others from being looked at.
     async fn end_unjustified(&self, now: OffsetDateTime) -> Result<u64, StoreError>;
 }
 
@@ -207,6 +234,9 @@ pub enum IdentityStanding {
     Living {
         /// When its secret ends.
         ends_at: Option<OffsetDateTime>,
+        /// When a token was last minted for it, or else when it was made: as it is
+        /// written down, which is up to an hour late (contract X12).
+        last_minted_at: OffsetDateTime,
     },
     /// It has ended, or is not stored.
     Ended,

@@ -1,14 +1,14 @@
 //! API keys and their secrets.
 
+mod dead;
 mod rows;
-mod uses;
 
 use async_trait::async_trait;
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, IntoSql, JoinOnDsl, NullableExpressionMethods,
     OptionalExtension, QueryDsl, SelectableHelper, sql_types::Bool,
 };
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::RunQueryDsl;
 use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent};
 use remotegpu_keys::{
     ApiKey, ApiKeyChange, ApiKeyRepository, HashedApiKey, InsertApiKey, KeyStatus, NewApiKey,
@@ -24,21 +24,17 @@ use crate::{
     Database,
     accounts::hold_account,
     audit_events::record,
-    connection::{begin_on_sqlite, with_conn, with_quick_conn, with_tx, within},
-    database::Pools,
+    connection::{with_conn, with_quick_conn, with_tx},
     error::Failure,
     identities::{end_identities, living},
     schema::{accounts, api_keys, credential_identities, key_secrets, memberships, namespaces},
     types::{DbTime, DbUuid, db_time},
+    uses::USES,
 };
 
 pub use rows::{ApiKeyRow, PresentedRow, presented};
 pub(crate) use rows::{join_key, presented_columns, presented_keys};
 use rows::{scopes_text, secret_row};
-use uses::{KeyUse, key_use};
-
-/// How many uses of keys are written in one transaction.
-const USES_AT_ONCE: usize = 1000;
 
 /// The account's key, or what to answer when it cannot be changed (contract K6,
 /// K7). Holds the account's row.
@@ -357,35 +353,28 @@ impl ApiKeyRepository for Database {
     }
 
     async fn record_use(&self, uses: &[(ApiKeyId, OffsetDateTime)]) -> Result<(), StoreError> {
-        let uses: Vec<KeyUse> = uses
-            .iter()
-            .map(|(id, time)| key_use((*id).into(), *time))
-            .collect();
-        for uses in uses.chunks(USES_AT_ONCE) {
-            within(self.deadline(), async {
-                match self.pools() {
-                    Pools::Postgres(pool) => {
-                        let mut lease = pool.get().await?;
-                        let done = uses::on_postgres(lease.begin(), uses).await;
-                        lease.finish(&done);
-                        done
-                    }
-                    Pools::Sqlite { write, .. } => {
-                        let mut lease = begin_on_sqlite(write).await?;
-                        let uses = uses.to_owned();
-                        let connection = lease.begin();
-                        connection
-                            .spawn_blocking(move |connection| uses::on_sqlite(connection, &uses))
-                            .await?;
-                        connection.batch_execute("COMMIT").await?;
-                        lease.finish(&Ok(()));
-                        Ok(())
-                    }
-                }
-            })
-            .await?;
-        }
-        Ok(())
+        self.record_times(USES, uses).await
+    }
+
+    async fn remove_dead(&self, before: OffsetDateTime, limit: u32) -> Result<u64, StoreError> {
+        self.remove_keys_dead_before(before, limit).await
+    }
+
+    async fn remove_surplus(
+        &self,
+        most: u32,
+        since: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        self.remove_surplus_of_dead_keys(most, since, now).await
+    }
+
+    async fn remove_ended_secrets(
+        &self,
+        before: OffsetDateTime,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.remove_secrets_ended_before(before, limit).await
     }
 }
 

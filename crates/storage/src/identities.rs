@@ -1,15 +1,19 @@
 //! Cluster identities of key secrets: what must end, ends here.
 
+mod idle;
+mod reasons;
+mod unjustified;
+
 use async_trait::async_trait;
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, JoinOnDsl, NullableExpressionMethods,
     OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
 };
 use diesel_async::RunQueryDsl;
-use remotegpu_keys::PresentedKey;
+use reasons::{Justification, NamespaceState, justifications, justified};
 use remotegpu_namespaces::{
     ClusterName, CredentialIdentity, EnsureIdentity, IdentityRepository, IdentityStanding,
-    KubernetesNamespaceName, NamespaceStatus,
+    KubernetesNamespaceName,
 };
 use remotegpu_primitives::{IdentityId, NamespaceId, StoreError};
 use time::{Duration, OffsetDateTime};
@@ -17,10 +21,11 @@ use time::{Duration, OffsetDateTime};
 use crate::{
     Database,
     accounts::hold_account,
-    api_keys::{ApiKeyRow, PresentedRow, join_key, presented, presented_columns, presented_keys},
+    api_keys::{ApiKeyRow, PresentedRow, presented, presented_keys},
     connection::{with_conn, with_quick_conn, with_tx},
     schema::{accounts, api_keys, credential_identities, key_secrets, memberships, namespaces},
-    types::{DbTime, DbUuid, db_time, domain_time},
+    types::{DbTime, DbUuid, db_time, domain_time, time_or},
+    uses::MINTS,
 };
 
 /// How far the clocks of two instances may be apart. An end bears the time of the act
@@ -75,37 +80,6 @@ impl From<IdentityRow> for CredentialIdentity {
     }
 }
 
-/// Of a namespace: account, status, when it was removed.
-type NamespaceState = (DbUuid, String, Option<DbTime>);
-
-/// An identity, its namespace, that one's state, and its key.
-type Justification = (DbUuid, DbUuid, NamespaceState, PresentedRow);
-
-/// Identities with all that they stand on: a [`Justification`] each.
-macro_rules! justifications {
-    () => {
-        join_key!(
-            credential_identities::table
-                .inner_join(
-                    namespaces::table.on(namespaces::id.eq(credential_identities::namespace_id)),
-                )
-                .inner_join(
-                    key_secrets::table.on(key_secrets::id.eq(credential_identities::secret_id)),
-                )
-        )
-        .select((
-            credential_identities::id,
-            namespaces::id,
-            (
-                namespaces::account_id,
-                namespaces::status,
-                namespaces::removed_at,
-            ),
-            presented_columns!(),
-        ))
-    };
-}
-
 /// Identities that have not ended.
 macro_rules! living {
     ($now:expr) => {
@@ -142,21 +116,6 @@ macro_rules! end_identities {
 
 pub(crate) use {end_identities, living};
 
-/// Whether key, secret, account and namespace allow an identity at `now`
-/// (contract X9, X11).
-fn justified(
-    key: &PresentedKey,
-    namespace: NamespaceId,
-    (owner, status, removed_at): &NamespaceState,
-    now: OffsetDateTime,
-) -> bool {
-    key.check(now).is_ok()
-        && key.key.scopes.allow_kubernetes_exec(namespace)
-        && *owner == DbUuid::from(key.key.account_id)
-        && status == NamespaceStatus::Active.as_str()
-        && removed_at.is_none()
-}
-
 fn stored(row: IdentityRow, now: OffsetDateTime) -> EnsureIdentity {
     if row.ends_at.is_some_and(|end| end <= DbTime::from(now)) {
         EnsureIdentity::Ending
@@ -170,6 +129,7 @@ impl Database {
     async fn standing_by_its_reasons(
         &self,
         id: IdentityId,
+        last_minted_at: OffsetDateTime,
         now: OffsetDateTime,
     ) -> Result<IdentityStanding, StoreError> {
         let found: Option<Justification> = with_conn!(self, read, |c| Ok(justifications!()
@@ -185,8 +145,10 @@ impl Database {
         if !justified(&key, namespace.into(), &state, now) {
             return Ok(IdentityStanding::Ended);
         }
-        let ends_at = key.ends_at();
-        Ok(IdentityStanding::Living { ends_at })
+        Ok(IdentityStanding::Living {
+            ends_at: key.ends_at(),
+            last_minted_at,
+        })
     }
 }
 
@@ -344,22 +306,34 @@ impl IdentityRepository for Database {
         now: OffsetDateTime,
     ) -> Result<IdentityStanding, StoreError> {
         // The smallest query there is: each mint waits for it.
-        let ends_at: Option<Option<DbTime>> =
+        let found: Option<(Option<DbTime>, DbTime)> =
             with_quick_conn!(self, |c| Ok(credential_identities::table
                 .filter(credential_identities::id.eq(DbUuid::from(id)))
-                .select(credential_identities::ends_at)
+                .select((
+                    credential_identities::ends_at,
+                    time_or(
+                        credential_identities::last_minted_at,
+                        credential_identities::created_at,
+                    ),
+                ))
                 .get_result(c)
                 .await
                 .optional()?))?;
-        let Some(ends_at) = ends_at.map(domain_time) else {
+        let Some((ends_at, last_minted_at)) = found else {
             return Ok(IdentityStanding::Ended);
         };
-        match ends_at {
+        let last_minted_at = last_minted_at.into();
+        match domain_time(ends_at) {
             Some(end) if end <= now => Ok(IdentityStanding::Ended),
             // An end of this very time, or of a clock that is ahead of ours? Then
             // not the time counts, but what has been done.
-            Some(end) if end <= now + CLOCKS_APART => self.standing_by_its_reasons(id, now).await,
-            ends_at => Ok(IdentityStanding::Living { ends_at }),
+            Some(end) if end <= now + CLOCKS_APART => {
+                self.standing_by_its_reasons(id, last_minted_at, now).await
+            }
+            ends_at => Ok(IdentityStanding::Living {
+                ends_at,
+                last_minted_at,
+            }),
         }
     }
 
@@ -415,33 +389,38 @@ impl IdentityRepository for Database {
         Ok(stored)
     }
 
-    async fn end_unjustified(&self, now: OffsetDateTime) -> Result<u64, StoreError> {
-        let mut ended = 0;
-        let mut after = DbUuid(uuid::Uuid::nil());
-        loop {
-            let rows: Vec<Justification> = with_conn!(self, read, |c| Ok(justifications!()
-                .filter(credential_identities::id.gt(after))
-                .filter(living!(now))
-                .order(credential_identities::id)
-                .limit(BATCH)
+    async fn known_among(&self, ids: &[IdentityId]) -> Result<Vec<IdentityId>, StoreError> {
+        let mut known = Vec::new();
+        for ids in ids.chunks(usize::try_from(BATCH).unwrap_or(usize::MAX)) {
+            let ids = ids.iter().map(|id| DbUuid::from(*id));
+            let found: Vec<DbUuid> = with_conn!(self, read, |c| Ok(credential_identities::table
+                .filter(credential_identities::id.eq_any(ids.clone()))
+                .select(credential_identities::id)
                 .load(c)
                 .await?))?;
-            let Some(last) = rows.last() else {
-                return Ok(ended);
-            };
-            after = last.0;
-            for (id, namespace, state, key) in rows {
-                if !justified(&presented(key)?, namespace.into(), &state, now) {
-                    // One by one: no two rows are held at a time, so that nobody
-                    // who holds others is waited for in a circle.
-                    let count = with_conn!(self, write, |c| Ok(end_identities!(
-                        c,
-                        credential_identities::id.eq(id),
-                        now
-                    )))?;
-                    ended += count as u64;
-                }
-            }
+            known.extend(found.into_iter().map(IdentityId::from));
         }
+        Ok(known)
+    }
+
+    async fn end_unjustified(&self, now: OffsetDateTime) -> Result<u64, StoreError> {
+        self.end_unjustified_slice(now).await
+    }
+
+    async fn note_mint(&self, id: IdentityId, now: OffsetDateTime) -> Result<bool, StoreError> {
+        self.note_identity_mint(id, now).await
+    }
+
+    async fn record_mints(&self, mints: &[(IdentityId, OffsetDateTime)]) -> Result<(), StoreError> {
+        self.record_times(MINTS, mints).await
+    }
+
+    async fn end_idle(
+        &self,
+        before: OffsetDateTime,
+        limit: u32,
+        now: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        self.end_idle_identities(before, limit, now).await
     }
 }

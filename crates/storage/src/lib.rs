@@ -28,6 +28,7 @@ mod sessions;
 mod sqlite;
 mod types;
 mod users;
+mod uses;
 
 pub use database::{Database, DatabaseOptions};
 pub use error::OpenError;

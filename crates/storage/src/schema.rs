@@ -150,6 +150,19 @@ table! {
         created_at -> SqlTime,
         ends_at -> Nullable<SqlTime>,
         claimed_until -> Nullable<SqlTime>,
+        last_minted_at -> Nullable<SqlTime>,
+    }
+}
+
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    identity_rounds (id) {
+        id -> BigInt,
+        due_at -> SqlTime,
+        looked_up_to -> Nullable<SqlUuid>,
+        slice -> BigInt,
     }
 }
 

@@ -2,6 +2,8 @@
 //! being slow at one step, or answering nonsense. Whether ours behaves like
 //! Kubernetes is for the conformance suite to say, not for this.
 
+mod identity_page;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
@@ -10,10 +12,12 @@ use std::{
 };
 
 use async_trait::async_trait;
+use identity_page::identity_page;
 use remotegpu_namespaces::{
     Cluster, ClusterDirectory, ClusterError, ClusterName, ClusterStatus, CredentialIdentity,
-    CredentialMint, LocatedIdentity, LocatedNamespace, LocatedObject, MintError, MintedToken,
-    Namespace, NamespaceProvisioner, PlainClusterToken, Removal,
+    CredentialMint, IdentityObjects, IdentityPage, ListPlace, LocatedIdentity, LocatedNamespace,
+    LocatedObject, MintError, MintedToken, Namespace, NamespaceProvisioner, PlainClusterToken,
+    Removal,
 };
 use remotegpu_primitives::{AccountId, Clock, IdentityId, NamespaceId};
 use time::Duration;
@@ -49,6 +53,7 @@ struct State {
     namespaces: BTreeMap<String, Standing>,
     held_by: Option<String>,
     kept: BTreeSet<String>,
+    failing: BTreeSet<String>,
     service_accounts: BTreeMap<String, String>,
     bindings: BTreeMap<String, String>,
     owners: BTreeMap<String, (IdentityId, AccountId)>,
@@ -57,6 +62,9 @@ struct State {
 
 impl State {
     fn check_kept(&self, name: &str) -> Result<(), ClusterError> {
+        if self.failing.contains(name) {
+            return Err(ClusterError::Unavailable(None));
+        }
         if self.kept.contains(name) {
             let reason = format!("{name} is kept");
             return Err(ClusterError::Refused { reason });
@@ -86,6 +94,7 @@ impl TestCluster {
                 namespaces: BTreeMap::new(),
                 held_by: None,
                 kept: BTreeSet::new(),
+                failing: BTreeSet::new(),
                 service_accounts: BTreeMap::new(),
                 bindings: BTreeMap::new(),
                 owners: BTreeMap::new(),
@@ -182,6 +191,11 @@ impl TestCluster {
         self.state().kept = names.into_iter().map(str::to_owned).collect();
     }
 
+    /// The names of the service accounts that it has.
+    pub fn service_accounts(&self) -> Vec<String> {
+        self.state().service_accounts.keys().cloned().collect()
+    }
+
     /// How many service accounts and how many bindings it has.
     pub fn identities(&self) -> (usize, usize) {
         let state = self.state();
@@ -191,6 +205,12 @@ impl TestCluster {
     /// Loses a service account behind the control plane's back.
     pub fn lose_service_account(&self, identity: &str) {
         self.state().service_accounts.remove(identity);
+    }
+
+    /// Fails from now on with these names' objects as a server does that cannot, while
+    /// it counts as up.
+    pub fn fail_for<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
+        self.state().failing = names.into_iter().map(str::to_owned).collect();
     }
 
     /// Loses all bindings behind the control plane's back.
@@ -316,9 +336,12 @@ impl CredentialMint for TestCluster {
     async fn make(&self, identity: &CredentialIdentity) -> Result<(), ClusterError> {
         run(&self.during_make).await;
         let mut state = self.answering()?;
+        let name = identity.object_name();
+        if state.failing.contains(&name) {
+            return Err(ClusterError::Unavailable(None));
+        }
         state.made += 1;
         let uid = format!("uid-{}", state.made);
-        let name = identity.object_name();
         let owner = (identity.id, identity.account_id);
         state.owners.insert(name.clone(), owner);
         state
@@ -409,28 +432,19 @@ impl CredentialMint for TestCluster {
         Ok(())
     }
 
-    async fn list(&self, cluster: &ClusterName) -> Result<Vec<LocatedIdentity>, ClusterError> {
+    async fn list(
+        &self,
+        cluster: &ClusterName,
+        kind: IdentityObjects,
+        place: Option<&ListPlace>,
+    ) -> Result<IdentityPage, ClusterError> {
         let state = self.answering()?;
-        let held = state.owners.iter().filter_map(|(name, (id, account))| {
-            let object = |objects: &BTreeMap<String, String>| {
-                objects.get(name).map(|uid| LocatedObject {
-                    namespace: "any".to_owned(),
-                    name: name.clone(),
-                    uid: uid.clone(),
-                })
-            };
-            let located = LocatedIdentity {
-                id: Some(*id),
-                account_id: Some(*account),
-                cluster: cluster.clone(),
-                binding: object(&state.bindings),
-                service_account: object(&state.service_accounts),
-                obstacle: None,
-            };
-            let stands = located.binding.is_some() || located.service_account.is_some();
-            stands.then_some(located)
-        });
-        Ok(held.collect())
+        let objects = match kind {
+            IdentityObjects::ServiceAccounts => &state.service_accounts,
+            IdentityObjects::Bindings => &state.bindings,
+        };
+        let owner = |name: &str| state.owners.get(name).copied();
+        Ok(identity_page(cluster, kind, objects, owner, place))
     }
 }
 

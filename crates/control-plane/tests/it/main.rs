@@ -11,5 +11,7 @@ mod mint;
 mod reconcile;
 mod run_reconciler;
 mod sign_in;
+mod sweep_identities;
 mod sweep_namespaces;
+mod tidy_store;
 mod world;

@@ -5,8 +5,7 @@ use remotegpu_control_plane::{
 };
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
-    CredentialMint, IdentityRepository, Namespace, NamespaceName, NamespaceRepository,
-    NamespaceStatus,
+    IdentityRepository, Namespace, NamespaceName, NamespaceRepository, NamespaceStatus,
 };
 use remotegpu_scopes::Scopes;
 use remotegpu_test_support::{act, rng};
@@ -213,6 +212,7 @@ async fn a_rotated_secret_loses_its_identity_after_its_grace() {
     let rotated = rotate_api_key(
         database,
         &world.signals,
+        &world.key_changes,
         place,
         grace,
         &mut rng(),
@@ -265,8 +265,7 @@ async fn an_end_that_the_cluster_refuses_is_tried_more_and_more_rarely() {
         .await
         .unwrap();
     world.mint(&secret, namespace.id).await.unwrap();
-    let held = CredentialMint::list(&*world.cluster, &namespace.cluster).await;
-    let name = held.unwrap().remove(0).binding.unwrap().name;
+    let name = world.cluster.service_accounts().remove(0);
     world.cluster.keep([&*name]);
     let (database, account) = (&world.store.database, world.ada.account.id);
     database

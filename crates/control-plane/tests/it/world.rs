@@ -2,11 +2,13 @@
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use remotegpu_accounts::SessionContext;
+use remotegpu_accounts::{SessionContext, SessionPolicy};
 use remotegpu_control_plane::{
-    AuditBuffer, IdentityPorts, KnownIdentities, MintExecCredentialError, MintExecCredentialPorts,
-    MintLimits, NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, delete_namespace,
-    mint_exec_credential, reconcile_identities, reconcile_namespaces, sweep_namespaces,
+    AuditBuffer, IdentityPorts, IdentityUses, KeyChangeLimits, KnownIdentities,
+    MintExecCredentialError, MintExecCredentialPorts, MintLimits, NamespacePorts,
+    NamespaceSweepPorts, Signals, SweepCounts, SweepError, SweepPorts, Tidied, TidyPorts,
+    delete_namespace, mint_exec_credential, reconcile_identities, reconcile_namespaces,
+    sweep_identities, sweep_namespaces, tidy_store,
 };
 use remotegpu_keys::PlainApiKey;
 use remotegpu_namespaces::{
@@ -15,7 +17,7 @@ use remotegpu_namespaces::{
 };
 use remotegpu_primitives::{Act, Actor, Clock, NamespaceId, Origin};
 use remotegpu_test_support::{act, clock::TestClock, cluster::TestCluster, rng, store::TestStore};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 pub struct World {
     pub store: TestStore,
@@ -26,6 +28,8 @@ pub struct World {
     pub audit: AuditBuffer,
     pub mint_limits: MintLimits,
     pub known: KnownIdentities,
+    pub uses: IdentityUses,
+    pub key_changes: KeyChangeLimits,
     pub ada: SessionContext,
 }
 
@@ -41,6 +45,8 @@ impl World {
             audit: AuditBuffer::default(),
             mint_limits: MintLimits::new([], 0, 0, NonZeroU32::MAX, NonZeroU32::MAX),
             known: KnownIdentities::default(),
+            uses: IdentityUses::default(),
+            key_changes: KeyChangeLimits::new(NonZeroU32::MAX),
             store,
             clock,
             ada,
@@ -87,6 +93,7 @@ impl World {
             namespaces: database,
             identities: database,
             known: &self.known,
+            uses: &self.uses,
             mint: &*self.cluster,
             signals: &self.signals,
             limits: &self.mint_limits,
@@ -109,6 +116,41 @@ impl World {
         };
         let cluster = ClusterDirectory::list(&*self.cluster).remove(0).name;
         sweep_namespaces(ports, &cluster, self.now()).await.unwrap();
+    }
+
+    /// One sweep over the identities of the cluster; answers how many objects it removed.
+    pub async fn sweep_identities(&self) -> usize {
+        self.try_to_sweep_identities().await.unwrap()
+    }
+
+    pub async fn try_to_sweep_identities(&self) -> Result<usize, SweepError> {
+        let ports = SweepPorts {
+            identities: &self.store.database,
+            accounts: &self.store.database,
+            clusters: &*self.cluster,
+            mint: &*self.cluster,
+            counts: &self.sweeps,
+        };
+        let cluster = ClusterDirectory::list(&*self.cluster).remove(0).name;
+        sweep_identities(ports, &cluster, &*self.clock).await
+    }
+
+    /// What an instance does in its store every 45 seconds, and every 30.
+    pub async fn tidy(&self) {
+        let database = &self.store.database;
+        let flushed = self.uses.flush(database, self.now());
+        flushed.await.unwrap();
+        let ports = TidyPorts {
+            identities: database,
+            keys: database,
+            dead_key_retention: Duration::days(90),
+            sessions: database,
+            session_policy: SessionPolicy::default(),
+            audit_log: database,
+            audit_retention: Duration::days(365),
+            signals: &self.signals,
+        };
+        tidy_store(ports, &mut Tidied::default(), self.now()).await;
     }
 
     /// One round of everything that the reconciler does; answers how many

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use remotegpu_accounts::{InsertSession, PlainSession, SessionPolicy, SessionRepository};
 use remotegpu_control_plane::{
-    AuditBuffer, KeyCache, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts, Signals,
-    run_reconciler,
+    AuditBuffer, KeyCache, KeyChangeLimits, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts,
+    Signals, run_reconciler,
 };
 use remotegpu_http_api::{
     Api, ApiConfig, ApiPorts, PublicUrl, Readiness, ServerLimits, internal_server, public_server,
@@ -44,6 +44,11 @@ impl World {
     }
 
     pub async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
+        Self::limited(NonZeroU32::MAX, change).await
+    }
+
+    /// One whose accounts change keys so often in a minute at the most.
+    pub async fn limited(key_changes: NonZeroU32, change: impl FnOnce(&mut ApiConfig)) -> Self {
         let clock = Arc::new(TestClock::default());
         let cluster = Arc::new(TestCluster::new(clock.clone()));
         let store = TestStore::new().await.unwrap();
@@ -70,6 +75,7 @@ impl World {
             accounts: database.clone(),
             clusters: cluster.clone(),
             keys: database.clone(),
+            dead_key_retention: time::Duration::days(90),
             sessions: database.clone(),
             session_policy: config.session_policy,
             namespaces: database.clone(),
@@ -78,6 +84,7 @@ impl World {
             mint: cluster.clone(),
             signals: signals.clone(),
             uses: uses.clone(),
+            identity_uses: Arc::default(),
             audit: audit.clone(),
             audit_log: database.clone(),
             audit_retention: time::Duration::days(365),
@@ -86,6 +93,8 @@ impl World {
         let ports = ApiPorts {
             sweeps: Arc::default(),
             known_identities: Arc::default(),
+            identity_uses: Arc::default(),
+            key_changes: Arc::new(KeyChangeLimits::new(key_changes)),
             users: database.clone(),
             sessions: database.clone(),
             attempts: database.clone(),

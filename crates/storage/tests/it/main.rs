@@ -11,6 +11,7 @@ mod attempts;
 mod audit_events;
 mod backlog;
 mod concurrency;
+mod dead_keys;
 mod identities;
 mod key_changes;
 mod namespaces;
