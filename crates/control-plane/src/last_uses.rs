@@ -38,8 +38,8 @@ pub struct LastUses<Id> {
 /// When keys opened something.
 pub type KeyUses = LastUses<ApiKeyId>;
 
-/// When tokens were minted for identities. It does not know which were minted for an
-/// hour ago for the last time: who notes a mint does.
+/// When tokens were minted for identities. Only mints are noted that come an hour after
+/// the last one that is written down (contract X12).
 pub type IdentityUses = LastUses<IdentityId>;
 
 /// In microseconds since 1970; a time that was never is the least number.

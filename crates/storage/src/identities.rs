@@ -33,6 +33,8 @@ use crate::{
 const CLOCKS_APART: Duration = Duration::MINUTE;
 /// How many identities are judged at once, and how many are asked for.
 const BATCH: i64 = 200;
+/// Of how many identifiers it is asked at once whether they are known.
+const ASKED_AT_ONCE: usize = 1000;
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = credential_identities)]
@@ -391,7 +393,7 @@ impl IdentityRepository for Database {
 
     async fn known_among(&self, ids: &[IdentityId]) -> Result<Vec<IdentityId>, StoreError> {
         let mut known = Vec::new();
-        for ids in ids.chunks(usize::try_from(BATCH).unwrap_or(usize::MAX)) {
+        for ids in ids.chunks(ASKED_AT_ONCE) {
             let ids = ids.iter().map(|id| DbUuid::from(*id));
             let found: Vec<DbUuid> = with_conn!(self, read, |c| Ok(credential_identities::table
                 .filter(credential_identities::id.eq_any(ids.clone()))

@@ -15,6 +15,7 @@ mod crash;
 mod draining;
 mod faults;
 mod fuzzing;
+mod growth;
 mod instances;
 mod journeys;
 mod operator;

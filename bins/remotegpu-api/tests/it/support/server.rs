@@ -43,7 +43,11 @@ impl ServerOptions {
     pub fn new(backend: Backend) -> Self {
         Self {
             backend,
-            settings: vec![("sign-up", "open".to_owned())],
+            settings: vec![
+                ("sign-up", "open".to_owned()),
+                // Tests make more keys in a minute than people do.
+                ("key-change-rate", "1000000".to_owned()),
+            ],
             given_password: true,
             encrypted: false,
             environment: Vec::new(),
