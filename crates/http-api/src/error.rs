@@ -62,7 +62,7 @@ error_codes! {
     UnsupportedMediaType = 415 "unsupported_media_type" 0 "The body must be application/json in UTF-8, without a content-encoding",
     Misdirected = 421 "misdirected" 0 "This server does not answer for this host",
     TooManyAttempts = 429 "too_many_attempts" 1 "Too many attempts",
-    RateLimited = 429 "rate_limited" 1 "This API key asks for credentials too often",
+    RateLimited = 429 "rate_limited" 1 "This is asked for too often",
     Internal = 500 "internal" 0 "Something went wrong on the server",
     ClusterUnavailable = 503 "cluster_unavailable" 5 "The cluster is not available",
     TokenWithoutExpiration = 503 "token_without_expiration" 5 "The backing Kubernetes token response did not include an expiration",

@@ -177,7 +177,10 @@ impl From<MintExecCredentialError> for ApiError {
         let code = match error {
             E::Store(error) => return error.into(),
             E::Overloaded(error) => return error.into(),
-            E::RateLimited(wait) => return Self::come_again(ErrorCode::RateLimited, wait),
+            E::RateLimited(wait) => {
+                let refusal = Self::come_again(ErrorCode::RateLimited, wait);
+                return refusal.saying(error.to_string());
+            }
             E::KeyRefused(_) => ErrorCode::InvalidApiKey,
             E::NotAllowed => ErrorCode::ExecNotAllowed,
             E::NotReady => ErrorCode::NamespaceProvisioning,
