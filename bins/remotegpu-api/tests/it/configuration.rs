@@ -158,6 +158,8 @@ fn a_wrong_value_stops_the_start_with_a_sentence_that_names_it() {
         ("mint_queue", "all"),
         ("mint_rate", "0"),
         ("mint_burst", "0"),
+        ("key_change_rate", "0"),
+        ("dead_key_retention_days", "0"),
         ("request_concurrency", "0"),
         ("database_acquire_ms", "0"),
         ("database_statement_ms", "5000"),

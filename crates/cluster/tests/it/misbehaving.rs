@@ -270,8 +270,8 @@ async fn a_long_list_is_read_to_its_end_also_when_the_cluster_forgets_where_it_w
             );
         }
         let kind = IdentityObjects::ServiceAccounts;
-        let page = CredentialMint::list(&liar.clusters, &name(), kind, place.as_ref());
-        let page = page.await.unwrap();
+        let page = CredentialMint::list(&liar.clusters, &name(), kind, place.as_ref()).await;
+        let page = page.unwrap();
         assert_eq!(page.found.is_empty(), gone);
         found.extend(page.found.iter().filter_map(|one| one.id));
         place = page.next;

@@ -309,8 +309,8 @@ async fn listed(subject: &Subject) -> (Vec<LocatedIdentity>, Vec<LocatedIdentity
     let all = async |kind| {
         let (mut found, mut place) = (Vec::new(), None);
         loop {
-            let page = subject.clusters.list(&name(), kind, place.as_ref());
-            let page = page.await.unwrap();
+            let page = subject.clusters.list(&name(), kind, place.as_ref()).await;
+            let page = page.unwrap();
             found.extend(page.found);
             place = page.next;
             if place.is_none() {
