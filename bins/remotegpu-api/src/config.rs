@@ -42,6 +42,7 @@ pub struct Config {
     pub keys: KeyMemory,
     pub session_policy: SessionPolicy,
     pub token_lifetime: TokenLifetime,
+    pub sweep_every: std::time::Duration,
     pub audit_retention: Duration,
     pub limits: Limits,
     pub drain: std::time::Duration,
@@ -133,6 +134,9 @@ impl Config {
                 seconds.context("a number from 600 to 3600 is expected")
             })?
             .unwrap_or_default(),
+            sweep_every: std::time::Duration::from_secs(
+                number(settings, "sweep_seconds", 1..=3600)?.into(),
+            ),
             audit_retention: Duration::days(
                 number(settings, "audit_retention_days", 1..=36_500)?.into(),
             ),

@@ -12,15 +12,16 @@ use futures_util::future::join_all;
 use remotegpu_cluster::KubeClusters;
 use remotegpu_control_plane::{
     AuditBuffer, CachedApiKeys, KeyCache, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts,
-    Signals, SweepCounts, follow_key_changes, run_reconciler,
+    Signals, SweepCounts, follow_key_changes, release_sweeps, run_reconciler,
 };
 use remotegpu_dev_cluster::DevCluster;
 use remotegpu_http_api::{
     Api, ApiConfig, ApiPorts, PublicUrl, Readiness, ServerLimits, internal_server, public_server,
 };
 use remotegpu_namespaces::ClusterDirectory;
-use remotegpu_primitives::{Clock, StoreError};
+use remotegpu_primitives::{Clock, InstanceId, StoreError};
 use remotegpu_storage::Database;
+use tokio::task::JoinHandle;
 
 use crate::{
     clock::{SystemClock, system_rng},
@@ -102,6 +103,7 @@ pub async fn serve(config: Config) -> Result<()> {
     reconciler.abort();
     changes.abort();
     probes.abort();
+    shared.stop_sweeping(reconciler).await;
     // First what is few and nowhere else.
     if let Err(error) = shared.audit.flush(&shared.database).await {
         tracing::warn!(
@@ -136,6 +138,7 @@ struct Shared {
     audit: Arc<AuditBuffer>,
     sweeps: Arc<SweepCounts>,
     key_cache: Arc<KeyCache>,
+    instance: InstanceId,
 }
 
 impl Shared {
@@ -148,6 +151,18 @@ impl Shared {
             audit: Arc::default(),
             sweeps: Arc::default(),
             key_cache: Arc::new(KeyCache::new(config.keys.cache_size)),
+            instance: InstanceId::generate(SystemClock.now(), &mut system_rng()),
+        }
+    }
+
+    /// Lets another instance sweep at once what this one did, when that has ended.
+    async fn stop_sweeping(&self, reconciler: JoinHandle<()>) {
+        let _ = reconciler.await;
+        if let Err(error) = release_sweeps(&self.database, self.instance).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the clusters that this instance has swept are swept again in a few seconds only"
+            );
         }
     }
 
@@ -220,6 +235,9 @@ impl Shared {
             mint: clusters,
             signals: Arc::clone(&self.signals),
             sweeps: Arc::clone(&self.sweeps),
+            leases: database.clone(),
+            instance: self.instance,
+            sweep_every: config.sweep_every,
             uses: Arc::clone(&self.uses),
             audit: Arc::clone(&self.audit),
             audit_log: database,
@@ -266,28 +284,18 @@ async fn look_at_clusters(clusters: KubeClusters) {
     tokio::join!(probe_clusters(&clusters), keep_clusters_warm(&clusters));
 }
 
-/// Asks the clusters how they are, for the list of clusters and for those who
-/// make namespaces: a cluster that is known to be down is not waited for.
+/// Looks how the clusters are, for the list of clusters and for those who make
+/// namespaces: a cluster that is known to be down is not waited for.
 async fn probe_clusters(clusters: &KubeClusters) {
     let names: Vec<_> = clusters
         .list()
         .into_iter()
         .map(|cluster| cluster.name)
         .collect();
-    loop {
-        // At the same time: one that hangs keeps no other waiting.
-        let probe = async |name| {
-            if let Err(error) = clusters.probe(name).await {
-                tracing::warn!(
-                    cluster = %name,
-                    error = &error as &dyn std::error::Error,
-                    "a cluster does not answer"
-                );
-            }
-        };
-        join_all(names.iter().map(probe)).await;
-        tokio::time::sleep(Duration::from_secs(5)).await;
-    }
+    // Each by itself: one that hangs keeps no other waiting.
+    join_all(names.iter().map(|name| clusters.watch(name))).await;
+    // Where there are none there is nothing to look at.
+    std::future::pending::<()>().await;
 }
 
 async fn keep_clusters_warm(clusters: &KubeClusters) {

@@ -191,6 +191,12 @@ pub const SETTINGS: &[Setting] = &[
         "How long cluster tokens live: 600 to 3600",
     ),
     setting(
+        "sweep_seconds",
+        Some("45"),
+        "SECONDS",
+        "How often each cluster is compared with the database, by one of the instances: 1 to 3600",
+    ),
+    setting(
         "audit_retention_days",
         Some("365"),
         "DAYS",

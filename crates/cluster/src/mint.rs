@@ -1,6 +1,6 @@
 //! Identities of key secrets, and their tokens (contract X6 to X10).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, pin::pin, time::Duration};
 
 use async_trait::async_trait;
 use http::StatusCode;
@@ -10,7 +10,7 @@ use remotegpu_namespaces::{
 };
 use remotegpu_primitives::{AccountId, IdentityId};
 use serde_json::{Value, json};
-use time::Duration;
+use tokio::time::timeout;
 
 use crate::{
     KubeClusters,
@@ -18,12 +18,19 @@ use crate::{
     identity_objects::{
         gives_the_same, located, role_binding, role_bindings, service_account, service_accounts,
     },
+    inspection::chain,
     labels::{ACCOUNT_ID, IDENTITY_ID, Owner, is_going, label, metadata},
     listing::list,
     request::{Ask, Fault, item},
     token_answer::{read_token, token_request},
 };
 
+/// How long each object of an identity may take to be read before it ends.
+const READ_WITHIN: Duration = Duration::from_secs(2);
+/// How long the removal of the service account waits for that of the binding, and how
+/// long that may take in all. Both are over within the time of an act.
+const BINDING_AHEAD: Duration = Duration::from_secs(1);
+const UNBOUND_WITHIN: Duration = Duration::from_secs(3);
 /// How often an object that is in the way is looked at again.
 const ATTEMPTS: usize = 4;
 
@@ -47,7 +54,7 @@ impl CredentialMint for KubeClusters {
     async fn mint(
         &self,
         identity: &CredentialIdentity,
-        lifetime: Duration,
+        lifetime: time::Duration,
     ) -> Result<MintedToken, MintError> {
         let cluster = self.cluster(&identity.cluster)?;
         let account = item(&service_accounts(), &identity.object_name())?;
@@ -97,52 +104,30 @@ impl CredentialMint for KubeClusters {
         let name = identity.object_name();
         let accounts = service_accounts();
         let bindings = role_bindings(Some(identity.kubernetes_namespace.as_str()));
-        cluster
-            .bounded(async {
-                let (account, binding) = tokio::try_join!(
-                    look(cluster, &accounts, &name),
-                    look(cluster, &bindings, &name),
-                )?;
-                let taken = |place: &Place| matches!(place, Place::Taken);
-                let obstacle = (taken(&account) || taken(&binding)).then(|| name.clone());
-                let (account, binding) = (account.ours(), binding.ours());
-                let making = |found: &Option<Found>| found.as_ref().and_then(|found| found.id);
-                Ok(LocatedIdentity {
-                    id: making(&account).or_else(|| making(&binding)),
-                    account_id: Some(identity.account_id),
-                    cluster: identity.cluster.clone(),
-                    binding: binding.map(|found| found.object),
-                    service_account: account.map(|found| found.object),
-                    obstacle,
-                })
-            })
-            .await
+        let (account, binding) = tokio::join!(
+            cluster.bounded_by(READ_WITHIN, look(cluster, &accounts, &name)),
+            cluster.bounded_by(READ_WITHIN, look(cluster, &bindings, &name)),
+        );
+        // X9: one that cannot be read does not keep the other.
+        let account = account.or_else(Place::unread)?;
+        let binding = binding.or_else(Place::unread)?;
+        let id = account.making().or_else(|| binding.making());
+        let (service_account, account_obstacle) = account.into_parts(&name);
+        let (binding, binding_obstacle) = binding.into_parts(&name);
+        Ok(LocatedIdentity {
+            id,
+            account_id: Some(identity.account_id),
+            cluster: identity.cluster.clone(),
+            binding,
+            service_account,
+            binding_obstacle,
+            account_obstacle,
+        })
     }
 
     async fn remove(&self, located: &LocatedIdentity) -> Result<(), ClusterError> {
         let cluster = self.cluster(&located.cluster)?;
-        cluster
-            .bounded(async {
-                // X9: the binding goes first, because that is what counts at once.
-                if let Some(binding) = &located.binding {
-                    let bindings = role_bindings(Some(&binding.namespace));
-                    let path = item(&bindings, &binding.name)?;
-                    let act = "removing the binding";
-                    cluster.delete(path, &binding.uid, act).await?;
-                }
-                if let Some(account) = &located.service_account {
-                    let path = item(&service_accounts(), &account.name)?;
-                    let act = "removing the service account";
-                    cluster.delete(path, &account.uid, act).await?;
-                }
-                match &located.obstacle {
-                    None => Ok(()),
-                    Some(name) => Err(ClusterError::Refused {
-                        reason: format!("{name} stands there without our labels"),
-                    }),
-                }
-            })
-            .await
+        cluster.bounded(remove_both(cluster, located)).await
     }
 
     async fn list(&self, name: &ClusterName) -> Result<Vec<LocatedIdentity>, ClusterError> {
@@ -219,6 +204,50 @@ impl Found {
     }
 }
 
+/// Ends an identity: the binding first, because that is what counts at once (contract
+/// X9). One whose removal fails, or takes long, does not keep the service account.
+async fn remove_both(cluster: &KubeCluster, located: &LocatedIdentity) -> Result<(), ClusterError> {
+    let unbinding = async {
+        if let Some(binding) = &located.binding {
+            let bindings = role_bindings(Some(&binding.namespace));
+            delete(cluster, &bindings, binding, "removing the binding").await?;
+        }
+        no_obstacle(located.binding_obstacle.as_deref())
+    };
+    let ending = async {
+        if let Some(account) = &located.service_account {
+            let act = "removing the service account";
+            delete(cluster, &service_accounts(), account, act).await?;
+        }
+        no_obstacle(located.account_obstacle.as_deref())
+    };
+    let mut unbinding = pin!(cluster.bounded_by(UNBOUND_WITHIN, unbinding));
+    let (unbound, ended) = match timeout(BINDING_AHEAD, &mut unbinding).await {
+        Ok(unbound) => (unbound, ending.await),
+        Err(_) => tokio::join!(unbinding, ending),
+    };
+    ended?;
+    unbound.map_err(|error| ClusterError::BindingLeft(Box::new(error)))
+}
+
+async fn delete(
+    cluster: &KubeCluster,
+    collection: &str,
+    object: &LocatedObject,
+    act: &str,
+) -> Result<(), ClusterError> {
+    let path = item(collection, &object.name)?;
+    cluster.delete(path, &object.uid, act).await
+}
+
+fn no_obstacle(obstacle: Option<&str>) -> Result<(), ClusterError> {
+    obstacle.map_or(Ok(()), |reason| {
+        Err(ClusterError::Refused {
+            reason: reason.to_owned(),
+        })
+    })
+}
+
 /// What stands under the name of an identity.
 enum Place {
     Free,
@@ -226,13 +255,36 @@ enum Place {
     /// Something without our labels. Nobody else makes such names: somebody has
     /// taken them off, and what it gives goes on.
     Taken,
+    /// That cannot be told, for this reason.
+    Unread(String),
 }
 
 impl Place {
-    fn ours(self) -> Option<Found> {
+    /// An object that cannot be read, unless nothing can.
+    fn unread(error: ClusterError) -> Result<Self, ClusterError> {
+        match error {
+            ClusterError::Unavailable(_) => Err(error),
+            error => Ok(Self::Unread(chain(&error))),
+        }
+    }
+
+    fn making(&self) -> Option<IdentityId> {
         match self {
-            Self::Ours(found) => Some(found),
-            Self::Free | Self::Taken => None,
+            Self::Ours(found) => found.id,
+            _ => None,
+        }
+    }
+
+    /// The object if it is ours, or else what stands in the way.
+    fn into_parts(self, name: &str) -> (Option<LocatedObject>, Option<String>) {
+        match self {
+            Self::Free => (None, None),
+            Self::Ours(found) => (Some(found.object), None),
+            Self::Taken => {
+                let obstacle = format!("{name} stands there without our labels");
+                (None, Some(obstacle))
+            }
+            Self::Unread(why) => (None, Some(format!("{name} cannot be read: {why}"))),
         }
     }
 }
@@ -263,7 +315,8 @@ fn paired(
         cluster: cluster.clone(),
         binding: None,
         service_account: None,
-        obstacle: None,
+        binding_obstacle: None,
+        account_obstacle: None,
     };
     let mut identities = BTreeMap::new();
     for found in accounts {

@@ -34,7 +34,9 @@ mod sign_up;
 mod signals;
 mod sweep_identities;
 mod sweep_namespaces;
+mod sweeper;
 mod update_api_key;
+mod work_off;
 
 pub use audit_buffer::AuditBuffer;
 pub use authenticate_api_key::{
@@ -63,8 +65,10 @@ pub use mint_exec_credential::{
 };
 pub use mint_limits::{MintLimits, MintTurn};
 pub use password_workers::{PasswordError, PasswordTurn, PasswordWorkers};
-pub use reconcile_identities::{IdentityPorts, reconcile_identities};
-pub use reconcile_namespaces::{NamespacePorts, reconcile_namespaces};
+pub use reconcile_identities::{
+    EndIdentityError, IdentityPorts, claim_ended_identities, end_identity,
+};
+pub use reconcile_namespaces::{NamespacePorts, claim_namespaces, settle_namespace};
 pub use render_kubeconfig::{
     RenderKubeconfigError, RenderedKubeconfig, render_namespace_kubeconfig,
 };
@@ -77,4 +81,5 @@ pub use sign_up::{SignUp, SignUpError, SignUpPorts, sign_up};
 pub use signals::Signals;
 pub use sweep_identities::{SweepError, SweepPorts, sweep_identities};
 pub use sweep_namespaces::{NamespaceSweepPorts, SweepCounts, sweep_namespaces};
+pub use sweeper::release_sweeps;
 pub use update_api_key::{UpdateApiKeyError, update_api_key};

@@ -2,25 +2,29 @@
 //! uses of keys are written down.
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
-use rand::{CryptoRng, SeedableRng, rngs::StdRng};
+use rand::{CryptoRng, RngExt};
 use remotegpu_accounts::{AccountRepository, AuditLog, SessionPolicy, SessionRepository};
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
-    ClusterDirectory, ClusterName, ClusterStatus, CredentialMint, IdentityRepository,
-    NamespaceProvisioner, NamespaceRepository,
+    ClusterDirectory, ClusterName, CredentialIdentity, CredentialMint, DueWork, IdentityRepository,
+    KubernetesNamespaceName, Namespace, NamespaceProvisioner, NamespaceRepository,
+    SweepLeaseRepository, Tried,
 };
-use remotegpu_primitives::{Clock, StoreError};
+use remotegpu_primitives::{Clock, IdentityId, InstanceId, StoreError};
+use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
-    AuditBuffer, IdentityPorts, KeyUses, NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts,
-    SweepPorts, reconcile_identities, reconcile_namespaces, sweep_identities, sweep_namespaces,
+    AuditBuffer, EndIdentityError, IdentityPorts, KeyUses, NamespacePorts, NamespaceSweepPorts,
+    Signals, SweepCounts, SweepPorts, claim_ended_identities, claim_namespaces, end_identity,
+    settle_namespace, sweep_identities, sweep_namespaces,
+    sweeper::Sweeper,
+    work_off::{Work, tell_store, work_off},
 };
 
 /// How often the store is asked for what other instances, the operator or the
@@ -28,12 +32,12 @@ use crate::{
 const IDENTITY_POLL: Duration = Duration::from_millis(250);
 /// How often the store is asked for work on namespaces.
 const NAMESPACE_POLL: Duration = Duration::from_millis(500);
-/// How long the work of a cluster is left alone when the store did not take it.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// How long after a vain attempt a cluster that does not answer is tried again.
-const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(1);
-/// How long work in a cluster that the configuration does not name is left alone.
-const UNCONFIGURED_PAUSE: Duration = Duration::from_mins(1);
+/// How many identities of a cluster are ended at the same time that have just ended, and
+/// how many that could not be ended before; the same of namespaces.
+const ENDS: [usize; 2] = [16, 8];
+const NAMESPACES: [usize; 2] = [8, 8];
+/// How often it is told at the most which identities cannot be ended.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 /// How often uses of keys are written down.
 /// They wait less when many keys are in use.
 const USES_FLUSH: Duration = Duration::from_secs(2);
@@ -44,9 +48,6 @@ const AUDIT_FLUSH: Duration = Duration::from_secs(1);
 /// in one sweep: several instances may do it at the same time.
 const EXPIRED_AT_ONCE: u32 = 1000;
 const EXPIRED_ROUNDS: u32 = 50;
-/// How often what nothing living justifies is looked for.
-/// A minute has to be enough for the sweep itself too (contract N5).
-const SWEEP: Duration = Duration::from_secs(45);
 
 /// What the reconciler needs.
 #[derive(Clone)]
@@ -73,6 +74,13 @@ pub struct ReconcilerPorts {
     pub signals: Arc<Signals>,
     /// What sweeps find.
     pub sweeps: Arc<SweepCounts>,
+    /// Who sweeps which cluster.
+    pub leases: Arc<dyn SweepLeaseRepository>,
+    /// Who this instance is among all.
+    pub instance: InstanceId,
+    /// How often what nothing living justifies is looked for, in the store and in the
+    /// clusters. A minute has to be enough for the sweep itself too (contract N5).
+    pub sweep_every: Duration,
     /// The uses that wait to be written.
     pub uses: Arc<KeyUses>,
     /// The audit events that wait to be written.
@@ -87,10 +95,22 @@ pub struct ReconcilerPorts {
 
 /// Works until it is dropped. Nothing is lost by dropping it at any point: what
 /// was begun is taken up again by whoever runs next.
-pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send) {
-    let ending = EndIdentities { ports: &ports };
-    let rng = Mutex::new(rng);
-    let making = MakeNamespaces { ports: &ports, rng };
+pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send + 'static) {
+    let ending = EndIdentities {
+        ports: ports.clone(),
+        failures: Mutex::default(),
+    };
+    let making = MakeNamespaces {
+        ports: ports.clone(),
+        rng: Mutex::new(rng),
+    };
+    // Each by itself: a list of a whole cluster that is read holds up nobody's end.
+    let mut apart = JoinSet::new();
+    apart.spawn(work_off(ending));
+    apart.spawn(work_off(making));
+    for cluster in ports.clusters.list() {
+        apart.spawn(keep_swept(ports.clone(), cluster.name));
+    }
     let uses = async {
         loop {
             ports.uses.flush_within(USES_FLUSH).await;
@@ -123,19 +143,17 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send) 
                 "audit events that are too old were not removed",
                 forget_audit_events(&ports).await,
             );
-            tokio::time::sleep(SWEEP).await;
+            tokio::time::sleep(ports.sweep_every).await;
         }
     };
-    let clusters = ports.clusters.list().into_iter();
-    let sweeps = join_all(clusters.map(|cluster| keep_swept(&ports, cluster.name)));
-    tokio::join!(
-        work_off(&ending),
-        work_off(&making),
-        uses,
-        audit,
-        ended,
-        sweeps
-    );
+    tokio::select! {
+        // None of them ends but by a fault of ours: then better no reconciler at all,
+        // which is noticed.
+        broken = apart.join_next() => {
+            tracing::error!(?broken, "a part of the reconciler broke off");
+        }
+        _ = async { tokio::join!(uses, audit, ended) } => {}
+    }
 }
 
 async fn forget_audit_events(ports: &ReconcilerPorts) -> Result<(), StoreError> {
@@ -149,15 +167,34 @@ async fn forget_audit_events(ports: &ReconcilerPorts) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Sweeps one cluster again and again, in its own time: one that is slow holds up
-/// no other.
-async fn keep_swept(ports: &ReconcilerPorts, cluster: ClusterName) {
+/// Sweeps one cluster in its own time, while that is this instance's turn, and at once
+/// when it becomes so: one that is slow holds up no other.
+async fn keep_swept(ports: ReconcilerPorts, cluster: ClusterName) {
+    let sweeper = Sweeper {
+        leases: Arc::clone(&ports.leases),
+        holder: ports.instance,
+        cluster: cluster.clone(),
+    };
     loop {
-        sweep_cluster(ports, &cluster).await;
-        tokio::time::sleep(SWEEP).await;
+        let until = sweeper.turn().await;
+        let sweeping = async {
+            loop {
+                sweep_cluster(&ports, &cluster).await;
+                tokio::time::sleep(ports.sweep_every).await;
+            }
+        };
+        tracing::debug!(%cluster, "this instance sweeps a cluster from now on");
+        tokio::select! {
+            biased;
+            () = sweeper.keep(until) => {}
+            () = sweeping => {}
+        }
+        tracing::debug!(%cluster, "this instance sweeps a cluster no longer");
     }
 }
 
+/// Compares one cluster with the store, once. What goes wrong with the identities does not
+/// keep the namespaces.
 async fn sweep_cluster(ports: &ReconcilerPorts, cluster: &ClusterName) {
     let sweep_ports = SweepPorts {
         identities: &*ports.identities,
@@ -195,67 +232,95 @@ async fn sweep_cluster(ports: &ReconcilerPorts, cluster: &ClusterName) {
     }
 }
 
-/// A kind of work that clusters have to do.
-#[async_trait]
-trait Work: Sync {
-    /// The clusters that have some.
-    async fn due(&self) -> Result<Vec<ClusterName>, StoreError>;
-    /// Does what is due in one of them, up to a bound.
-    async fn round(&self, cluster: &ClusterName);
-    /// Waits until it is worth looking again.
-    async fn wait(&self);
+/// What could not be ended of late, by namespace: how many identities, and why the first.
+type Failures =
+    BTreeMap<(ClusterName, KubernetesNamespaceName), (usize, IdentityId, EndIdentityError)>;
+
+struct EndIdentities {
+    ports: ReconcilerPorts,
+    failures: Mutex<(Option<Instant>, Failures)>,
 }
 
-/// Works on each cluster that has something due, and on all of them at the same
-/// time: one that hangs holds up nothing but its own.
-async fn work_off(work: &dyn Work) {
-    let mut busy = HashSet::new();
-    let mut at_work = FuturesUnordered::new();
-    loop {
-        let due = work.due().await.unwrap_or_else(|error| {
-            tell::<()>("work was not looked for", Err(error));
-            Vec::new()
-        });
-        for cluster in due {
-            if busy.insert(cluster.clone()) {
-                at_work.push(async move {
-                    work.round(&cluster).await;
-                    cluster
-                });
-            }
-        }
-        tokio::select! {
-            Some(cluster) = at_work.next() => {
-                busy.remove(&cluster);
-            }
-            () = work.wait() => {}
-        }
-    }
-}
-
-struct EndIdentities<'a> {
-    ports: &'a ReconcilerPorts,
-}
-
-#[async_trait]
-impl Work for EndIdentities<'_> {
-    async fn due(&self) -> Result<Vec<ClusterName>, StoreError> {
-        let now = self.ports.clock.now();
-        self.ports.identities.clusters_with_ended(now).await
-    }
-
-    async fn round(&self, cluster: &ClusterName) {
-        let ports = IdentityPorts {
+impl EndIdentities {
+    fn ports(&self) -> IdentityPorts<'_> {
+        IdentityPorts {
             identities: &*self.ports.identities,
             clusters: &*self.ports.clusters,
             mint: &*self.ports.mint,
-        };
-        let worked = reconcile_identities(ports, cluster, &*self.ports.clock).await;
-        if worked.as_ref().is_ok_and(|count| *count > 0) {
-            // A namespace may have waited for these.
-            self.ports.signals.wake_namespaces();
         }
-        rest(self.ports, cluster, worked).await;
+    }
+
+    fn failures(&self) -> MutexGuard<'_, (Option<Instant>, Failures)> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, identity: &CredentialIdentity, error: EndIdentityError) {
+        let place = (
+            identity.cluster.clone(),
+            identity.kubernetes_namespace.clone(),
+        );
+        let mut failures = self.failures();
+        let entry = failures.1.entry(place);
+        entry.or_insert((0, identity.id, error)).0 += 1;
+    }
+
+    /// One warning for a namespace: what stands in the way of one identity there stands
+    /// in the way of most.
+    fn tell_failures(&self) {
+        let failures = {
+            let (told, failures) = &mut *self.failures();
+            if failures.is_empty() || told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
+                return;
+            }
+            *told = Some(Instant::now());
+            std::mem::take(failures)
+        };
+        for ((cluster, kubernetes_namespace), (identities, identity, error)) in failures {
+            tracing::warn!(
+                %cluster,
+                %kubernetes_namespace,
+                identities,
+                %identity,
+                powerless = error.is_powerless(),
+                error = &error as &dyn std::error::Error,
+                "cluster identities could not be ended yet; the first of them says why"
+            );
+        }
+    }
+}
+
+#[async_trait]
+impl Work for EndIdentities {
+    type Piece = CredentialIdentity;
+
+    fn places(&self, tried: Tried) -> usize {
+        of(ENDS, tried)
+    }
+
+    fn clusters(&self) -> &dyn ClusterDirectory {
+        &*self.ports.clusters
+    }
+
+    async fn due(&self) -> Result<Vec<DueWork>, StoreError> {
+        self.tell_failures();
+        let now = self.ports.clock.now();
+        self.ports.identities.due_ends(now).await
+    }
+
+    async fn claim(&self, due: &DueWork, limit: u32) -> Result<Vec<Self::Piece>, StoreError> {
+        claim_ended_identities(self.ports(), due, limit, self.ports.clock.now()).await
+    }
+
+    async fn act(&self, identity: Self::Piece) {
+        let ended = end_identity(self.ports(), &identity, &*self.ports.clock).await;
+        if let Err(error) = ended {
+            self.note(&identity, error);
+        }
+    }
+
+    fn rest(&self) {
+        // A namespace may have waited for these.
+        self.ports.signals.wake_namespaces();
     }
 
     async fn wait(&self) {
@@ -263,57 +328,69 @@ impl Work for EndIdentities<'_> {
     }
 }
 
-struct MakeNamespaces<'a, R> {
-    ports: &'a ReconcilerPorts,
+struct MakeNamespaces<R> {
+    ports: ReconcilerPorts,
     rng: Mutex<R>,
 }
 
-#[async_trait]
-impl<R: CryptoRng + Send> Work for MakeNamespaces<'_, R> {
-    async fn due(&self) -> Result<Vec<ClusterName>, StoreError> {
-        self.ports
-            .namespaces
-            .due_clusters(self.ports.clock.now())
-            .await
-    }
-
-    async fn round(&self, cluster: &ClusterName) {
-        let ports = NamespacePorts {
+impl<R> MakeNamespaces<R> {
+    fn ports(&self) -> NamespacePorts<'_> {
+        NamespacePorts {
             namespaces: &*self.ports.namespaces,
             identities: &*self.ports.identities,
-            clusters: &*self.ports.clusters,
             provisioner: &*self.ports.provisioner,
             signals: &self.ports.signals,
-        };
-        let mut rng = {
-            let mut shared = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-            StdRng::from_rng(&mut *shared)
-        };
-        let worked = reconcile_namespaces(ports, cluster, &mut rng, &*self.ports.clock).await;
-        rest(self.ports, cluster, worked).await;
+        }
     }
+}
+
+#[async_trait]
+impl<R: CryptoRng + Send + 'static> Work for MakeNamespaces<R> {
+    type Piece = (Namespace, f64);
+
+    fn places(&self, tried: Tried) -> usize {
+        of(NAMESPACES, tried)
+    }
+
+    fn clusters(&self) -> &dyn ClusterDirectory {
+        &*self.ports.clusters
+    }
+
+    async fn due(&self) -> Result<Vec<DueWork>, StoreError> {
+        let now = self.ports.clock.now();
+        self.ports.namespaces.due_work(now).await
+    }
+
+    async fn claim(&self, due: &DueWork, limit: u32) -> Result<Vec<Self::Piece>, StoreError> {
+        let now = self.ports.clock.now();
+        let claimed = claim_namespaces(self.ports(), due, limit, now).await?;
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let claimed = claimed.into_iter();
+        Ok(claimed
+            .map(|namespace| (namespace, rng.random_range(0.75..1.25)))
+            .collect())
+    }
+
+    async fn act(&self, (namespace, jitter): Self::Piece) {
+        settle_namespace(self.ports(), &namespace, jitter, &*self.ports.clock).await;
+    }
+
+    fn rest(&self) {}
 
     async fn wait(&self) {
         self.ports.signals.namespaces_within(NAMESPACE_POLL).await;
     }
 }
 
-/// After a round. A store that does not take what was done is left alone for a
-/// moment: it may well go on answering what is due. So is a cluster that does not
-/// answer, and one that is not configured for longer: only a restart can change that.
-async fn rest(ports: &ReconcilerPorts, cluster: &ClusterName, worked: Result<usize, StoreError>) {
-    if worked.is_err() {
-        tell("work could not be done", worked);
-        tokio::time::sleep(STORE_PAUSE).await;
-    } else if ports.clusters.find(cluster).is_none() {
-        tokio::time::sleep(UNCONFIGURED_PAUSE).await;
-    } else if ports.clusters.status(cluster) == ClusterStatus::Unavailable {
-        tokio::time::sleep(UNAVAILABLE_PAUSE).await;
+fn of([new, before]: [usize; 2], tried: Tried) -> usize {
+    match tried {
+        Tried::Never => new,
+        Tried::Before => before,
     }
 }
 
 fn tell<T>(what: &'static str, result: Result<T, StoreError>) {
     if let Err(error) = result {
-        tracing::warn!(error = &error as &dyn std::error::Error, "{what}");
+        tell_store(&error, what);
     }
 }

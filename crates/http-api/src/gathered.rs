@@ -172,11 +172,11 @@ pub(crate) fn describe() {
         ),
         (
             "cluster_answers",
-            "Whether a cluster answered when it was last asked.",
+            "Whether a cluster is up, as its last probe has shown.",
         ),
         (
             "cluster_breaker_open",
-            "Whether a cluster was given up for a moment and is not asked.",
+            "Whether a cluster is down, so that nothing but its probe is asked.",
         ),
         (
             "namespaces_unsettled",
@@ -184,11 +184,11 @@ pub(crate) fn describe() {
         ),
         (
             "identities_ended_waiting",
-            "Cluster identities that have ended and still stand in their cluster.",
+            "Cluster identities that have ended and of which something still stands in their cluster.",
         ),
         (
             "identities_ended_oldest_seconds",
-            "How long ago the first of these ended.",
+            "How long ago the first of these ended whose service account still stands.",
         ),
     ] {
         describe_gauge!(name, what);

@@ -14,7 +14,8 @@ pub struct Backlog {
     pub namespaces: Vec<(NamespaceStatus, u64)>,
     /// How many identities have ended and still stand in a cluster.
     pub ended_identities: u64,
-    /// When the first of them ended.
+    /// When the first of them ended whose service account still stands, so that it may
+    /// still open something.
     pub oldest_end: Option<OffsetDateTime>,
 }
 

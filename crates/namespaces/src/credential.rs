@@ -59,9 +59,12 @@ pub struct LocatedIdentity {
     pub binding: Option<LocatedObject>,
     /// The service account.
     pub service_account: Option<LocatedObject>,
-    /// The name of the identity, where something bears it that does not look like
-    /// ours: it is never touched, and must not count as gone either.
-    pub obstacle: Option<String>,
+    /// Why the binding does not count as gone although it was not located: it cannot be
+    /// read, or something bears its name that does not look like ours and is never
+    /// touched.
+    pub binding_obstacle: Option<String>,
+    /// The same of the service account.
+    pub account_obstacle: Option<String>,
 }
 
 /// One object of a cluster, and which of all that ever had its name.

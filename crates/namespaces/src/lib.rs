@@ -4,10 +4,12 @@
 mod backlog;
 mod cluster;
 mod credential;
+mod due_work;
 mod name;
 mod namespace;
 mod provisioner;
 mod repository;
+mod sweep_lease;
 
 pub use backlog::{Backlog, BacklogSource};
 pub use cluster::{
@@ -18,6 +20,7 @@ pub use credential::{
     CredentialIdentity, ExecCredential, LocatedIdentity, LocatedObject, MintError, MintedToken,
     PlainClusterToken, TokenLifetime, UnusableToken,
 };
+pub use due_work::{DueWork, Tried};
 pub use name::{InvalidNamespaceName, KubernetesNamespaceName, NamespaceName};
 pub use namespace::{IllegalTransition, Namespace, NamespaceStatus, NewNamespace};
 pub use provisioner::{LocatedNamespace, NamespaceProvisioner, Removal};
@@ -25,3 +28,4 @@ pub use repository::{
     EnsureIdentity, IdentityRepository, IdentityStanding, InsertNamespace, NamespaceRepository,
     RenameNamespace,
 };
+pub use sweep_lease::SweepLeaseRepository;

@@ -8,7 +8,9 @@ use remotegpu_primitives::{
 };
 use time::OffsetDateTime;
 
-use crate::{ClusterName, CredentialIdentity, Namespace, NamespaceName, NewNamespace};
+use crate::{
+    ClusterName, CredentialIdentity, DueWork, Namespace, NamespaceName, NewNamespace, Tried,
+};
 
 /// A store of namespaces. Other accounts' namespaces, and those that the cluster
 /// has let go, do not exist to it; their cluster names stay taken.
@@ -69,15 +71,16 @@ pub trait NamespaceRepository: Send + Sync {
         act: &Act,
     ) -> Result<Option<Namespace>, StoreError>;
 
-    /// The clusters that have work to do on namespaces, each once.
-    async fn due_clusters(&self, now: OffsetDateTime) -> Result<Vec<ClusterName>, StoreError>;
+    /// Which clusters have work to do on namespaces, of which kind, each once.
+    async fn due_work(&self, now: OffsetDateTime) -> Result<Vec<DueWork>, StoreError>;
 
-    /// Claims up to `limit` namespaces on which this cluster has work to do, until
-    /// `until`: nobody else gets them before. What a dead instance claimed comes
-    /// back when its time is over.
+    /// Claims up to `limit` namespaces on which this cluster has work to do, of this
+    /// kind or of both, until `until`: nobody else gets them before. What a dead
+    /// instance claimed comes back when its time is over.
     async fn claim(
         &self,
         cluster: &ClusterName,
+        tried: Option<Tried>,
         limit: u32,
         now: OffsetDateTime,
         until: OffsetDateTime,
@@ -104,7 +107,8 @@ pub trait NamespaceRepository: Send + Sync {
         now: OffsetDateTime,
     ) -> Result<(), StoreError>;
 
-    /// The cluster has let go of a namespace that was being deleted.
+    /// The cluster has let go of a namespace that was being deleted, and with it of
+    /// the bindings in it: identities of which nothing else was left go too.
     async fn remove(&self, id: NamespaceId, now: OffsetDateTime) -> Result<(), StoreError>;
 }
 
@@ -152,17 +156,16 @@ pub trait IdentityRepository: Send + Sync {
     /// Ends an identity now, if it does not end earlier.
     async fn end(&self, id: IdentityId, now: OffsetDateTime) -> Result<(), StoreError>;
 
-    /// The clusters that hold identities that have ended, each once.
-    async fn clusters_with_ended(
-        &self,
-        now: OffsetDateTime,
-    ) -> Result<Vec<ClusterName>, StoreError>;
+    /// Which clusters hold identities that have ended, of which kind, each once.
+    async fn due_ends(&self, now: OffsetDateTime) -> Result<Vec<DueWork>, StoreError>;
 
-    /// Claims up to `limit` identities of this cluster that have ended, until
-    /// `until`.
+    /// Claims up to `limit` identities of this cluster that have ended, of this kind
+    /// or of both, until `until`. Of those that were tried before the one that ended
+    /// last comes first: its tokens are the likeliest to be in use.
     async fn claim_ended(
         &self,
         cluster: &ClusterName,
+        tried: Option<Tried>,
         limit: u32,
         now: OffsetDateTime,
         until: OffsetDateTime,
@@ -184,11 +187,16 @@ pub trait IdentityRepository: Send + Sync {
     /// The cluster has forgotten the identity.
     async fn remove(&self, id: IdentityId) -> Result<(), StoreError>;
 
+    /// The cluster has removed the identity's service account, so that its tokens open
+    /// nothing, and kept its binding (contract X9).
+    async fn mark_powerless(&self, id: IdentityId, now: OffsetDateTime) -> Result<(), StoreError>;
+
     /// The cluster did not forget the identity; the work is due again at
     /// `retry_at`.
     async fn postpone(&self, id: IdentityId, retry_at: OffsetDateTime) -> Result<(), StoreError>;
 
-    /// How many identities a namespace still has.
+    /// How many identities a namespace still has that may open it. Those of which
+    /// nothing but a binding is left do not count: it goes with the namespace.
     async fn count_in(&self, namespace: NamespaceId) -> Result<u64, StoreError>;
 
     /// Which of these are stored.

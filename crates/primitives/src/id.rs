@@ -103,6 +103,10 @@ id! {
     IdentityId
 }
 id! {
+    /// One run of a server, for as long as it lives (contract R10).
+    InstanceId
+}
+id! {
     /// What the audit log knows an act by (contract R5).
     AuditEventId
 }

@@ -8,7 +8,7 @@ mod store_error;
 
 pub use act::{Act, Actor, Origin};
 pub use id::{
-    AccountId, ApiKeyId, AuditEventId, IdentityId, KeySecretId, MalformedId, NamespaceId,
+    AccountId, ApiKeyId, AuditEventId, IdentityId, InstanceId, KeySecretId, MalformedId, NamespaceId,
     SessionId, UserId,
 };
 pub use paging::{Cursor, InvalidPage, Page, PageRequest};

@@ -28,12 +28,19 @@ impl BacklogSource for Database {
                 .select((namespaces::status, dsl::count_star()))
                 .load(c)
                 .await?;
-            let due: (i64, Option<DbTime>) = credential_identities::table
+            let count: i64 = credential_identities::table
                 .filter(ended)
-                .select((dsl::count_star(), dsl::min(credential_identities::ends_at)))
+                .count()
                 .first(c)
                 .await?;
-            Ok((counts, due))
+            // A binding that is left gives nobody anything.
+            let oldest: Option<DbTime> = credential_identities::table
+                .filter(ended)
+                .filter(credential_identities::powerless_at.is_null())
+                .select(dsl::min(credential_identities::ends_at))
+                .first(c)
+                .await?;
+            Ok((counts, (count, oldest)))
         })?;
         let namespaces: Result<Vec<(NamespaceStatus, u64)>, Failure> = counts
             .into_iter()

@@ -8,8 +8,8 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use remotegpu_keys::PresentedKey;
 use remotegpu_namespaces::{
-    ClusterName, CredentialIdentity, EnsureIdentity, IdentityRepository, IdentityStanding,
-    KubernetesNamespaceName, NamespaceStatus,
+    ClusterName, CredentialIdentity, DueWork, EnsureIdentity, IdentityRepository, IdentityStanding,
+    KubernetesNamespaceName, NamespaceStatus, Tried,
 };
 use remotegpu_primitives::{IdentityId, NamespaceId, StoreError};
 use time::{Duration, OffsetDateTime};
@@ -31,7 +31,7 @@ const BATCH: i64 = 200;
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = credential_identities)]
-struct IdentityRow {
+pub(crate) struct IdentityRow {
     id: DbUuid,
     secret_id: DbUuid,
     key_id: DbUuid,
@@ -112,17 +112,6 @@ macro_rules! living {
         credential_identities::ends_at
             .is_null()
             .or(credential_identities::ends_at.gt($crate::types::DbTime::from($now)))
-    };
-}
-
-/// Identities that have ended and that nobody works on.
-macro_rules! unclaimed {
-    ($now:expr) => {
-        credential_identities::ends_at.le($now).and(
-            credential_identities::claimed_until
-                .is_null()
-                .or(credential_identities::claimed_until.le($now)),
-        )
     };
 }
 
@@ -281,51 +270,19 @@ impl IdentityRepository for Database {
         Ok(())
     }
 
-    async fn clusters_with_ended(
-        &self,
-        now: OffsetDateTime,
-    ) -> Result<Vec<ClusterName>, StoreError> {
-        let names: Vec<String> = with_conn!(self, read, |c| Ok(credential_identities::table
-            .filter(unclaimed!(DbTime::from(now)))
-            .select(credential_identities::cluster)
-            .distinct()
-            .load(c)
-            .await?))?;
-        Ok(names.into_iter().map(ClusterName::from_stored).collect())
+    async fn due_ends(&self, now: OffsetDateTime) -> Result<Vec<DueWork>, StoreError> {
+        self.ends_that_are_due(now).await
     }
 
     async fn claim_ended(
         &self,
         cluster: &ClusterName,
+        tried: Option<Tried>,
         limit: u32,
         now: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<Vec<CredentialIdentity>, StoreError> {
-        let now = DbTime::from(now);
-        // Looked for by a reader, so that the many times when nothing is due
-        // disturb no writer.
-        let ids: Vec<DbUuid> = with_conn!(self, read, |c| Ok(credential_identities::table
-            .filter(unclaimed!(now))
-            .filter(credential_identities::cluster.eq(cluster.as_str()))
-            .order(credential_identities::ends_at)
-            .limit(i64::from(limit))
-            .select(credential_identities::id)
-            .load(c)
-            .await?))?;
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        // The condition once more: somebody may have claimed one meanwhile.
-        let rows = with_conn!(self, write, |c| Ok(diesel::update(
-            credential_identities::table
-        )
-        .filter(credential_identities::id.eq_any(ids))
-        .filter(unclaimed!(now))
-        .set(credential_identities::claimed_until.eq(DbTime::from(until)))
-        .returning(IdentityRow::as_returning())
-        .get_results(c)
-        .await?))?;
-        Ok(rows.into_iter().map(CredentialIdentity::from).collect())
+        self.claim_ends(cluster, tried, limit, now, until).await
     }
 
     async fn has_ended(&self, id: IdentityId, now: OffsetDateTime) -> Result<bool, StoreError> {
@@ -374,6 +331,20 @@ impl IdentityRepository for Database {
         Ok(())
     }
 
+    async fn mark_powerless(&self, id: IdentityId, now: OffsetDateTime) -> Result<(), StoreError> {
+        with_conn!(self, write, |c| {
+            // The first time counts.
+            diesel::update(credential_identities::table)
+                .filter(credential_identities::id.eq(DbUuid::from(id)))
+                .filter(credential_identities::powerless_at.is_null())
+                .set(credential_identities::powerless_at.eq(DbTime::from(now)))
+                .execute(c)
+                .await?;
+            Ok(())
+        })?;
+        Ok(())
+    }
+
     async fn postpone(&self, id: IdentityId, retry_at: OffsetDateTime) -> Result<(), StoreError> {
         with_conn!(self, write, |c| {
             diesel::update(credential_identities::table)
@@ -390,6 +361,7 @@ impl IdentityRepository for Database {
         let here = credential_identities::namespace_id.eq(DbUuid::from(namespace));
         let count: i64 = with_conn!(self, read, |c| Ok(credential_identities::table
             .filter(here)
+            .filter(credential_identities::powerless_at.is_null())
             .count()
             .get_result(c)
             .await?))?;

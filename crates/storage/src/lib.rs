@@ -16,6 +16,7 @@ mod audit_events;
 mod backlog;
 mod connection;
 mod database;
+mod due_work;
 mod error;
 mod identities;
 mod key_changes;
@@ -26,6 +27,7 @@ mod quick_reads;
 mod schema;
 mod sessions;
 mod sqlite;
+mod sweep_leases;
 mod types;
 mod users;
 

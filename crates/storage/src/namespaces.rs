@@ -1,6 +1,6 @@
 //! Namespaces, and the work on them that is due.
 
-mod rows;
+pub(crate) mod rows;
 
 use async_trait::async_trait;
 use diesel::{
@@ -9,8 +9,8 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent};
 use remotegpu_namespaces::{
-    ClusterName, InsertNamespace, Namespace, NamespaceName, NamespaceRepository, NamespaceStatus,
-    NewNamespace, RenameNamespace,
+    ClusterName, DueWork, InsertNamespace, Namespace, NamespaceName, NamespaceRepository,
+    NamespaceStatus, NewNamespace, RenameNamespace, Tried,
 };
 use remotegpu_primitives::{AccountId, Act, NamespaceId, Page, PageRequest, StoreError};
 use time::OffsetDateTime;
@@ -265,46 +265,20 @@ impl NamespaceRepository for Database {
         Ok(row.map(Namespace::try_from).transpose()?)
     }
 
-    async fn due_clusters(&self, now: OffsetDateTime) -> Result<Vec<ClusterName>, StoreError> {
-        let names: Vec<String> = with_conn!(self, read, |c| Ok(namespaces::table
-            .filter(namespaces::next_attempt_at.le(DbTime::from(now)))
-            .select(namespaces::cluster)
-            .distinct()
-            .load(c)
-            .await?))?;
-        Ok(names.into_iter().map(ClusterName::from_stored).collect())
+    async fn due_work(&self, now: OffsetDateTime) -> Result<Vec<DueWork>, StoreError> {
+        self.namespaces_that_are_due(now).await
     }
 
     async fn claim(
         &self,
         cluster: &ClusterName,
+        tried: Option<Tried>,
         limit: u32,
         now: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<Vec<Namespace>, StoreError> {
-        let now = DbTime::from(now);
-        // Looked for by a reader, so that the many times when nothing is due
-        // disturb no writer.
-        let due: Vec<DbUuid> = with_conn!(self, read, |c| Ok(namespaces::table
-            .filter(namespaces::next_attempt_at.le(now))
-            .filter(namespaces::cluster.eq(cluster.as_str()))
-            .order(namespaces::next_attempt_at)
-            .limit(i64::from(limit))
-            .select(namespaces::id)
-            .load(c)
-            .await?))?;
-        if due.is_empty() {
-            return Ok(Vec::new());
-        }
-        // The condition once more: who claimed one meanwhile has moved its time.
-        let rows = with_conn!(self, write, |c| Ok(diesel::update(namespaces::table)
-            .filter(namespaces::id.eq_any(due))
-            .filter(namespaces::next_attempt_at.le(now))
-            .set(namespaces::next_attempt_at.eq(DbTime::from(until)))
-            .returning(NamespaceRow::as_returning())
-            .get_results(c)
-            .await?))?;
-        Ok(read(rows)?)
+        self.claim_due_namespaces(cluster, tried, limit, now, until)
+            .await
     }
 
     async fn mark_active(&self, id: NamespaceId, now: OffsetDateTime) -> Result<bool, StoreError> {
@@ -392,8 +366,8 @@ impl NamespaceRepository for Database {
 
     async fn remove(&self, id: NamespaceId, now: OffsetDateTime) -> Result<(), StoreError> {
         let now = DbTime::from(now);
-        with_conn!(self, write, |c| {
-            diesel::update(namespaces::table)
+        with_tx!(self, |c| {
+            let removed = diesel::update(namespaces::table)
                 .filter(namespaces::id.eq(DbUuid::from(id)))
                 .filter(namespaces::status.eq(NamespaceStatus::Deleting.as_str()))
                 .filter(namespaces::removed_at.is_null())
@@ -404,6 +378,14 @@ impl NamespaceRepository for Database {
                 ))
                 .execute(c)
                 .await?;
+            if removed > 0 {
+                let here = credential_identities::namespace_id.eq(DbUuid::from(id));
+                diesel::delete(credential_identities::table)
+                    .filter(here)
+                    .filter(credential_identities::powerless_at.is_not_null())
+                    .execute(c)
+                    .await?;
+            }
             Ok(())
         })?;
         Ok(())

@@ -150,6 +150,18 @@ table! {
         created_at -> SqlTime,
         ends_at -> Nullable<SqlTime>,
         claimed_until -> Nullable<SqlTime>,
+        powerless_at -> Nullable<SqlTime>,
+    }
+}
+
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    sweep_leases (cluster) {
+        cluster -> Text,
+        holder -> SqlUuid,
+        held_until -> SqlTime,
     }
 }
 

@@ -61,6 +61,7 @@ id_columns!(
     ApiKeyId,
     AuditEventId,
     IdentityId,
+    InstanceId,
     KeySecretId,
     NamespaceId,
     SessionId,

@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future::Future,
+    future::{Future, pending},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -22,9 +22,10 @@ use time::Duration;
 pub type Hook = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// How the cluster answers a request for a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TokenAnswer {
     /// As it was asked.
+    #[default]
     AsAsked,
     /// Without an expiration.
     NoExpiration,
@@ -42,6 +43,7 @@ pub struct TestCluster {
     after_locate: Mutex<Option<Hook>>,
 }
 
+#[derive(Default)]
 struct State {
     up: bool,
     answer: TokenAnswer,
@@ -49,6 +51,9 @@ struct State {
     namespaces: BTreeMap<String, Standing>,
     held_by: Option<String>,
     kept: BTreeSet<String>,
+    hanging: BTreeSet<String>,
+    surveys: usize,
+    keeps_bindings: bool,
     service_accounts: BTreeMap<String, String>,
     bindings: BTreeMap<String, String>,
     owners: BTreeMap<String, (IdentityId, AccountId)>,
@@ -81,15 +86,7 @@ impl TestCluster {
             clock,
             state: Mutex::new(State {
                 up: true,
-                answer: TokenAnswer::AsAsked,
-                refuses: None,
-                namespaces: BTreeMap::new(),
-                held_by: None,
-                kept: BTreeSet::new(),
-                service_accounts: BTreeMap::new(),
-                bindings: BTreeMap::new(),
-                owners: BTreeMap::new(),
-                made: 0,
+                ..State::default()
             }),
             during_provision: Mutex::new(None),
             during_make: Mutex::new(None),
@@ -182,6 +179,21 @@ impl TestCluster {
         self.state().kept = names.into_iter().map(str::to_owned).collect();
     }
 
+    /// Never answers from now on where these identities or namespaces are to go.
+    pub fn hang<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
+        self.state().hanging = names.into_iter().map(str::to_owned).collect();
+    }
+
+    /// How often its namespaces were looked through.
+    pub fn surveys(&self) -> usize {
+        self.state().surveys
+    }
+
+    /// Refuses from now on to remove any binding, or no more.
+    pub fn keep_bindings(&self, kept: bool) {
+        self.state().keeps_bindings = kept;
+    }
+
     /// How many service accounts and how many bindings it has.
     pub fn identities(&self) -> (usize, usize) {
         let state = self.state();
@@ -200,6 +212,13 @@ impl TestCluster {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn hang_on(&self, name: &str) {
+        let hangs = self.state().hanging.contains(name);
+        if hangs {
+            pending().await
+        }
     }
 
     fn answering(&self) -> Result<MutexGuard<'_, State>, ClusterError> {
@@ -265,6 +284,7 @@ impl NamespaceProvisioner for TestCluster {
     }
 
     async fn remove(&self, namespace: &Namespace) -> Result<Removal, ClusterError> {
+        self.hang_on(namespace.kubernetes_namespace.as_str()).await;
         let mut state = self.answering()?;
         let held_by = state.held_by.clone();
         let name = namespace.kubernetes_namespace.as_str();
@@ -281,7 +301,8 @@ impl NamespaceProvisioner for TestCluster {
     }
 
     async fn survey(&self, cluster: &ClusterName) -> Result<Vec<LocatedNamespace>, ClusterError> {
-        let state = self.answering()?;
+        let mut state = self.answering()?;
+        state.surveys += 1;
         let located = state
             .namespaces
             .iter()
@@ -369,6 +390,7 @@ impl CredentialMint for TestCluster {
     }
 
     async fn locate(&self, identity: &CredentialIdentity) -> Result<LocatedIdentity, ClusterError> {
+        self.hang_on(&identity.object_name()).await;
         let located = {
             let state = self.answering()?;
             let name = identity.object_name();
@@ -385,7 +407,8 @@ impl CredentialMint for TestCluster {
                 cluster: identity.cluster.clone(),
                 binding: locate(identity.kubernetes_namespace.as_str(), &state.bindings),
                 service_account: locate("remotegpu-credentials", &state.service_accounts),
-                obstacle: None,
+                binding_obstacle: None,
+                account_obstacle: None,
             }
         };
         run(&self.after_locate).await;
@@ -404,8 +427,13 @@ impl CredentialMint for TestCluster {
                 objects.retain(|name, uid| !(*name == object.name && *uid == object.uid));
             }
         };
-        remove(&mut state.bindings, &located.binding);
         remove(&mut state.service_accounts, &located.service_account);
+        if state.keeps_bindings && located.binding.is_some() {
+            let reason = "bindings are kept".to_owned();
+            let kept = ClusterError::Refused { reason };
+            return Err(ClusterError::BindingLeft(Box::new(kept)));
+        }
+        remove(&mut state.bindings, &located.binding);
         Ok(())
     }
 
@@ -425,7 +453,8 @@ impl CredentialMint for TestCluster {
                 cluster: cluster.clone(),
                 binding: object(&state.bindings),
                 service_account: object(&state.service_accounts),
-                obstacle: None,
+                binding_obstacle: None,
+                account_obstacle: None,
             };
             let stands = located.binding.is_some() || located.service_account.is_some();
             stands.then_some(located)

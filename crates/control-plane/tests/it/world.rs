@@ -5,8 +5,9 @@ use std::{num::NonZeroU32, sync::Arc};
 use remotegpu_accounts::SessionContext;
 use remotegpu_control_plane::{
     AuditBuffer, IdentityPorts, KnownIdentities, MintExecCredentialError, MintExecCredentialPorts,
-    MintLimits, NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, delete_namespace,
-    mint_exec_credential, reconcile_identities, reconcile_namespaces, sweep_namespaces,
+    MintLimits, NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, claim_ended_identities,
+    claim_namespaces, delete_namespace, end_identity, mint_exec_credential, settle_namespace,
+    sweep_namespaces,
 };
 use remotegpu_keys::PlainApiKey;
 use remotegpu_namespaces::{
@@ -16,6 +17,9 @@ use remotegpu_namespaces::{
 use remotegpu_primitives::{Act, Actor, Clock, NamespaceId, Origin};
 use remotegpu_test_support::{act, clock::TestClock, cluster::TestCluster, rng, store::TestStore};
 use time::OffsetDateTime;
+
+/// How much of a cluster's work is done in one round.
+const AT_ONCE: u32 = 64;
 
 pub struct World {
     pub store: TestStore,
@@ -123,19 +127,24 @@ impl World {
         let namespaces = NamespacePorts {
             namespaces: database,
             identities: database,
-            clusters: &*self.cluster,
             provisioner: &*self.cluster,
             signals: &self.signals,
         };
         let (mut ended, mut worked) = (0, 0);
-        for cluster in database.clusters_with_ended(self.now()).await.unwrap() {
-            let round = reconcile_identities(identities, &cluster, &*self.clock);
-            ended += round.await.unwrap();
+        for due in database.due_ends(self.now()).await.unwrap() {
+            let claimed = claim_ended_identities(identities, &due, AT_ONCE, self.now());
+            for identity in claimed.await.unwrap() {
+                // What failed is written down, and tried again.
+                let _ = end_identity(identities, &identity, &*self.clock).await;
+                ended += 1;
+            }
         }
-        for cluster in database.due_clusters(self.now()).await.unwrap() {
-            let rng = &mut rng();
-            let round = reconcile_namespaces(namespaces, &cluster, rng, &*self.clock);
-            worked += round.await.unwrap();
+        for due in database.due_work(self.now()).await.unwrap() {
+            let claimed = claim_namespaces(namespaces, &due, AT_ONCE, self.now());
+            for namespace in claimed.await.unwrap() {
+                settle_namespace(namespaces, &namespace, 1.0, &*self.clock).await;
+                worked += 1;
+            }
         }
         (ended, worked)
     }

@@ -11,7 +11,7 @@ use remotegpu_http_api::{
     Api, ApiConfig, ApiPorts, PublicUrl, Readiness, ServerLimits, internal_server, public_server,
 };
 use remotegpu_namespaces::TokenLifetime;
-use remotegpu_primitives::{Clock, StoreError};
+use remotegpu_primitives::{Clock, InstanceId, StoreError};
 use remotegpu_storage::Database;
 use remotegpu_test_support::{act, clock::TestClock, cluster::TestCluster, rng, store::TestStore};
 use serde_json::json;
@@ -67,6 +67,9 @@ impl World {
         let audit = Arc::new(AuditBuffer::default());
         let reconciler = ReconcilerPorts {
             sweeps: Arc::default(),
+            leases: database.clone(),
+            instance: InstanceId::generate(clock.now(), &mut rng()),
+            sweep_every: std::time::Duration::from_secs(45),
             accounts: database.clone(),
             clusters: cluster.clone(),
             keys: database.clone(),

@@ -1,7 +1,7 @@
 use remotegpu_accounts::{AccountRepository, Role};
 use remotegpu_keys::{ApiKey, ApiKeyChange, ApiKeyRepository};
 use remotegpu_namespaces::{
-    EnsureIdentity, IdentityRepository, IdentityStanding, Namespace, NamespaceRepository,
+    EnsureIdentity, IdentityRepository, IdentityStanding, Namespace, NamespaceRepository, Tried,
 };
 use remotegpu_primitives::{IdentityId, KeySecretId};
 use remotegpu_scopes::{NamespaceAccess, Scopes};
@@ -24,6 +24,8 @@ on_both_databases!(
     an_end_is_never_moved_later,
     an_end_by_a_clock_that_is_ahead_is_an_end,
     ended_identities_are_claimed_by_one,
+    what_has_just_ended_is_told_from_what_was_tried_before,
+    a_namespace_waits_only_for_what_may_open_it,
     the_sweep_ends_what_nothing_justifies,
     standing_tells_when_an_identity_ends,
 );
@@ -367,7 +369,7 @@ async fn ended_identities_are_claimed_by_one(world: World) {
     let store: &dyn IdentityRepository = &s.world.database;
     let claim = async |limit, now: i64| {
         let claimed = store
-            .claim_ended(&dev(), limit, seconds(now), seconds(now + 10))
+            .claim_ended(&dev(), None, limit, seconds(now), seconds(now + 10))
             .await;
         let ids = claimed.unwrap().into_iter().map(|identity| identity.id);
         ids.collect::<Vec<_>>()
@@ -385,6 +387,84 @@ async fn ended_identities_are_claimed_by_one(world: World) {
     store.remove(one).await.unwrap();
     store.remove(two).await.unwrap();
     assert_eq!(claim(9, 999).await, []);
+}
+
+async fn what_has_just_ended_is_told_from_what_was_tried_before(world: World) {
+    // R10
+    let s = scene(world).await;
+    let third = s.world.namespace(s.person.account, "third").await;
+    let (one, two) = (s.identity(&s.here).await, s.identity(&s.there).await);
+    let new = s.identity(&third).await;
+    let store: &dyn IdentityRepository = &s.world.database;
+    let due = async |now: i64| {
+        let due = store.due_ends(seconds(now)).await.unwrap().into_iter();
+        let mut tried: Vec<Tried> = due
+            .map(|due| {
+                assert_eq!(due.cluster, dev());
+                due.tried
+            })
+            .collect();
+        tried.sort_by_key(|tried| *tried == Tried::Before);
+        tried
+    };
+    let claim = async |tried, limit, now: i64| {
+        let claimed = store
+            .claim_ended(&dev(), Some(tried), limit, seconds(now), seconds(now + 10))
+            .await;
+        let ids = claimed.unwrap().into_iter().map(|identity| identity.id);
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(due(0).await, []);
+    store.end(one, seconds(1)).await.unwrap();
+    store.end(two, seconds(2)).await.unwrap();
+    assert_eq!(due(2).await, [Tried::Never]);
+    assert_eq!(claim(Tried::Before, 9, 2).await, []);
+    assert_eq!(claim(Tried::Never, 1, 2).await, [one]);
+    assert_eq!(claim(Tried::Never, 9, 2).await, [two]);
+    assert_eq!(due(2).await, []);
+    // Whether it was postponed, or its claim is over.
+    store.postpone(one, seconds(4)).await.unwrap();
+    store.end(new, seconds(3)).await.unwrap();
+    assert_eq!(due(4).await, [Tried::Never, Tried::Before]);
+    assert_eq!(due(12).await, [Tried::Never, Tried::Before]);
+    assert_eq!(claim(Tried::Never, 9, 12).await, [new]);
+    // The latest end first: its tokens are the likeliest to be in use.
+    assert_eq!(claim(Tried::Before, 1, 12).await, [two]);
+    assert_eq!(claim(Tried::Before, 9, 12).await, [one]);
+}
+
+async fn a_namespace_waits_only_for_what_may_open_it(world: World) {
+    // X9, N5
+    let s = scene(world).await;
+    let (other, new) = s.world.key(s.person, Scopes::All).await;
+    let left = s.identity(&s.here).await;
+    let standing = s.world.identity(&other, new.secret.id, &s.here).await;
+    let elsewhere = s.identity(&s.there).await;
+    let database = &s.world.database;
+    let store: &dyn IdentityRepository = database;
+    for id in [left, elsewhere] {
+        store.mark_powerless(id, seconds(1)).await.unwrap();
+    }
+    assert_eq!(store.count_in(s.here.id).await.unwrap(), 1);
+    store.mark_powerless(standing, seconds(1)).await.unwrap();
+    assert_eq!(store.count_in(s.here.id).await.unwrap(), 0);
+    store.remove(standing).await.unwrap();
+
+    // When the cluster has let go of the namespace, the binding in it is gone.
+    let remove = async |at| NamespaceRepository::remove(database, s.here.id, seconds(at)).await;
+    remove(2).await.unwrap();
+    let stored = async || {
+        let stored = store.stored_among(&[left, elsewhere]).await.unwrap();
+        let mut ids: Vec<_> = stored.into_iter().map(|identity| identity.id).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(stored().await.len(), 2, "it was not being deleted");
+    let by = act(seconds(3));
+    let deleting = database.mark_deleting(s.person.account, s.here.id, &by);
+    deleting.await.unwrap();
+    remove(4).await.unwrap();
+    assert_eq!(stored().await, [elsewhere]);
 }
 
 async fn the_sweep_ends_what_nothing_justifies(world: World) {

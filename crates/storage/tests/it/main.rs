@@ -17,6 +17,7 @@ mod namespaces;
 mod opening;
 mod quick_reads;
 mod sessions;
+mod sweep_leases;
 mod users;
 mod world;
 
