@@ -48,6 +48,12 @@ audit_actions! {
     NamespaceRenamed => "namespace.renamed",
     /// Somebody let a namespace go, with all that is in it.
     NamespaceDeleted => "namespace.deleted",
+    /// The operator gave the account a namespace that no row knew.
+    NamespaceAdopted => "namespace.adopted",
+    /// The operator had a namespace deleted that no row knew.
+    NamespaceHeldDeleted => "namespace.held_deleted",
+    /// The operator had a namespace made again that was not in its cluster any more.
+    NamespaceRestored => "namespace.restored",
     /// A key was given a token for a namespace's cluster.
     CredentialMinted => "credential.minted",
     /// Somebody signed in.

@@ -5,7 +5,7 @@ use std::{error::Error, fmt};
 use async_trait::async_trait;
 use time::Duration;
 
-use crate::{CredentialIdentity, LocatedIdentity, MintError, MintedToken, PlainClusterToken};
+use crate::{ClaimState, CredentialIdentity, LocatedIdentity, MintError, MintedToken, PlainClusterToken};
 
 /// The name of a cluster: configuration gives it, and the API uses it where it
 /// says `cluster`.
@@ -98,6 +98,12 @@ pub trait ClusterDirectory: Send + Sync {
 
     /// Whether it was given up for a moment, so that nobody waits for it in vain.
     fn is_given_up(&self, name: &ClusterName) -> bool;
+
+    /// Whether this database acts there (contract R9). A directory that watches no
+    /// claims lets it.
+    fn claim(&self, _name: &ClusterName) -> ClaimState {
+        ClaimState::Held
+    }
 }
 
 /// A cluster did not do what it was asked.

@@ -2,14 +2,20 @@
 #![deny(missing_docs)]
 
 mod backlog;
+mod claim;
 mod cluster;
 mod credential;
+mod held;
 mod name;
 mod namespace;
 mod provisioner;
 mod repository;
 
 pub use backlog::{Backlog, BacklogSource};
+pub use claim::{
+    Claim, ClaimHolder, ClaimRepository, ClaimState, ClaimVersion, ClusterClaims, ClusterUid,
+    DatabaseIdentity, FoundClaim, KnownClaim, StandingClaim, WriteClaim, judge_claim, may_take,
+};
 pub use cluster::{
     Cluster, ClusterDirectory, ClusterError, ClusterName, ClusterStatus, CredentialMint,
     InvalidClusterName,
@@ -17,6 +23,9 @@ pub use cluster::{
 pub use credential::{
     CredentialIdentity, ExecCredential, LocatedIdentity, LocatedObject, MintError, MintedToken,
     PlainClusterToken, TokenLifetime, UnusableToken,
+};
+pub use held::{
+    AdoptNamespace, Adoption, HeldKind, HeldNamespace, HeldNamespaceRepository, WantedOfHeld,
 };
 pub use name::{InvalidNamespaceName, KubernetesNamespaceName, NamespaceName};
 pub use namespace::{IllegalTransition, Namespace, NamespaceStatus, NewNamespace};

@@ -40,6 +40,9 @@ pub trait NamespaceRepository: Send + Sync {
     /// Which of these there are, whosever they are and in whichever cluster.
     async fn find_among(&self, ids: &[NamespaceId]) -> Result<Vec<Namespace>, StoreError>;
 
+    /// Which of these there were, until their cluster let go of them.
+    async fn removed_among(&self, ids: &[NamespaceId]) -> Result<Vec<Namespace>, StoreError>;
+
     /// Stores a namespace as `provisioning`, unless the account has as many as
     /// it may have: its own limit, or else `default_limit` (contract N3).
     async fn insert(

@@ -75,6 +75,10 @@ macro_rules! id {
 }
 
 id! {
+    /// One installation of the product: all instances that share a database.
+    InstallationId
+}
+id! {
     /// The tenant that owns keys, namespaces and tokens (contract A11).
     AccountId
 }

@@ -8,8 +8,8 @@ mod store_error;
 
 pub use act::{Act, Actor, Origin};
 pub use id::{
-    AccountId, ApiKeyId, AuditEventId, IdentityId, KeySecretId, MalformedId, NamespaceId,
-    SessionId, UserId,
+    AccountId, ApiKeyId, AuditEventId, IdentityId, InstallationId, KeySecretId, MalformedId,
+    NamespaceId, SessionId, UserId,
 };
 pub use paging::{Cursor, InvalidPage, Page, PageRequest};
 pub use store_error::StoreError;

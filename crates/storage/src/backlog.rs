@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use diesel::{ExpressionMethods, QueryDsl, dsl};
 use diesel_async::RunQueryDsl;
-use remotegpu_namespaces::{Backlog, BacklogSource, NamespaceStatus};
+use remotegpu_namespaces::{Backlog, BacklogSource, ClusterName, HeldKind, NamespaceStatus};
 use remotegpu_primitives::StoreError;
 use time::OffsetDateTime;
 
@@ -11,7 +11,7 @@ use crate::{
     Database,
     connection::with_conn,
     error::Failure,
-    schema::{credential_identities, namespaces},
+    schema::{credential_identities, held_namespaces, namespaces},
     types::{DbTime, domain_time},
 };
 
@@ -21,7 +21,7 @@ impl BacklogSource for Database {
         // Both by an index that has only what is to be done.
         let unsettled = namespaces::next_attempt_at.is_not_null();
         let ended = credential_identities::ends_at.le(DbTime::from(now));
-        let (counts, (identities, oldest)) = with_conn!(self, read, |c| {
+        let (counts, (identities, oldest), held) = with_conn!(self, read, |c| {
             let counts: Vec<(String, i64)> = namespaces::table
                 .filter(unsettled)
                 .group_by(namespaces::status)
@@ -33,7 +33,13 @@ impl BacklogSource for Database {
                 .select((dsl::count_star(), dsl::min(credential_identities::ends_at)))
                 .first(c)
                 .await?;
-            Ok((counts, due))
+            let held: Vec<(String, i64)> = held_namespaces::table
+                .filter(held_namespaces::kind.eq(HeldKind::Held.as_str()))
+                .group_by(held_namespaces::cluster)
+                .select((held_namespaces::cluster, dsl::count_star()))
+                .load(c)
+                .await?;
+            Ok((counts, due, held))
         })?;
         let namespaces: Result<Vec<(NamespaceStatus, u64)>, Failure> = counts
             .into_iter()
@@ -47,6 +53,10 @@ impl BacklogSource for Database {
             namespaces: namespaces?,
             ended_identities: identities.unsigned_abs(),
             oldest_end: domain_time(oldest),
+            held: held
+                .into_iter()
+                .map(|(cluster, count)| (ClusterName::from_stored(cluster), count.unsigned_abs()))
+                .collect(),
         })
     }
 }

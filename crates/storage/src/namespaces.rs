@@ -120,6 +120,20 @@ impl NamespaceRepository for Database {
         Ok(found)
     }
 
+    async fn removed_among(&self, ids: &[NamespaceId]) -> Result<Vec<Namespace>, StoreError> {
+        let mut found = Vec::new();
+        for ids in ids.chunks(AT_ONCE) {
+            let rows = with_conn!(self, read, |c| Ok(namespaces::table
+                .filter(namespaces::id.eq_any(ids.iter().map(|id| DbUuid::from(*id))))
+                .filter(namespaces::removed_at.is_not_null())
+                .select(NamespaceRow::as_select())
+                .load(c)
+                .await?))?;
+            found.extend(read(rows)?);
+        }
+        Ok(found)
+    }
+
     async fn insert(
         &self,
         new: &NewNamespace,

@@ -14,6 +14,7 @@ table! {
     installation (id) {
         id -> BigInt,
         created_at -> SqlTime,
+        uuid -> Nullable<SqlUuid>,
     }
 }
 
@@ -181,6 +182,35 @@ table! {
         ip -> Nullable<Text>,
         request_id -> Nullable<Text>,
         details -> Text,
+    }
+}
+
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    cluster_claims (cluster) {
+        cluster -> Text,
+        cluster_uid -> Text,
+        counter -> BigInt,
+        look_for_missing -> Bool,
+        taken_at -> SqlTime,
+    }
+}
+
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    held_namespaces (cluster, kubernetes_namespace) {
+        cluster -> Text,
+        kubernetes_namespace -> Text,
+        kind -> Text,
+        uid -> Nullable<Text>,
+        namespace_id -> SqlUuid,
+        account_id -> Nullable<SqlUuid>,
+        first_seen_at -> SqlTime,
+        wanted -> Nullable<Text>,
     }
 }
 

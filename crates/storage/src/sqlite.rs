@@ -62,6 +62,11 @@ impl LiteManager {
         Self { path, purpose }
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Makes a connection; blocks.
     pub fn open(&self) -> Result<SqliteConnection, ConnectError> {
         let path = self.path.to_string_lossy();

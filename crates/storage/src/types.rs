@@ -61,6 +61,7 @@ id_columns!(
     ApiKeyId,
     AuditEventId,
     IdentityId,
+    InstallationId,
     KeySecretId,
     NamespaceId,
     SessionId,
