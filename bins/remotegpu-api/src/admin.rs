@@ -1,6 +1,9 @@
 //! `remotegpu-api admin`: what the operator does, through the database, beside a
 //! running server too (contract A13).
 
+mod cluster_claim;
+mod held;
+
 use anyhow::{Context, Result, anyhow, bail};
 use remotegpu_accounts::{Account, AccountLimits, AccountRepository, PlainPassword};
 use remotegpu_control_plane::{PasswordWorkers, create_account, create_user, reset_password};
@@ -8,7 +11,7 @@ use remotegpu_primitives::{AccountId, Act, Actor, Clock, Origin, PageRequest};
 use remotegpu_storage::Database;
 
 use crate::{
-    cli::{AccountCommand, Admin, Limit, UserCommand},
+    cli::{AccountCommand, Admin, AdminClusterCommand, Limit, UserCommand},
     clock::{SystemClock, system_rng},
     config::Config,
     dependencies,
@@ -28,6 +31,10 @@ pub async fn run(config: &Config, command: Admin) -> Result<()> {
     match command {
         Admin::Account(command) => account(&database, command).await,
         Admin::User(command) => user(&database, command).await,
+        Admin::Cluster(AdminClusterCommand::Claim { name, yes }) => {
+            cluster_claim::run(config, &database, &name, yes).await
+        }
+        Admin::Held(command) => held::run(&database, command).await,
     }
 }
 

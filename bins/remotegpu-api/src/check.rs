@@ -1,5 +1,7 @@
 //! `remotegpu-api check`: reaches every dependency, and says what is wrong.
 
+mod claims;
+
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -75,9 +77,13 @@ impl Report {
     }
 }
 
+/// Whether the database is one that the first start makes.
+fn is_to_be_made(config: &Config) -> bool {
+    config.database == DatabaseChoice::Embedded && !config.data_dir.join("remotegpu.db").exists()
+}
+
 async fn database(config: &Config) -> Result<String> {
-    if config.database == DatabaseChoice::Embedded && !config.data_dir.join("remotegpu.db").exists()
-    {
+    if is_to_be_made(config) {
         let folder = config.data_dir.display();
         return Ok(format!(
             "the first start makes a SQLite database in {folder}"
@@ -97,5 +103,7 @@ async fn inspect(config: &Config, cluster: &ClusterConfig) -> Result<Vec<Finding
     // What a mint for a key without an end asks for.
     let lifetime = config.token_lifetime.to_ask(None, SystemClock.now());
     let findings = clusters.inspect(&cluster.name, lifetime, &SystemClock);
-    Ok(findings.await?)
+    let mut findings = findings.await?;
+    findings.extend(claims::inspect(config, &clusters, &cluster.name).await);
+    Ok(findings)
 }

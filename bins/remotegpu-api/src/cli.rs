@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use remotegpu_accounts::{AccountName, Email, Role};
+use remotegpu_namespaces::{ClusterName, InvalidClusterName, NamespaceName};
 use remotegpu_primitives::AccountId;
 
 use crate::settings::{SETTINGS, Setting};
@@ -64,6 +65,66 @@ pub enum Admin {
     /// Make users, and let them in again
     #[command(subcommand)]
     User(UserCommand),
+    /// Say in which clusters this database acts
+    #[command(subcommand)]
+    Cluster(AdminClusterCommand),
+    /// Decide over namespaces that no row knows, or that are missing after a restore
+    #[command(subcommand)]
+    Held(HeldCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AdminClusterCommand {
+    /// Show what would come of letting this database act in a cluster, and let it
+    Claim {
+        /// The cluster's name in the configuration
+        #[arg(value_parser = cluster_name)]
+        name: ClusterName,
+        /// Take it over, whatever acts there now
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum HeldCommand {
+    /// List namespaces that are held, because no row knows them, and rows whose namespace
+    /// is missing
+    List,
+    /// Give a held namespace to an account; its identifier stays, so that kubeconfig files
+    /// and scopes of before work
+    Adopt {
+        /// What its cluster calls it
+        kubernetes_namespace: String,
+        #[arg(long, value_parser = cluster_name)]
+        cluster: ClusterName,
+        #[arg(long)]
+        account: AccountId,
+        /// What the account will call it; its name without the random end where absent
+        #[arg(long, value_parser = |text: &str| NamespaceName::parse(text))]
+        name: Option<NamespaceName>,
+        /// Take it from another account that its label names
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Delete a held namespace, with all that is in it
+    Delete {
+        /// What its cluster calls it
+        kubernetes_namespace: String,
+        #[arg(long, value_parser = cluster_name)]
+        cluster: ClusterName,
+    },
+    /// Make a missing namespace again, empty
+    Restore {
+        /// What its cluster called it
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        kubernetes_namespace: Option<String>,
+        #[arg(long, value_parser = cluster_name)]
+        cluster: ClusterName,
+        /// All that are missing in the cluster
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -124,6 +185,10 @@ impl Limit {
             Self::Own(limit) => Some(limit),
         }
     }
+}
+
+fn cluster_name(text: &str) -> Result<ClusterName, InvalidClusterName> {
+    ClusterName::parse(text)
 }
 
 fn limit(text: &str) -> Result<Limit, String> {

@@ -11,15 +11,16 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use remotegpu_cluster::KubeClusters;
 use remotegpu_control_plane::{
-    AuditBuffer, CachedApiKeys, KeyCache, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts,
-    Signals, SweepCounts, follow_key_changes, run_reconciler,
+    AuditBuffer, CachedApiKeys, ClaimGate, ClaimPorts, ClaimedClusters, KeyCache, KeyUses,
+    MintLimits, PasswordWorkers, ReconcilerPorts, Signals, SweepCounts, follow_key_changes,
+    run_reconciler, verify_claims, watch_claims,
 };
 use remotegpu_dev_cluster::DevCluster;
 use remotegpu_http_api::{
     Api, ApiConfig, ApiPorts, PublicUrl, Readiness, ServerLimits, internal_server, public_server,
 };
-use remotegpu_namespaces::ClusterDirectory;
-use remotegpu_primitives::{Clock, StoreError};
+use remotegpu_namespaces::{ClaimRepository, ClusterDirectory};
+use remotegpu_primitives::{Clock, InstallationId, StoreError};
 use remotegpu_storage::Database;
 
 use crate::{
@@ -29,6 +30,9 @@ use crate::{
     shutdown::Ending,
     tls,
 };
+
+/// How long the start waits to learn in which clusters this database acts.
+const CLAIMS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Serves until a signal ends it.
 pub async fn serve(config: Config) -> Result<()> {
@@ -62,8 +66,14 @@ pub async fn serve(config: Config) -> Result<()> {
     let (workers, queue) = (config.limits.password_workers, config.limits.password_queue);
     let passwords = PasswordWorkers::new(workers, queue).context("password_workers")?;
     first_admin::create(&config, &database, &passwords, public_url.as_str()).await?;
+    let installation = InstallationId::generate(SystemClock.now(), &mut system_rng());
+    let settled = database.settle_holder(installation).await;
+    settled.context("the database could not be told which one it is")?;
 
     let shared = Shared::new(&config, database, clusters);
+    // So that what is asked first finds clusters open; one that is slow is waited for no
+    // longer, and its gate opens later.
+    let _ = tokio::time::timeout(CLAIMS_WITHIN, verify_claims(&shared.claim_ports())).await;
     let api = shared.api(&config, public_url.clone(), passwords);
     let mut ending = Ending::listen()?;
     let (server, stopper) = public_server(Arc::clone(&api), listener, tls, limits)?;
@@ -73,6 +83,8 @@ pub async fn serve(config: Config) -> Result<()> {
     let mut reconciler = tokio::spawn(run_reconciler(shared.reconciler(&config), system_rng()));
     let mut changes = tokio::spawn(shared.clone().follow_changes());
     let mut probes = tokio::spawn(look_at_clusters(shared.clusters.clone()));
+    let claim_ports = shared.claim_ports();
+    let mut claims = tokio::spawn(async move { watch_claims(&claim_ports).await });
     announce(
         &config,
         &public_url,
@@ -96,12 +108,18 @@ pub async fn serve(config: Config) -> Result<()> {
         ended = &mut probes => {
             bail!("the clusters are no longer looked at: {ended:?}");
         }
+        // Without it this instance might go on where another database acts by now. (It
+        // ends by itself where no cluster is configured.)
+        ended = &mut claims, if !shared.clusters.list().is_empty() => {
+            bail!("the clusters' claims are no longer looked at: {ended:?}");
+        }
     }
     ending.drain(&api, config.drain).await;
     stopper.stop().await;
     reconciler.abort();
     changes.abort();
     probes.abort();
+    claims.abort();
     // First what is few and nowhere else.
     if let Err(error) = shared.audit.flush(&shared.database).await {
         tracing::warn!(
@@ -131,6 +149,8 @@ pub async fn serve(config: Config) -> Result<()> {
 struct Shared {
     database: Database,
     clusters: KubeClusters,
+    /// Where this database acts; the clusters behind it are what all acts get.
+    gate: Arc<ClaimGate>,
     signals: Arc<Signals>,
     uses: Arc<KeyUses>,
     audit: Arc<AuditBuffer>,
@@ -140,7 +160,9 @@ struct Shared {
 
 impl Shared {
     fn new(config: &Config, database: Database, clusters: KubeClusters) -> Self {
+        let names = clusters.list().into_iter().map(|cluster| cluster.name);
         Self {
+            gate: Arc::new(ClaimGate::new(names)),
             database,
             clusters,
             signals: Arc::default(),
@@ -151,13 +173,32 @@ impl Shared {
         }
     }
 
+    fn claimed_clusters(&self) -> Arc<ClaimedClusters<KubeClusters>> {
+        let clusters = Arc::new(self.clusters.clone());
+        Arc::new(ClaimedClusters::new(clusters, Arc::clone(&self.gate)))
+    }
+
+    fn claim_ports(&self) -> ClaimPorts {
+        let database = Arc::new(self.database.clone());
+        let clusters = Arc::new(self.clusters.clone());
+        ClaimPorts {
+            claims: database.clone(),
+            clusters: clusters.clone(),
+            namespaces: database,
+            provisioner: clusters.clone(),
+            directory: clusters,
+            gate: Arc::clone(&self.gate),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
     async fn follow_changes(self) {
         follow_key_changes(&self.database, &self.key_cache).await;
     }
 
     fn api(&self, config: &Config, public_url: PublicUrl, passwords: PasswordWorkers) -> Arc<Api> {
         let database = Arc::new(self.database.clone());
-        let clusters = Arc::new(self.clusters.clone());
+        let clusters = self.claimed_clusters();
         let api_config = ApiConfig {
             public_url,
             extra_hosts: config.extra_hosts.clone(),
@@ -207,7 +248,7 @@ impl Shared {
 
     fn reconciler(&self, config: &Config) -> ReconcilerPorts {
         let database = Arc::new(self.database.clone());
-        let clusters = Arc::new(self.clusters.clone());
+        let clusters = self.claimed_clusters();
         ReconcilerPorts {
             accounts: database.clone(),
             clusters: clusters.clone(),
@@ -215,6 +256,8 @@ impl Shared {
             sessions: database.clone(),
             session_policy: config.session_policy,
             namespaces: database.clone(),
+            held: database.clone(),
+            claims: self.claim_ports(),
             identities: database.clone(),
             provisioner: clusters.clone(),
             mint: clusters,

@@ -1,8 +1,8 @@
 //! The cluster traits over kube-rs.
 //!
-//! [`KubeClusters`] implements the three ports of `remotegpu-namespaces` for all
-//! configured clusters: `ClusterDirectory`, `NamespaceProvisioner` and
-//! `CredentialMint`. Requests are bounded in time and size, every outcome is
+//! [`KubeClusters`] implements the four ports of `remotegpu-namespaces` for all
+//! configured clusters: `ClusterDirectory`, `NamespaceProvisioner`, `CredentialMint`
+//! and `ClusterClaims`. Requests are bounded in time and size, every outcome is
 //! remembered as the cluster's status, and no part of an answer that could hold
 //! a token reaches a log or an error.
 //!
@@ -14,6 +14,7 @@
 mod baseline;
 mod baseline_objects;
 mod breaker;
+mod claim;
 mod cluster;
 mod connection;
 mod control_plane;

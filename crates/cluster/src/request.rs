@@ -98,6 +98,14 @@ impl Ask {
         Self::new(Method::POST, path, json(body))
     }
 
+    /// Writes an object over the version of it that it names.
+    pub(crate) fn put(path: String, body: &impl Serialize) -> Self {
+        Self {
+            limit: PAGE_LIMIT,
+            ..Self::new(Method::PUT, path, json(body))
+        }
+    }
+
     /// Applies an object on the server's side: its fields are ours from now on.
     pub(crate) fn apply(path: &str, object: &Value) -> Self {
         Self::apply_with(path, object, "&force=true")

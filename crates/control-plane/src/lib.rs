@@ -1,11 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod adopt_namespace;
 mod audit_buffer;
 mod authenticate_api_key;
 mod authenticate_session;
 mod cached_api_keys;
 mod change_password;
+mod claim_cluster;
+mod claim_gate;
+mod claimed_clusters;
+mod compare_namespaces;
 mod concurrency_limit;
 mod create_account;
 mod create_first_admin;
@@ -25,17 +30,21 @@ mod password_workers;
 mod reconcile_identities;
 mod reconcile_namespaces;
 mod render_kubeconfig;
+mod repair_namespace;
 mod reset_password;
 mod revoke_api_key;
 mod rotate_api_key;
 mod run_reconciler;
+mod settle_held;
 mod sign_in;
 mod sign_up;
 mod signals;
 mod sweep_identities;
 mod sweep_namespaces;
 mod update_api_key;
+mod verify_claim;
 
+pub use adopt_namespace::{AdoptHeld, HeldNamespaceError, adopt_namespace, want_of_held};
 pub use audit_buffer::AuditBuffer;
 pub use authenticate_api_key::{
     AuthenticateApiKeyError, RecalledApiKey, authenticate_api_key, recall_api_key,
@@ -43,6 +52,11 @@ pub use authenticate_api_key::{
 pub use authenticate_session::{AuthenticateSessionError, authenticate_session};
 pub use cached_api_keys::CachedApiKeys;
 pub use change_password::{ChangePasswordError, ChangePasswordPorts, change_password};
+pub use claim_cluster::{
+    ClaimClusterError, ClaimClusterPorts, ClaimPreview, claim_cluster, look_at_claim, preview_claim,
+};
+pub use claim_gate::ClaimGate;
+pub use claimed_clusters::{ClaimNotHeld, ClaimedClusters};
 pub use concurrency_limit::{ConcurrencyLimit, Load, Overloaded, Place, QueuedLimit, Turn};
 pub use create_account::create_account;
 pub use create_first_admin::{
@@ -72,9 +86,13 @@ pub use reset_password::{ResetPasswordError, reset_password};
 pub use revoke_api_key::{RevokeApiKeyError, revoke_api_key};
 pub use rotate_api_key::{MAX_GRACE, RotateApiKeyError, rotate_api_key};
 pub use run_reconciler::{ReconcilerPorts, run_reconciler};
+pub use settle_held::{HeldPorts, keep_held_settled, settle_held};
 pub use sign_in::{SignInError, SignInPorts, SignedIn, sign_in};
 pub use sign_up::{SignUp, SignUpError, SignUpPorts, sign_up};
 pub use signals::Signals;
 pub use sweep_identities::{SweepError, SweepPorts, sweep_identities};
 pub use sweep_namespaces::{NamespaceSweepPorts, SweepCounts, sweep_namespaces};
 pub use update_api_key::{UpdateApiKeyError, update_api_key};
+pub use verify_claim::{
+    ClaimError, ClaimPorts, raise_claim, verify_claim, verify_claims, watch_claims,
+};

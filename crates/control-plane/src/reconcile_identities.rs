@@ -47,6 +47,10 @@ pub async fn reconcile_identities(
         );
         return Ok(0);
     }
+    // Contract R9. Whoever acts there ends them.
+    if !ports.clusters.claim(cluster).may_act() {
+        return Ok(0);
+    }
     let now = clock.now();
     let batch = match ports.clusters.status(cluster) {
         ClusterStatus::Unavailable => 1,

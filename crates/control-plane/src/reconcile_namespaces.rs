@@ -45,6 +45,12 @@ pub async fn reconcile_namespaces(
     rng: &mut impl CryptoRng,
     clock: &dyn Clock,
 ) -> Result<usize, StoreError> {
+    // Contract R9. Where this database does not act nothing is begun. (A cluster that is
+    // not configured has no claim, and is told of below.)
+    let is_configured = ports.clusters.find(cluster).is_some();
+    if is_configured && !ports.clusters.claim(cluster).may_act() {
+        return Ok(0);
+    }
     let now = clock.now();
     let batch = match ports.clusters.status(cluster) {
         ClusterStatus::Unavailable => 1,

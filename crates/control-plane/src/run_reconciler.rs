@@ -13,14 +13,15 @@ use rand::{CryptoRng, SeedableRng, rngs::StdRng};
 use remotegpu_accounts::{AccountRepository, AuditLog, SessionPolicy, SessionRepository};
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
-    ClusterDirectory, ClusterName, ClusterStatus, CredentialMint, IdentityRepository,
-    NamespaceProvisioner, NamespaceRepository,
+    ClusterDirectory, ClusterName, ClusterStatus, CredentialMint, HeldNamespaceRepository,
+    IdentityRepository, NamespaceProvisioner, NamespaceRepository,
 };
 use remotegpu_primitives::{Clock, StoreError};
 
 use crate::{
-    AuditBuffer, IdentityPorts, KeyUses, NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts,
-    SweepPorts, reconcile_identities, reconcile_namespaces, sweep_identities, sweep_namespaces,
+    AuditBuffer, ClaimPorts, HeldPorts, IdentityPorts, KeyUses, NamespacePorts,
+    NamespaceSweepPorts, Signals, SweepCounts, SweepPorts, keep_held_settled, raise_claim,
+    reconcile_identities, reconcile_namespaces, sweep_identities, sweep_namespaces,
 };
 
 /// How often the store is asked for what other instances, the operator or the
@@ -63,6 +64,10 @@ pub struct ReconcilerPorts {
     pub session_policy: SessionPolicy,
     /// The namespaces.
     pub namespaces: Arc<dyn NamespaceRepository>,
+    /// The namespaces that wait for the operator's word.
+    pub held: Arc<dyn HeldNamespaceRepository>,
+    /// Whether this database acts in a cluster.
+    pub claims: ClaimPorts,
     /// The cluster identities.
     pub identities: Arc<dyn IdentityRepository>,
     /// What makes and removes namespaces.
@@ -126,6 +131,12 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send) 
             tokio::time::sleep(SWEEP).await;
         }
     };
+    let held = keep_held_settled(HeldPorts {
+        held: &*ports.held,
+        namespaces: &*ports.namespaces,
+        clusters: &*ports.clusters,
+        provisioner: &*ports.provisioner,
+    });
     let clusters = ports.clusters.list().into_iter();
     let sweeps = join_all(clusters.map(|cluster| keep_swept(&ports, cluster.name)));
     tokio::join!(
@@ -134,6 +145,7 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send) 
         uses,
         audit,
         ended,
+        held,
         sweeps
     );
 }
@@ -159,11 +171,25 @@ async fn keep_swept(ports: &ReconcilerPorts, cluster: ClusterName) {
 }
 
 async fn sweep_cluster(ports: &ReconcilerPorts, cluster: &ClusterName) {
+    // Contract R9. Nothing is swept where this database does not act.
+    let may_remove = match raise_claim(&ports.claims, cluster).await {
+        Ok(state) if state.may_act() => state.may_remove(),
+        Ok(_) => return,
+        Err(error) => {
+            tracing::warn!(
+                %cluster,
+                error = &error as &dyn std::error::Error,
+                "a cluster was not swept, because its claim could not be raised"
+            );
+            return;
+        }
+    };
     let sweep_ports = SweepPorts {
         identities: &*ports.identities,
         accounts: &*ports.accounts,
         mint: &*ports.mint,
         counts: &ports.sweeps,
+        may_remove,
     };
     match sweep_identities(sweep_ports, cluster, &*ports.clock).await {
         Ok(0) => {}
@@ -181,9 +207,12 @@ async fn sweep_cluster(ports: &ReconcilerPorts, cluster: &ClusterName) {
     // After the identities, so that bindings go before the namespace they are in.
     let namespace_ports = NamespaceSweepPorts {
         namespaces: &*ports.namespaces,
-        accounts: &*ports.accounts,
+        held: &*ports.held,
+        claims: &*ports.claims.claims,
+        clusters: &*ports.clusters,
         provisioner: &*ports.provisioner,
         counts: &ports.sweeps,
+        may_remove,
     };
     let swept = sweep_namespaces(namespace_ports, cluster, ports.clock.now()).await;
     if let Err(error) = swept {

@@ -24,6 +24,8 @@ pub struct SweepPorts<'a> {
     pub mint: &'a dyn CredentialMint,
     /// Where it is counted what was found.
     pub counts: &'a SweepCounts,
+    /// Whether anything is removed (contract R9).
+    pub may_remove: bool,
 }
 
 /// A sweep did not get to its end.
@@ -69,7 +71,7 @@ pub async fn sweep_identities(
         let Some(account) = identity.account_id else {
             continue;
         };
-        if !ours.has(account).await? {
+        if !ports.may_remove || !ours.has(account).await? {
             continue;
         }
         match ports.mint.remove(identity).await {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use remotegpu_control_plane::{AuditBuffer, KeyCache, KeyCacheCounts, Load, SweepCounts};
-use remotegpu_namespaces::{Backlog, ClusterName, ClusterStatus, NamespaceStatus};
+use remotegpu_namespaces::{Backlog, ClaimState, ClusterName, ClusterStatus, NamespaceStatus};
 use time::OffsetDateTime;
 
 use crate::Api;
@@ -29,6 +29,7 @@ pub(crate) struct ClusterHealth {
     name: ClusterName,
     status: ClusterStatus,
     given_up: bool,
+    claim: ClaimState,
 }
 
 impl<'a> Gathered<'a> {
@@ -38,6 +39,7 @@ impl<'a> Gathered<'a> {
         let health = |name: ClusterName| ClusterHealth {
             status: ports.clusters.status(&name),
             given_up: ports.clusters.is_given_up(&name),
+            claim: ports.clusters.claim(&name),
             name,
         };
         let clusters = ports.clusters.list().into_iter();
@@ -78,6 +80,14 @@ impl<'a> Gathered<'a> {
                 ClusterStatus::Unavailable => 0.0,
             };
             gauge!("cluster_answers", "cluster" => name.clone()).set(answers);
+            for state in ClaimState::ALL {
+                let labels = [
+                    ("cluster", name.clone()),
+                    ("state", state.as_str().to_owned()),
+                ];
+                let holds = truth(cluster.claim == state);
+                gauge!("remotegpu_cluster_claim", &labels).set(holds);
+            }
             gauge!("cluster_breaker_open", "cluster" => name).set(truth(cluster.given_up));
         }
         self.record_backlog();
@@ -103,6 +113,14 @@ impl<'a> Gathered<'a> {
             (self.now - end).as_seconds_f64().max(0.0)
         });
         gauge!("identities_ended_oldest_seconds").set(oldest);
+        for ClusterHealth { name, .. } in &self.clusters {
+            let held = known.map_or(f64::NAN, |backlog| {
+                let found = backlog.held.iter().find(|(of, _)| of == name);
+                number(found.map_or(0, |(_, count)| *count))
+            });
+            let name = name.as_str().to_owned();
+            gauge!("remotegpu_namespaces_held", "cluster" => name).set(held);
+        }
     }
 }
 
@@ -140,7 +158,7 @@ pub(crate) fn describe() {
         ),
         (
             "namespaces_unknown_removed_total",
-            "Namespaces that no row knew and that were removed from their cluster.",
+            "Namespaces that had been deleted, stood again and were removed from their cluster.",
         ),
         (
             "identities_bound_again_total",
@@ -181,6 +199,14 @@ pub(crate) fn describe() {
         (
             "namespaces_unsettled",
             "Namespaces that their cluster has to make or remove, by status.",
+        ),
+        (
+            "remotegpu_cluster_claim",
+            "1 for what holds of a cluster's claim: held where this database acts there.",
+        ),
+        (
+            "remotegpu_namespaces_held",
+            "Namespaces that stand under our labels without a row, and wait for the operator.",
         ),
         (
             "identities_ended_waiting",

@@ -217,6 +217,7 @@ mod tests {
             namespaces: vec![(NamespaceStatus::Failed, 3)],
             ended_identities: 2,
             oldest_end: Some(gathered.now - time::Duration::milliseconds(1500)),
+            held: Vec::new(),
         });
         let known = one.render(&gathered);
         for line in [

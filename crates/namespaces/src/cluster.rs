@@ -5,7 +5,9 @@ use std::{error::Error, fmt};
 use async_trait::async_trait;
 use time::Duration;
 
-use crate::{ClaimState, CredentialIdentity, LocatedIdentity, MintError, MintedToken, PlainClusterToken};
+use crate::{
+    ClaimState, CredentialIdentity, LocatedIdentity, MintError, MintedToken, PlainClusterToken,
+};
 
 /// The name of a cluster: configuration gives it, and the API uses it where it
 /// says `cluster`.

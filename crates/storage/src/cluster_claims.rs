@@ -4,13 +4,17 @@ use async_trait::async_trait;
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
 };
+use diesel::{dsl::sql, sql_types::Text};
 use diesel_async::RunQueryDsl;
-use remotegpu_namespaces::{ClaimHolder, ClaimRepository, ClusterName, ClusterUid, KnownClaim};
+use remotegpu_namespaces::{
+    ClaimHolder, ClaimRepository, ClusterName, ClusterUid, DatabaseIdentity, KnownClaim,
+};
 use remotegpu_primitives::{InstallationId, StoreError};
 
 use crate::{
     Database,
     connection::with_conn,
+    database::Source,
     error::Failure,
     schema::{cluster_claims, installation},
     types::{DbTime, DbUuid},
@@ -41,10 +45,28 @@ fn stored(counter: u64) -> Result<i64, Failure> {
     i64::try_from(counter).map_err(|_| Failure::Conflict("a claim's counter is too large"))
 }
 
+/// A table that every migrated database has: a dump that is restored into the same
+/// database makes it anew, and so gives it another oid.
+const MAKING: &str = "('installation'::regclass::oid::text)";
+
+impl Database {
+    /// Which of all databases that ever stood in this place it is, where that shows.
+    async fn making(&self) -> Result<Option<String>, StoreError> {
+        let Source::Postgres(_) = self.source() else {
+            return Ok(None);
+        };
+        let making = with_conn!(self, read, |c| {
+            Ok(diesel::select(sql::<Text>(MAKING)).get_result(c).await?)
+        })?;
+        Ok(Some(making))
+    }
+}
+
 #[async_trait]
 impl ClaimRepository for Database {
     async fn settle_holder(&self, id: InstallationId) -> Result<(), StoreError> {
-        self.settle_identity().await?;
+        // A SQLite database gets its word by being asked for it.
+        self.identity().await?;
         with_conn!(self, write, |c| {
             diesel::update(installation::table.filter(installation::uuid.is_null()))
                 .set(installation::uuid.eq(DbUuid::from(id)))
@@ -63,9 +85,10 @@ impl ClaimRepository for Database {
         let Some(installation) = installation.flatten() else {
             return Ok(None);
         };
-        Ok(self.identity().await?.map(|database| ClaimHolder {
+        let place = self.identity().await?.as_str().to_owned();
+        Ok(Some(ClaimHolder {
             installation: installation.into(),
-            database,
+            database: DatabaseIdentity::new(place, self.making().await?),
         }))
     }
 

@@ -1,159 +1,133 @@
-//! Which of all databases this is, in words that neither a copy nor a restore keeps
-//! (contract R9).
+//! Which database this is, whatever is in it (contract R9).
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
+    fmt,
+    fs::OpenOptions,
+    io::{self, ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
-use diesel::{
-    dsl::sql,
-    sql_types::{Bool, Text},
-};
+use diesel::{QueryableByName, sql_query, sql_types::BigInt};
 use diesel_async::RunQueryDsl;
-use remotegpu_namespaces::DatabaseIdentity;
 use remotegpu_primitives::StoreError;
 use uuid::Uuid;
 
 use crate::{Database, connection::with_conn, database::Source};
 
-/// Whether this role may read the server's identifier, and the identifier.
-const MAY_READ_SYSTEM: &str = "has_function_privilege('pg_control_system()', 'EXECUTE')";
-const SYSTEM_IDENTIFIER: &str = "(SELECT system_identifier::text FROM pg_control_system())";
-/// The database within the server, and the one making of a table that every migrated
-/// database has: a dump that is restored into the same database makes it anew.
-const PLACE: &str = "(SELECT oid::text FROM pg_database WHERE datname = current_database())";
-const MAKING: &str = "('installation'::regclass::oid::text)";
+/// A word for one database. A copy that another PostgreSQL server serves, or that
+/// stands beside the original, has another; one that was restored in place has the
+/// same, and so has a copy of all files of a server or of a data folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseIdentity(String);
+
+impl DatabaseIdentity {
+    /// The word: short, without spaces.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DatabaseIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `PostgreSQL` makes the first when a server's data is made, and gives the second to
+/// no other database of that server again.
+const ON_POSTGRES: &str = "
+    SELECT (SELECT system_identifier FROM pg_control_system()) AS system,
+        (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) AS database";
+
+#[derive(QueryableByName)]
+struct PostgresRow {
+    #[diesel(sql_type = BigInt)]
+    system: i64,
+    #[diesel(sql_type = BigInt)]
+    database: i64,
+}
+
+/// How often the word is looked for while another process writes it.
+const LOOKS: u32 = 50;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 impl Database {
-    /// Which database it is; nothing where that was never settled.
-    pub(crate) async fn identity(&self) -> Result<Option<DatabaseIdentity>, StoreError> {
+    /// Which database this is. For PostgreSQL what the server says; for SQLite a word
+    /// in a file beside the database's, which is made if there is none: it stays where
+    /// it is when another database takes the place of this one.
+    ///
+    /// # Errors
+    /// The database does not answer, or the file cannot be read or made.
+    pub async fn identity(&self) -> Result<DatabaseIdentity, StoreError> {
         match self.source() {
-            Source::Postgres(_) => Ok(Some(self.identity_on_postgres().await?)),
+            Source::Postgres(_) => {
+                let row: PostgresRow = with_conn!(self, read, |c| Ok(sql_query(ON_POSTGRES)
+                    .get_result(c)
+                    .await?))?;
+                let PostgresRow { system, database } = row;
+                // The server counts without a sign.
+                let system = u64::from_ne_bytes(system.to_ne_bytes());
+                Ok(DatabaseIdentity(format!("postgresql-{system}-{database}")))
+            }
             Source::Sqlite(manager) => {
-                let path = word_of(manager.path());
-                let word = blocking(move || read_word(&path)).await?;
-                Ok(word.map(|word| DatabaseIdentity::new(word, None)))
+                let path = word_path(manager.path());
+                let read = tokio::task::spawn_blocking(move || read_or_make(&path)).await;
+                read.map_err(|error| StoreError::Unavailable(Some(Box::new(error))))?
             }
         }
     }
-
-    /// Gives a SQLite database a word of its own, in a file beside it; PostgreSQL has
-    /// its own words.
-    pub(crate) async fn settle_identity(&self) -> Result<(), StoreError> {
-        let Source::Sqlite(manager) = self.source() else {
-            return Ok(());
-        };
-        let path = word_of(manager.path());
-        blocking(move || make_word(&path)).await
-    }
-
-    async fn identity_on_postgres(&self) -> Result<DatabaseIdentity, StoreError> {
-        let (system, place, making) = with_conn!(self, read, |c| {
-            let may: bool = diesel::select(sql::<Bool>(MAY_READ_SYSTEM))
-                .get_result(c)
-                .await?;
-            // Asked only where it is allowed: the refusal would be an error.
-            let system: String = if may {
-                let system = diesel::select(sql::<Text>(SYSTEM_IDENTIFIER));
-                system.get_result(c).await?
-            } else {
-                "-".to_owned()
-            };
-            let place: String = diesel::select(sql::<Text>(PLACE)).get_result(c).await?;
-            let making: String = diesel::select(sql::<Text>(MAKING)).get_result(c).await?;
-            Ok((system, place, making))
-        })?;
-        Ok(DatabaseIdentity::new(
-            format!("{system}/{place}"),
-            Some(making),
-        ))
-    }
 }
 
-/// The file with the word: beside the database, and not part of its name, so that
-/// whoever copies `remotegpu.db*` elsewhere does not take it along.
-fn word_of(database: &Path) -> PathBuf {
-    database.with_file_name("database-identity")
+fn word_path(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".identity");
+    name.into()
 }
 
-fn read_word(path: &Path) -> io::Result<Option<String>> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text.trim().to_owned()).filter(|word| !word.is_empty())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+/// Blocks.
+fn read_or_make(path: &Path) -> Result<DatabaseIdentity, StoreError> {
+    let failed = |error: io::Error| StoreError::Unavailable(Some(Box::new(error)));
+    for _ in 0..LOOKS {
+        match std::fs::read_to_string(path) {
+            // Another process is about to write it.
+            Ok(text) if text.is_empty() => thread::sleep(BETWEEN_LOOKS),
+            Ok(text) => return parse(path, &text),
+            Err(error) if error.kind() == ErrorKind::NotFound => match make(path) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                    return Err(failed(error));
+                }
+                _ => {}
+            },
+            Err(error) => return Err(failed(error)),
+        }
     }
+    parse(path, "")
 }
 
-/// Written whole under another name first, and then only where there is none: two who
-/// do it at once end with one word.
-fn make_word(path: &Path) -> io::Result<()> {
-    if read_word(path)?.is_some() {
-        return Ok(());
-    }
-    let word = Uuid::new_v4().simple().to_string();
-    let new = path.with_extension(&word);
+fn make(path: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&new)?;
-    let written = writeln!(file, "{word}").and_then(|()| file.sync_all());
-    let linked = written.and_then(|()| fs::hard_link(&new, path));
-    fs::remove_file(&new)?;
-    match linked {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        linked => linked,
-    }
+        .open(path)?;
+    file.write_all(format!("sqlite-{}\n", Uuid::new_v4().simple()).as_bytes())?;
+    file.sync_all()
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(StoreError::Unavailable(Some(Box::new(error)))),
-        Err(ended) => Err(StoreError::Unavailable(Some(Box::new(ended)))),
+fn parse(path: &Path, text: &str) -> Result<DatabaseIdentity, StoreError> {
+    let word = text.trim();
+    let is_ours = word
+        .strip_prefix("sqlite-")
+        .is_some_and(|id| Uuid::try_parse(id).is_ok());
+    if is_ours {
+        return Ok(DatabaseIdentity(word.to_owned()));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    #[test]
-    fn a_folder_has_one_word_that_stays_and_is_its_owners() {
-        // R9
-        let folder = tempfile::tempdir().unwrap();
-        let path = word_of(&folder.path().join("remotegpu.db"));
-        assert_eq!(read_word(&path).unwrap(), None);
-        let makers: Vec<_> = (0..8)
-            .map(|_| {
-                std::thread::spawn({
-                    let path = path.clone();
-                    move || {
-                        make_word(&path).unwrap();
-                        read_word(&path).unwrap().unwrap()
-                    }
-                })
-            })
-            .collect();
-        let words: Vec<String> = makers
-            .into_iter()
-            .map(|maker| maker.join().unwrap())
-            .collect();
-        assert!(
-            words
-                .iter()
-                .all(|word| *word == words[0] && word.len() == 32)
-        );
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        // And nothing else is left behind.
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
+    let path = path.display();
+    Err(StoreError::corrupt(format!(
+        "{path} does not hold the word that says which database this is; bring it back, or \
+         delete it to have another"
+    )))
 }

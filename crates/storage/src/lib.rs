@@ -33,4 +33,5 @@ mod types;
 mod users;
 
 pub use database::{Database, DatabaseOptions};
+pub use database_identity::DatabaseIdentity;
 pub use error::OpenError;

@@ -2,6 +2,8 @@
 //! being slow at one step, or answering nonsense. Whether ours behaves like
 //! Kubernetes is for the conformance suite to say, not for this.
 
+mod claim;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
@@ -17,6 +19,8 @@ use remotegpu_namespaces::{
 };
 use remotegpu_primitives::{AccountId, Clock, IdentityId, NamespaceId};
 use time::Duration;
+
+use claim::HeldClaim;
 
 /// What a test does at one step of the cluster's.
 pub type Hook = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -37,6 +41,7 @@ pub struct TestCluster {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     during_provision: Mutex<Option<Hook>>,
+    after_claim_read: Mutex<Option<Hook>>,
     during_make: Mutex<Option<Hook>>,
     during_mint: Mutex<Option<Hook>>,
     after_locate: Mutex<Option<Hook>>,
@@ -53,6 +58,8 @@ struct State {
     bindings: BTreeMap<String, String>,
     owners: BTreeMap<String, (IdentityId, AccountId)>,
     made: u64,
+    uid: String,
+    claim: HeldClaim,
 }
 
 impl State {
@@ -90,8 +97,11 @@ impl TestCluster {
                 bindings: BTreeMap::new(),
                 owners: BTreeMap::new(),
                 made: 0,
+                uid: "test-cluster".to_owned(),
+                claim: HeldClaim::default(),
             }),
             during_provision: Mutex::new(None),
+            after_claim_read: Mutex::new(None),
             during_make: Mutex::new(None),
             during_mint: Mutex::new(None),
             after_locate: Mutex::new(None),
@@ -158,6 +168,12 @@ impl TestCluster {
             .namespaces
             .get(name)
             .is_some_and(|found| found.is_whole)
+    }
+
+    /// The account that the namespace's label names.
+    pub fn account_of(&self, name: &str) -> Option<AccountId> {
+        let state = self.state();
+        state.namespaces.get(name).map(|found| found.account_id)
     }
 
     /// Changes a namespace behind the control plane's back.
@@ -261,6 +277,7 @@ impl NamespaceProvisioner for TestCluster {
             is_going: false,
         });
         standing.is_whole = true;
+        standing.account_id = namespace.account_id;
         Ok(())
     }
 

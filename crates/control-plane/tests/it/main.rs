@@ -6,6 +6,8 @@
     reason = "what does not hold ends the test"
 )]
 
+mod claims;
+mod held;
 mod limits;
 mod mint;
 mod reconcile;

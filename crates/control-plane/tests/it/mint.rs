@@ -341,6 +341,7 @@ async fn a_sweep_removes_what_nobody_remembers_and_nothing_else() {
         accounts: database,
         mint: &*world.cluster,
         counts: &world.sweeps,
+        may_remove: true,
     };
     for removed in [1, 0] {
         let swept = sweep_identities(ports, &namespace.cluster, &*world.clock);
@@ -374,6 +375,7 @@ async fn a_sweep_binds_again_what_lives_and_has_lost_its_binding() {
         accounts: database,
         mint: &*world.cluster,
         counts: &world.sweeps,
+        may_remove: true,
     };
     let swept = sweep_identities(ports, &namespace.cluster, &*world.clock);
     assert_eq!(swept.await.unwrap(), 0);

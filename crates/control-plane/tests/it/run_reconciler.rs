@@ -19,6 +19,8 @@ fn ports(world: &World) -> ReconcilerPorts {
         sessions: database.clone(),
         session_policy: SessionPolicy::default(),
         namespaces: database.clone(),
+        held: database.clone(),
+        claims: world.claim_ports(),
         identities: database.clone(),
         provisioner: world.cluster.clone(),
         mint: world.cluster.clone(),

@@ -4,14 +4,15 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use remotegpu_accounts::SessionContext;
 use remotegpu_control_plane::{
-    AuditBuffer, IdentityPorts, KnownIdentities, MintExecCredentialError, MintExecCredentialPorts,
-    MintLimits, NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, delete_namespace,
-    mint_exec_credential, reconcile_identities, reconcile_namespaces, sweep_namespaces,
+    AuditBuffer, ClaimGate, ClaimPorts, ClaimedClusters, HeldPorts, IdentityPorts, KnownIdentities,
+    MintExecCredentialError, MintExecCredentialPorts, MintLimits, NamespacePorts,
+    NamespaceSweepPorts, Signals, SweepCounts, SweepError, delete_namespace, mint_exec_credential,
+    reconcile_identities, reconcile_namespaces, settle_held, sweep_namespaces,
 };
 use remotegpu_keys::PlainApiKey;
 use remotegpu_namespaces::{
-    ClusterDirectory, ExecCredential, IdentityRepository, Namespace, NamespaceRepository,
-    TokenLifetime,
+    ClusterDirectory, ClusterName, ExecCredential, HeldNamespace, HeldNamespaceRepository,
+    IdentityRepository, Namespace, NamespaceRepository, TokenLifetime,
 };
 use remotegpu_primitives::{Act, Actor, Clock, NamespaceId, Origin};
 use remotegpu_test_support::{act, clock::TestClock, cluster::TestCluster, rng, store::TestStore};
@@ -21,6 +22,7 @@ pub struct World {
     pub store: TestStore,
     pub clock: Arc<TestClock>,
     pub cluster: Arc<TestCluster>,
+    pub gate: Arc<ClaimGate>,
     pub signals: Signals,
     pub sweeps: SweepCounts,
     pub audit: AuditBuffer,
@@ -32,10 +34,20 @@ pub struct World {
 impl World {
     pub async fn new() -> Self {
         let clock = Arc::new(TestClock::default());
+        let cluster = Arc::new(TestCluster::new(clock.clone()));
+        Self::beside(clock, cluster).await
+    }
+
+    /// Another installation, whose configuration names the same cluster.
+    pub async fn beside(clock: Arc<TestClock>, cluster: Arc<TestCluster>) -> Self {
         let store = TestStore::new().await.unwrap();
+        store.settle(clock.now()).await.unwrap();
         let ada = store.person("ada", clock.now()).await.unwrap();
         Self {
-            cluster: Arc::new(TestCluster::new(clock.clone())),
+            gate: Arc::new(ClaimGate::new(
+                cluster.list().into_iter().map(|one| one.name),
+            )),
+            cluster,
             signals: Signals::default(),
             sweeps: SweepCounts::default(),
             audit: AuditBuffer::default(),
@@ -99,16 +111,65 @@ impl World {
         mint_exec_credential(ports, &presented, namespace, &mut rng(), &act).await
     }
 
+    /// The name of the cluster.
+    pub fn cluster_name(&self) -> ClusterName {
+        ClusterDirectory::list(&*self.cluster).remove(0).name
+    }
+
+    /// What finding out about claims needs.
+    pub fn claim_ports(&self) -> ClaimPorts {
+        let database = Arc::new(self.store.database.clone());
+        ClaimPorts {
+            claims: database.clone(),
+            clusters: self.cluster.clone(),
+            namespaces: database,
+            provisioner: self.cluster.clone(),
+            directory: self.cluster.clone(),
+            gate: Arc::clone(&self.gate),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// The cluster behind the gate.
+    pub fn claimed(&self) -> ClaimedClusters<TestCluster> {
+        ClaimedClusters::new(Arc::clone(&self.cluster), Arc::clone(&self.gate))
+    }
+
     /// One sweep over the namespaces of the cluster.
     pub async fn sweep(&self) {
+        self.sweep_with(true).await.unwrap();
+    }
+
+    /// The same, with leave to remove or without.
+    pub async fn sweep_with(&self, may_remove: bool) -> Result<(), SweepError> {
+        let database = &self.store.database;
         let ports = NamespaceSweepPorts {
-            namespaces: &self.store.database,
-            accounts: &self.store.database,
+            namespaces: database,
+            held: database,
+            claims: database,
+            clusters: &*self.cluster,
             provisioner: &*self.cluster,
             counts: &self.sweeps,
+            may_remove,
         };
-        let cluster = ClusterDirectory::list(&*self.cluster).remove(0).name;
-        sweep_namespaces(ports, &cluster, self.now()).await.unwrap();
+        sweep_namespaces(ports, &self.cluster_name(), self.now()).await
+    }
+
+    /// Does what is wanted of held namespaces once.
+    pub async fn settle_held(&self) -> bool {
+        let database = &self.store.database;
+        let ports = HeldPorts {
+            held: database,
+            namespaces: database,
+            clusters: &*self.cluster,
+            provisioner: &*self.cluster,
+        };
+        settle_held(ports).await.unwrap()
+    }
+
+    /// What is held, by name.
+    pub async fn held(&self) -> Vec<HeldNamespace> {
+        self.store.database.list_held(None).await.unwrap()
     }
 
     /// One round of everything that the reconciler does; answers how many

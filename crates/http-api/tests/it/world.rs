@@ -4,8 +4,8 @@ use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use remotegpu_accounts::{InsertSession, PlainSession, SessionPolicy, SessionRepository};
 use remotegpu_control_plane::{
-    AuditBuffer, KeyCache, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts, Signals,
-    run_reconciler,
+    AuditBuffer, ClaimGate, ClaimPorts, KeyCache, KeyUses, MintLimits, PasswordWorkers,
+    ReconcilerPorts, Signals, run_reconciler,
 };
 use remotegpu_http_api::{
     Api, ApiConfig, ApiPorts, PublicUrl, Readiness, ServerLimits, internal_server, public_server,
@@ -65,7 +65,18 @@ impl World {
         let database = Arc::new(store.database.clone());
         let (signals, uses) = (Arc::new(Signals::default()), Arc::new(KeyUses::default()));
         let audit = Arc::new(AuditBuffer::default());
+        let claims = ClaimPorts {
+            claims: database.clone(),
+            clusters: cluster.clone(),
+            namespaces: database.clone(),
+            provisioner: cluster.clone(),
+            directory: cluster.clone(),
+            gate: Arc::new(ClaimGate::new([])),
+            clock: clock.clone(),
+        };
         let reconciler = ReconcilerPorts {
+            held: database.clone(),
+            claims,
             sweeps: Arc::default(),
             accounts: database.clone(),
             clusters: cluster.clone(),

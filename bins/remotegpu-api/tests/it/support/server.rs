@@ -148,8 +148,13 @@ impl Server {
 
     /// Another instance on the same database and clusters.
     pub async fn second_instance(&self) -> Self {
+        self.instance_in(tempfile::tempdir().unwrap()).await
+    }
+
+    /// Another instance with the same settings, whose data directory is `data` in this
+    /// folder.
+    pub async fn instance_in(&self, folder: TempDir) -> Self {
         let (port, internal) = (free_port(), free_port());
-        let folder = tempfile::tempdir().unwrap();
         let own = ["--listen=", "--internal-listen=", "--data-dir="];
         let mut arguments: Vec<String> = self
             .arguments
@@ -298,6 +303,19 @@ impl Server {
     /// Somebody with an account of their own.
     pub async fn person(&self, name: &str) -> Person {
         Person::sign_up(&self.url, name).await
+    }
+
+    /// What `/metrics` says at this moment.
+    pub async fn metrics(&self) -> String {
+        let url = format!("{}/metrics", self.internal_url);
+        client()
+            .get(url)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
