@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// How long the start waits to learn in which clusters this database acts.
-const CLAIMS_WITHIN: Duration = Duration::from_secs(1);
+const CLAIMS_WITHIN: Duration = Duration::from_secs(4);
 
 /// Serves until a signal ends it.
 pub async fn serve(config: Config) -> Result<()> {

@@ -39,6 +39,12 @@ pub enum HeldNamespaceError {
     /// The account has a namespace of this name.
     #[error("the account has a namespace {0} already; give this one another name with --name")]
     NameTaken(NamespaceName),
+    /// Its label or its name is another namespace's.
+    #[error(
+        "its label or its name is that of another namespace, or of one that was deleted: it can \
+         only be deleted"
+    )]
+    IdentifierTaken,
     /// The cluster's name without its end is no name for a namespace.
     #[error("give it a name with --name: {0}")]
     NameNeeded(InvalidNamespaceName),
@@ -93,6 +99,7 @@ pub async fn adopt_namespace(
         AdoptNamespace::NotHeld => Err(HeldNamespaceError::NotHeld(HeldKind::Held)),
         AdoptNamespace::AccountUnknown => Err(HeldNamespaceError::AccountUnknown(wanted.account)),
         AdoptNamespace::NameTaken => Err(HeldNamespaceError::NameTaken(name)),
+        AdoptNamespace::IdentifierTaken => Err(HeldNamespaceError::IdentifierTaken),
     }
 }
 

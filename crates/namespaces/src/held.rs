@@ -116,6 +116,8 @@ pub enum AdoptNamespace {
     AccountUnknown,
     /// The account has a namespace of this name.
     NameTaken,
+    /// Its label or its name is that of another namespace, which may have gone.
+    IdentifierTaken,
 }
 
 /// A store of held namespaces.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
+    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
     SelectableHelper,
 };
 use diesel_async::RunQueryDsl;
@@ -177,6 +177,7 @@ impl HeldNamespaceRepository for Database {
                 // Who was adopted since the sweep looked has a row by now.
                 let adopted: Vec<DbUuid> = namespaces::table
                     .filter(namespaces::id.eq_any(ids))
+                    .filter(namespaces::removed_at.is_null())
                     .select(namespaces::id)
                     .load(c)
                     .await?;
@@ -276,6 +277,16 @@ impl HeldNamespaceRepository for Database {
                 .await?;
             if taken > 0 {
                 return Ok(AdoptNamespace::NameTaken);
+            }
+            let same_id = namespaces::id.eq(DbUuid::from(adoption.namespace_id));
+            let same_name = namespaces::kubernetes_namespace.eq(name.as_str());
+            let of_old: i64 = namespaces::table
+                .filter(same_id.or(same_name))
+                .count()
+                .get_result(c)
+                .await?;
+            if of_old > 0 {
+                return Ok(AdoptNamespace::IdentifierTaken);
             }
             let held = diesel::delete(held!(cluster, name))
                 .filter(held_namespaces::kind.eq(HeldKind::Held.as_str()))

@@ -69,7 +69,7 @@ async fn go_back_to(world: &World, before: &KnownClaim) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_cluster_is_taken_and_each_sweep_raises_its_claim() {
     // R9
-    let world = World::new().await;
+    let world = World::settled().await;
     assert_eq!(verify(&world).await, ClaimState::Held);
     for counter in 2..5 {
         assert_eq!(raise(&world).await, ClaimState::Held);
@@ -83,7 +83,7 @@ async fn an_empty_cluster_is_taken_and_each_sweep_raises_its_claim() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_without_a_claim_is_taken_by_who_knows_it() {
     // R9
-    let world = World::new().await;
+    let world = World::settled().await;
     let namespace = world.namespace("known").await;
     world.cluster.provision(&namespace).await.unwrap();
     let stranger = World::beside(world.clock.clone(), world.cluster.clone()).await;
@@ -100,7 +100,7 @@ async fn a_cluster_without_a_claim_is_taken_by_who_knows_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_done_in_a_cluster_that_another_database_acts_in() {
     // R9
-    let world = World::new().await;
+    let world = World::settled().await;
     let namespace = world.namespace("known").await;
     world.cluster.provision(&namespace).await.unwrap();
     verify_claims(&world.claim_ports()).await;
@@ -153,7 +153,7 @@ async fn nothing_is_done_in_a_cluster_that_another_database_acts_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_that_is_asked_for_elsewhere_is_provisioning_at_once() {
     // R9
-    let world = World::new().await;
+    let world = World::settled().await;
     verify_claims(&world.claim_ports()).await;
     let copy = World::beside(world.clock.clone(), world.cluster.clone()).await;
     verify_claims(&copy.claim_ports()).await;
@@ -177,7 +177,7 @@ async fn a_namespace_that_is_asked_for_elsewhere_is_provisioning_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_was_restored_stops_until_it_has_claimed() {
     // R9
-    let world = World::new().await;
+    let world = World::settled().await;
     verify(&world).await;
     let before = known(&world).await;
     raise(&world).await;
@@ -194,7 +194,7 @@ async fn a_database_that_was_restored_stops_until_it_has_claimed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_was_restored_or_replaced_is_left_alone() {
     // R9
-    let world = World::new().await;
+    let world = World::settled().await;
     verify(&world).await;
     let backup = world.cluster.claim();
     raise(&world).await;
@@ -218,7 +218,7 @@ async fn a_cluster_that_was_restored_or_replaced_is_left_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_raise_that_died_between_its_writes_is_no_restore() {
     // R9
-    let world = World::new().await;
+    let world = World::settled().await;
     verify(&world).await;
     let cluster = world.cluster_name();
     let database = &world.store.database;
@@ -232,7 +232,7 @@ async fn a_raise_that_died_between_its_writes_is_no_restore() {
 #[tokio::test(flavor = "multi_thread")]
 async fn raises_of_others_in_between_never_look_like_a_restore() {
     // R9: one instance looks while others of the same database sweep.
-    let world = Arc::new(World::new().await);
+    let world = Arc::new(World::settled().await);
     verify(&world).await;
     let raising = (0..4).map(|_| {
         let world = Arc::clone(&world);
@@ -256,7 +256,7 @@ async fn raises_of_others_in_between_never_look_like_a_restore() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_right_to_the_claim_work_goes_on_and_nothing_is_removed() {
     // R9: an older version's manifest.
-    let world = World::new().await;
+    let world = World::settled().await;
     world.cluster.permit_claim(false);
     assert_eq!(raise(&world).await, ClaimState::NotPermitted);
     let namespace = world.namespace("any").await;
@@ -279,7 +279,7 @@ async fn without_a_right_to_the_claim_work_goes_on_and_nothing_is_removed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_was_away_is_verified_before_anything_is_done() {
     // R9
-    let world = World::new().await;
+    let world = World::settled().await;
     verify_claims(&world.claim_ports()).await;
     world.cluster.set_up(false);
     verify_claims(&world.claim_ports()).await;
@@ -299,7 +299,7 @@ async fn a_cluster_that_was_away_is_verified_before_anything_is_done() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_is_told_what_a_claim_would_do() {
     // R9
-    let world = World::new().await;
+    let world = World::settled().await;
     verify(&world).await;
     let before = known(&world).await;
     let names = ["whole", "bent", "lost", "deleted"];

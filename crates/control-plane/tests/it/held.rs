@@ -57,7 +57,7 @@ async fn want(
 #[tokio::test(flavor = "multi_thread")]
 async fn an_adopted_namespace_keeps_its_identifier_and_gets_its_labels() {
     // R8
-    let world = World::new().await;
+    let world = World::settled().await;
     let nobody = AccountId::generate(world.now(), &mut rng());
     let found = unknown(&world, "team-ml-x7k2pq", nobody).await;
     let account = world.ada.account.id;
@@ -92,7 +92,7 @@ async fn an_adopted_namespace_keeps_its_identifier_and_gets_its_labels() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_in_the_way_of_an_adoption_is_said() {
     // R8
-    let world = World::new().await;
+    let world = World::settled().await;
     let eve = world.store.person("eve", world.now()).await.unwrap();
     let found = unknown(&world, "team-x7k2pq", eve.account.id).await;
     let ada = world.ada.account.id;
@@ -126,7 +126,7 @@ async fn what_stands_in_the_way_of_an_adoption_is_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_namespace_goes_when_the_operator_says_so_and_by_its_uid() {
     // R8
-    let world = World::new().await;
+    let world = World::settled().await;
     let found = unknown(&world, "team-x7k2pq", world.ada.account.id).await;
     let name = found.kubernetes_namespace.clone();
     want(&world, &name, WantedOfHeld::Delete).await.unwrap();
@@ -153,7 +153,7 @@ async fn a_held_namespace_goes_when_the_operator_says_so_and_by_its_uid() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_missing_after_a_restore_is_made_again_only_when_asked() {
     // R7, R8
-    let world = World::new().await;
+    let world = World::settled().await;
     let [kept, lost, other] = [
         world.namespace("kept").await,
         world.namespace("lost").await,
@@ -217,7 +217,7 @@ async fn what_is_missing_after_a_restore_is_made_again_only_when_asked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_namespace_that_its_account_deletes_is_forgotten() {
     // R8
-    let world = World::new().await;
+    let world = World::settled().await;
     let lost = world.namespace("lost").await;
     world.clock.advance(Duration::SECOND);
     verify_claims(&world.claim_ports()).await;

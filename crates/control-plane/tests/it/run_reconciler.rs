@@ -36,7 +36,7 @@ fn ports(world: &World) -> ReconcilerPorts {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sweep_that_hangs_holds_up_nothing_else() {
-    let world = World::new().await;
+    let world = World::settled().await;
     let bent = world.namespace("bent").await;
     world.cluster.provision(&bent).await.unwrap();
     world.cluster.bend(bent.kubernetes_namespace.as_str());

@@ -35,13 +35,25 @@ impl World {
     pub async fn new() -> Self {
         let clock = Arc::new(TestClock::default());
         let cluster = Arc::new(TestCluster::new(clock.clone()));
-        Self::beside(clock, cluster).await
+        Self::with(clock, cluster).await
+    }
+
+    /// One whose database knows who it is, as after a server's first start.
+    pub async fn settled() -> Self {
+        let world = Self::new().await;
+        world.store.settle(world.now()).await.unwrap();
+        world
     }
 
     /// Another installation, whose configuration names the same cluster.
     pub async fn beside(clock: Arc<TestClock>, cluster: Arc<TestCluster>) -> Self {
+        let world = Self::with(clock, cluster).await;
+        world.store.settle(world.now()).await.unwrap();
+        world
+    }
+
+    async fn with(clock: Arc<TestClock>, cluster: Arc<TestCluster>) -> Self {
         let store = TestStore::new().await.unwrap();
-        store.settle(clock.now()).await.unwrap();
         let ada = store.person("ada", clock.now()).await.unwrap();
         Self {
             gate: Arc::new(ClaimGate::new(

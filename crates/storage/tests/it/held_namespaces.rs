@@ -168,7 +168,16 @@ async fn an_adopted_namespace_keeps_its_identifier_past_every_limit(world: World
     assert_eq!(adopt(nobody, "team").await, AdoptNamespace::AccountUnknown);
     assert_eq!(adopt(ada.account, "n0").await, AdoptNamespace::NameTaken);
     assert_eq!(adopt(ada.account, "team").await, AdoptNamespace::Adopted);
-    assert_eq!(adopt(ada.account, "again").await, AdoptNamespace::NotHeld);
+    // A row that stays for ever takes both its identifier and its name in the cluster.
+    let again = adopt(ada.account, "again").await;
+    assert_eq!(again, AdoptNamespace::IdentifierTaken);
+    let other = Adoption {
+        kubernetes_namespace: KubernetesNamespaceName::from_stored("other".to_owned()),
+        namespace_id: NamespaceId::generate(NOW, &mut rng()),
+        ..adoption(ada.account, "other")
+    };
+    let unknown = store.adopt(&other, &act(NOW)).await.unwrap();
+    assert_eq!(unknown, AdoptNamespace::NotHeld);
     assert_eq!(listed(&world).await, []);
     let namespaces: &dyn NamespaceRepository = &world.database;
     let row = namespaces.find(ada.account, one.namespace_id).await;
