@@ -75,3 +75,9 @@ chaos *arguments:
 # Formats everything.
 fmt:
     cargo fmt --all
+
+# Writes this version's schema, with rows in every table, down as a fixture for all later versions:
+# once for each release that has a new migration.
+schema-fixture:
+    REMOTEGPU_WRITE_SCHEMA_FIXTURE=1 cargo nextest run {{ locked }} -p remotegpu-storage \
+        -E 'test(=fixtures::a_fixture_has_rows_in_every_table)'

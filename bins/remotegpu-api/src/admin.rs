@@ -1,6 +1,9 @@
 //! `remotegpu-api admin`: what the operator does, through the database, beside a
 //! running server too (contract A13).
 
+mod cluster_claim;
+mod held;
+
 use anyhow::{Context, Result, anyhow, bail};
 use remotegpu_accounts::{Account, AccountRepository, LimitChanges, PlainPassword};
 use remotegpu_control_plane::{PasswordWorkers, create_account, create_user, reset_password};
@@ -8,10 +11,10 @@ use remotegpu_primitives::{AccountId, Act, Actor, Clock, Origin, PageRequest};
 use remotegpu_storage::Database;
 
 use crate::{
-    cli::{AccountCommand, Admin, UserCommand},
+    cli::{AccountCommand, Admin, AdminClusterCommand, UserCommand},
     clock::{SystemClock, system_rng},
     config::Config,
-    dependencies,
+    end_all, schema,
 };
 
 /// What the operator does at this moment, for the audit log.
@@ -22,12 +25,17 @@ fn operator() -> Act {
 
 /// Runs one command.
 pub async fn run(config: &Config, command: Admin) -> Result<()> {
-    let database = dependencies::connect_database(config).await?;
-    // A database that no server has prepared is prepared here.
-    database.migrate().await.context("database_url")?;
+    // Changes no schema: a command of a newer version must not do that to the servers
+    // that run (contract R6).
+    let database = schema::existing(config).await?;
     match command {
         Admin::Account(command) => account(&database, command).await,
         Admin::User(command) => user(&database, command).await,
+        Admin::EndAll(args) => end_all::run(&database, &args).await,
+        Admin::Cluster(AdminClusterCommand::Claim { name, yes }) => {
+            cluster_claim::run(config, &database, &name, yes).await
+        }
+        Admin::Held(command) => held::run(&database, command).await,
     }
 }
 

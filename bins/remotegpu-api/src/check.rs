@@ -1,15 +1,18 @@
 //! `remotegpu-api check`: reaches every dependency, and says what is wrong.
 
+mod claims;
+
 use std::process::ExitCode;
 
 use anyhow::Result;
 use remotegpu_cluster::{Finding, KubeClusters, Verdict};
 use remotegpu_primitives::Clock;
+use remotegpu_storage::SchemaAge;
 
 use crate::{
     clock::SystemClock,
-    config::{ClusterConfig, Config, DatabaseChoice},
-    dependencies,
+    config::{ClusterConfig, Config},
+    dependencies, schema,
     tls::OwnCertificate,
 };
 
@@ -78,17 +81,19 @@ impl Report {
 }
 
 async fn database(config: &Config) -> Result<String> {
-    if config.database == DatabaseChoice::Embedded && !config.data_dir.join("remotegpu.db").exists()
-    {
+    if !schema::has_file(config) {
         let folder = config.data_dir.display();
         return Ok(format!(
             "the first start makes a SQLite database in {folder}"
         ));
     }
     let database = dependencies::connect_database(config).await?;
-    database.check().await?;
+    let schema = match database.check().await? {
+        SchemaAge::Same => "this version's",
+        SchemaAge::Newer => "a newer version's, which this one can use",
+    };
     Ok(format!(
-        "{} answers, and its schema is this version's",
+        "{} answers, and its schema is {schema}",
         database.kind()
     ))
 }
@@ -100,5 +105,7 @@ async fn inspect(config: &Config, cluster: &ClusterConfig) -> Result<Vec<Finding
     // What a mint for a key without an end asks for.
     let lifetime = config.token_lifetime.to_ask(None, SystemClock.now());
     let findings = clusters.inspect(&cluster.name, lifetime, &SystemClock);
-    Ok(findings.await?)
+    let mut findings = findings.await?;
+    findings.extend(claims::inspect(config, &clusters, &cluster.name).await);
+    Ok(findings)
 }

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use remotegpu_accounts::{AccountName, Email, LimitChange, Role};
+use remotegpu_namespaces::{ClusterName, InvalidClusterName, NamespaceName};
 use remotegpu_primitives::AccountId;
 
 use crate::settings::{SETTINGS, Setting};
@@ -37,6 +38,8 @@ pub enum Command {
     Config,
     /// Reach every dependency, and say what is wrong
     Check,
+    /// Bring the database's schema up to date, and say what was done
+    Migrate,
     /// Manage accounts and users, beside a running server too
     #[command(subcommand)]
     Admin(Admin),
@@ -64,6 +67,98 @@ pub enum Admin {
     /// Make users, and let them in again
     #[command(subcommand)]
     User(UserCommand),
+    /// End many sessions or API keys at once: after a restore, or a leak
+    ///
+    /// Without --yes it says how many it would end, and where, and changes nothing. Keys
+    /// are revoked, and their cluster identities end with them: running servers see to the
+    /// tokens that were handed out, within a second, and in a cluster that is down as soon
+    /// as it is back. It may be broken off and run again.
+    EndAll(EndAllArgs),
+    /// Say in which clusters this database acts
+    #[command(subcommand)]
+    Cluster(AdminClusterCommand),
+    /// Decide over namespaces that no row knows, or that are missing after a restore
+    #[command(subcommand)]
+    Held(HeldCommand),
+}
+
+#[derive(Debug, Args)]
+pub struct EndAllArgs {
+    /// What is ended
+    #[arg(value_enum)]
+    pub what: EndAllOf,
+    /// Only those of this account
+    #[arg(long, value_name = "ID")]
+    pub account: Option<AccountId>,
+    /// Only those that this file names, an identifier on each line; - is standard input.
+    /// Empty lines count for nothing, nor does what follows a #
+    #[arg(long, value_name = "FILE")]
+    pub ids: Option<PathBuf>,
+    /// End them, instead of saying how many there are
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EndAllOf {
+    /// Everybody has to sign in again
+    Sessions,
+    /// The active API keys
+    Keys,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AdminClusterCommand {
+    /// Show what would come of letting this database act in a cluster, and let it
+    Claim {
+        /// The cluster's name in the configuration
+        #[arg(value_parser = cluster_name)]
+        name: ClusterName,
+        /// Take it over, whatever acts there now
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum HeldCommand {
+    /// List namespaces that are held, because no row knows them, and rows whose namespace
+    /// is missing
+    List,
+    /// Give a held namespace to an account; its identifier stays, so that kubeconfig files
+    /// and scopes of before work
+    Adopt {
+        /// What its cluster calls it
+        kubernetes_namespace: String,
+        #[arg(long, value_parser = cluster_name)]
+        cluster: ClusterName,
+        #[arg(long)]
+        account: AccountId,
+        /// What the account will call it; its name without the random end where absent
+        #[arg(long, value_parser = |text: &str| NamespaceName::parse(text))]
+        name: Option<NamespaceName>,
+        /// Take it from another account that its label names
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Delete a held namespace, with all that is in it
+    Delete {
+        /// What its cluster calls it
+        kubernetes_namespace: String,
+        #[arg(long, value_parser = cluster_name)]
+        cluster: ClusterName,
+    },
+    /// Make a missing namespace again, empty
+    Restore {
+        /// What its cluster called it
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        kubernetes_namespace: Option<String>,
+        #[arg(long, value_parser = cluster_name)]
+        cluster: ClusterName,
+        /// All that are missing in the cluster
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -108,6 +203,10 @@ pub enum UserCommand {
         #[arg(value_parser = |text: &str| Email::parse(text))]
         email: Email,
     },
+}
+
+fn cluster_name(text: &str) -> Result<ClusterName, InvalidClusterName> {
+    ClusterName::parse(text)
 }
 
 fn limit(text: &str) -> Result<LimitChange, String> {

@@ -30,6 +30,7 @@ pub struct Config {
     pub max_connections: MaxConnections,
     pub keep_alive: std::time::Duration,
     pub database: DatabaseChoice,
+    pub schema_at_start: SchemaAtStart,
     pub data_dir: PathBuf,
     pub dev_cluster_listen: SocketAddr,
     /// Whether the development cluster was asked for by name.
@@ -42,7 +43,9 @@ pub struct Config {
     pub keys: KeyMemory,
     pub session_policy: SessionPolicy,
     pub token_lifetime: TokenLifetime,
+    pub sweep_every: std::time::Duration,
     pub audit_retention: Duration,
+    pub dead_key_retention: Duration,
     pub limits: Limits,
     pub drain: std::time::Duration,
     pub log: tracing::level_filters::LevelFilter,
@@ -56,6 +59,15 @@ pub struct Config {
 pub struct MaxConnections {
     pub number: usize,
     pub given: bool,
+}
+
+/// What a start does where the database's schema is an older version's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaAtStart {
+    /// It runs the migrations that are missing.
+    BringUpToDate,
+    /// It waits until somebody else has.
+    WaitFor,
 }
 
 /// What an instance keeps in mind of API keys.
@@ -112,6 +124,10 @@ impl Config {
                 number(settings, "keep_alive_seconds", 1..=3600)?.into(),
             ),
             database: database(settings)?,
+            schema_at_start: match choice(settings, "migrate_at_start", ["true", "false"])? {
+                "true" => SchemaAtStart::BringUpToDate,
+                _ => SchemaAtStart::WaitFor,
+            },
             data_dir: parse(settings, "data_dir", "a folder")?,
             dev_cluster_listen: parse(settings, "dev_cluster_listen", "an address and a port")?,
             dev_cluster_given: settings.is_given("dev_cluster_listen"),
@@ -133,8 +149,14 @@ impl Config {
                 seconds.context("a number from 600 to 3600 is expected")
             })?
             .unwrap_or_default(),
+            sweep_every: std::time::Duration::from_secs(
+                number(settings, "sweep_seconds", 1..=3600)?.into(),
+            ),
             audit_retention: Duration::days(
                 number(settings, "audit_retention_days", 1..=36_500)?.into(),
+            ),
+            dead_key_retention: Duration::days(
+                number(settings, "dead_key_retention_days", 1..=36_500)?.into(),
             ),
             limits: Limits::read(settings)?,
             drain: std::time::Duration::from_secs(

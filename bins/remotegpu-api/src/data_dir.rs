@@ -8,6 +8,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+use crate::config::{Config, DatabaseChoice};
+
 /// Holds the data directory until it is dropped, or the process ends in any way.
 #[derive(Debug)]
 pub struct DataDirLock {
@@ -21,6 +23,18 @@ pub fn create(path: &Path) -> Result<()> {
         .mode(0o700)
         .create(path)
         .with_context(|| format!("data_dir: {} cannot be made", path.display()))
+}
+
+/// Makes and locks the directory where the embedded database is in it; another one
+/// sees to its users itself.
+pub fn lock_for(config: &Config) -> Result<Option<DataDirLock>> {
+    match config.database {
+        DatabaseChoice::Embedded => {
+            create(&config.data_dir)?;
+            lock(&config.data_dir).map(Some)
+        }
+        DatabaseChoice::Url(_) => Ok(None),
+    }
 }
 
 /// Locks the directory for a server.

@@ -110,14 +110,25 @@ pub async fn start_dev_cluster(config: &Config) -> Result<(DevCluster, ClusterCo
     remotegpu_cluster::apply_prerequisites(&admin)
         .await
         .context("the development cluster could not be prepared")?;
-    let connection = remotegpu_cluster::control_plane_connection(
-        ClusterName::parse("dev")?,
-        "Development cluster".to_owned(),
-        &admin,
-    )
-    .await
-    .context("the development cluster could not be prepared")?;
+    let connection = dev_connection(&admin).await;
+    let connection = connection.context("the development cluster could not be prepared")?;
     Ok((cluster, connection))
+}
+
+/// How the control plane reaches the embedded development cluster of a server that runs
+/// with the same settings.
+pub async fn running_dev_cluster(config: &Config) -> Result<ClusterConnection> {
+    let folder = config.data_dir.join("dev-cluster");
+    let dev_config = DevClusterConfig::new(config.dev_cluster_listen, folder);
+    let admin = DevCluster::admin_kubeconfig_of(&dev_config)?;
+    let connection = dev_connection(&admin).await;
+    connection.context("the development cluster runs only while the server does; start it")
+}
+
+async fn dev_connection(admin: &str) -> Result<ClusterConnection> {
+    let name = ClusterName::parse("dev")?;
+    let title = "Development cluster".to_owned();
+    Ok(remotegpu_cluster::control_plane_connection(name, title, admin).await?)
 }
 
 /// The clusters of the configuration. None of them needs to be up.

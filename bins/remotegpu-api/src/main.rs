@@ -14,15 +14,20 @@ mod config;
 mod config_command;
 mod data_dir;
 mod dependencies;
+mod end_all;
 mod first_admin;
 mod followed_files;
 mod logging;
+mod migrate;
 mod open_files;
+mod readiness;
+mod schema;
 mod serve;
 mod settings;
 mod shutdown;
 mod tenant_baseline;
 mod tls;
+mod watch_database;
 
 use std::process::ExitCode;
 
@@ -78,6 +83,7 @@ async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
     match cli.command {
         Some(Command::Config) => config_command::print(&settings)?,
         Some(Command::Check) => return check::check(&config).await,
+        Some(Command::Migrate) => migrate::migrate(&config).await?,
         Some(Command::Admin(command)) => admin::run(&config, command).await?,
         _ => serve::serve(config).await?,
     }

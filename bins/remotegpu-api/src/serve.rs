@@ -1,36 +1,44 @@
 //! `remotegpu-api serve`: everything put together.
 
 use std::{
+    future::pending,
     net::{SocketAddr, TcpListener},
     sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
-use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 use remotegpu_cluster::KubeClusters;
 use remotegpu_control_plane::{
-    AuditBuffer, CachedApiKeys, KeyCache, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts,
-    Signals, SweepCounts, follow_key_changes, run_reconciler,
+    AuditBuffer, CachedApiKeys, ClaimGate, ClaimPorts, ClaimedClusters, IdentityUses, KeyCache,
+    KeyChangeLimits, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts, Signals, SweepCounts,
+    follow_key_changes, release_sweeps, run_reconciler, verify_claims, watch_claims,
 };
 use remotegpu_dev_cluster::DevCluster;
 use remotegpu_http_api::{
-    Api, ApiConfig, ApiPorts, PublicUrl, Readiness, ServerLimits, internal_server, public_server,
+    Api, ApiConfig, ApiPorts, PublicUrl, ServerLimits, internal_server, public_server,
 };
-use remotegpu_namespaces::ClusterDirectory;
-use remotegpu_primitives::{Clock, StoreError};
-use remotegpu_storage::Database;
+use remotegpu_namespaces::{ClaimRepository, ClusterDirectory};
+use remotegpu_primitives::{Clock, InstallationId, InstanceId};
+use remotegpu_storage::{Database, RestoreWatch};
+use tokio::task::JoinSet;
 
 use crate::{
     clock::{SystemClock, system_rng},
-    config::{Config, DatabaseChoice},
+    config::{Config, DatabaseChoice, SchemaAtStart},
     data_dir, dependencies, first_admin,
     followed_files::FollowedFiles,
     logging, open_files,
+    readiness::DatabaseReadiness,
+    schema,
     shutdown::Ending,
     tls::OwnCertificate,
+    watch_database::{self, Remembered},
 };
+
+/// How long the start waits to learn in which clusters this database acts.
+const CLAIMS_WITHIN: Duration = Duration::from_secs(4);
 
 /// Serves until a signal ends it.
 pub async fn serve(config: Config) -> Result<()> {
@@ -42,19 +50,18 @@ pub async fn serve(config: Config) -> Result<()> {
         max_connections: open_files::make_room(config.max_connections)?,
         keep_alive: config.keep_alive,
     };
-    let _lock = match config.database {
-        DatabaseChoice::Embedded => {
-            data_dir::create(&config.data_dir)?;
-            Some(data_dir::lock(&config.data_dir)?)
-        }
-        DatabaseChoice::Url(_) => None,
-    };
+    // Who waits for `remotegpu-api migrate` must not keep it out.
+    let mut lock = None;
+    if config.schema_at_start == SchemaAtStart::BringUpToDate {
+        lock = data_dir::lock_for(&config)?;
+    }
     let listener = bind("listen", config.listen)?;
     let internal_listener = bind("internal_listen", config.internal_listen)?;
     let public_url = public_url(&config, listener.local_addr()?)?;
 
     let database = dependencies::connect_database(&config).await?;
-    database.migrate().await.context("database_url")?;
+    let watch = database.watch_for_restore();
+    schema::refuse_too_new(&database).await?;
     let (dev_cluster, connection) = if config.runs_dev_cluster() {
         let (cluster, connection) = dependencies::start_dev_cluster(&config).await?;
         (Some(cluster), Some(connection))
@@ -64,20 +71,31 @@ pub async fn serve(config: Config) -> Result<()> {
     let clusters = dependencies::connect_clusters(&config, connection).await?;
     let (workers, queue) = (config.limits.password_workers, config.limits.password_queue);
     let passwords = PasswordWorkers::new(workers, queue).context("password_workers")?;
-    first_admin::create(&config, &database, &passwords, public_url.as_str()).await?;
 
     let shared = Shared::new(&config, database, clusters);
-    let api = shared.api(&config, public_url.clone(), passwords);
+    let api = shared.api(&config, public_url.clone(), passwords.clone());
     let mut ending = Ending::listen()?;
     let tls = certificate.as_ref().map(OwnCertificate::server_config);
+    // From here on `/livez` answers: the schema may take its time, and whoever watches
+    // the process must not end it for that.
+    api.close();
     let (server, stopper) = public_server(Arc::clone(&api), listener, tls, limits)?;
     let (internal, internal_stopper) = internal_server(Arc::clone(&api), internal_listener, None)?;
     let mut serving = tokio::spawn(server);
     let internal_serving = tokio::spawn(internal);
-    let mut reconciler = tokio::spawn(run_reconciler(shared.reconciler(&config), system_rng()));
-    let mut changes = tokio::spawn(shared.clone().follow_changes());
-    let mut probes = tokio::spawn(look_at_clusters(shared.clusters.clone()));
-    let mut followed = tokio::spawn(files.follow(shared.clusters.clone(), certificate));
+    let prepare = shared.prepare(&config, &passwords, &public_url, &mut lock);
+    tokio::select! {
+        prepared = prepare => prepared?,
+        () = ending.next() => {
+            // Nothing runs yet, and what a migration has begun the database takes back;
+            // one that is under way would otherwise be waited for.
+            tracing::info!("ended before the database was ready");
+            std::process::exit(0);
+        }
+    }
+    drop(passwords);
+    api.open().await;
+    let mut beside = shared.beside(&config, watch, files, certificate);
     announce(
         &config,
         &public_url,
@@ -89,44 +107,14 @@ pub async fn serve(config: Config) -> Result<()> {
         ended = &mut serving => {
             bail!("the API stopped serving: {ended:?}");
         }
-        // Without it nothing ends in the clusters any more: better no server.
-        ended = &mut reconciler => {
-            bail!("the reconciler stopped: {ended:?}");
-        }
-        // Without it every request would ask the database.
-        ended = &mut changes => {
-            bail!("changes of keys are no longer followed: {ended:?}");
-        }
-        // Without it a cluster that nobody uses keeps the state that it had.
-        ended = &mut probes => {
-            bail!("the clusters are no longer looked at: {ended:?}");
-        }
-        // Without it certificates end under a server that seems well.
-        ended = &mut followed => {
-            bail!("changed files are no longer looked for: {ended:?}");
+        ended = beside.join_next() => {
+            bail!("the server cannot go on: {ended:?}");
         }
     }
     ending.drain(&api, config.drain).await;
     stopper.stop().await;
-    reconciler.abort();
-    changes.abort();
-    probes.abort();
-    followed.abort();
-    // First what is few and nowhere else.
-    if let Err(error) = shared.audit.flush(&shared.database).await {
-        tracing::warn!(
-            lost = shared.audit.waiting(),
-            error = &error as &dyn std::error::Error,
-            "the last audit events were not written down"
-        );
-    }
-    let flushed = shared.uses.flush(&shared.database, SystemClock.now()).await;
-    if let Err(error) = flushed {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "the last uses of keys were not written down"
-        );
-    }
+    beside.shutdown().await;
+    shared.write_down().await;
     internal_stopper.stop_now().await;
     let _ = tokio::join!(serving, internal_serving);
     if let Some(dev_cluster) = dev_cluster {
@@ -141,33 +129,166 @@ pub async fn serve(config: Config) -> Result<()> {
 struct Shared {
     database: Database,
     clusters: KubeClusters,
+    /// Where this database acts; the clusters behind it are what all acts get.
+    gate: Arc<ClaimGate>,
     signals: Arc<Signals>,
     uses: Arc<KeyUses>,
+    identity_uses: Arc<IdentityUses>,
     audit: Arc<AuditBuffer>,
     sweeps: Arc<SweepCounts>,
-    key_cache: Arc<KeyCache>,
+    remembered: Remembered,
+    instance: InstanceId,
 }
 
 impl Shared {
     fn new(config: &Config, database: Database, clusters: KubeClusters) -> Self {
+        let names = clusters.list().into_iter().map(|cluster| cluster.name);
         Self {
+            gate: Arc::new(ClaimGate::new(names)),
             database,
             clusters,
             signals: Arc::default(),
             uses: Arc::new(KeyUses::new(config.keys.record_last_use)),
+            identity_uses: Arc::default(),
             audit: Arc::default(),
             sweeps: Arc::default(),
-            key_cache: Arc::new(KeyCache::new(config.keys.cache_size)),
+            remembered: Remembered {
+                keys: Arc::new(KeyCache::new(config.keys.cache_size)),
+                identities: Arc::default(),
+                notice: Arc::default(),
+            },
+            instance: InstanceId::generate(SystemClock.now(), &mut system_rng()),
+        }
+    }
+
+    /// Has the database be what the server needs, and learns in which clusters it acts.
+    async fn prepare(
+        &self,
+        config: &Config,
+        passwords: &PasswordWorkers,
+        public_url: &PublicUrl,
+        lock: &mut Option<data_dir::DataDirLock>,
+    ) -> Result<()> {
+        schema::prepare(config, &self.database).await?;
+        if lock.is_none() {
+            *lock = data_dir::lock_for(config)?;
+        }
+        first_admin::create(config, &self.database, passwords, public_url.as_str()).await?;
+        let installation = InstallationId::generate(SystemClock.now(), &mut system_rng());
+        let settled = self.database.settle_holder(installation).await;
+        settled.context("the database could not be told which one it is")?;
+        // So that what is asked first finds clusters open; one that is slow is waited for
+        // no longer, and its gate opens later.
+        let claim_ports = self.claim_ports();
+        let verified = verify_claims(&claim_ports);
+        let _ = tokio::time::timeout(CLAIMS_WITHIN, verified).await;
+        Ok(())
+    }
+
+    /// Starts what runs beside answering. None of it ends by itself, and a server that
+    /// has lost a part of it is better ended.
+    fn beside(
+        &self,
+        config: &Config,
+        watch: RestoreWatch,
+        files: FollowedFiles,
+        certificate: Option<Arc<OwnCertificate>>,
+    ) -> JoinSet<&'static str> {
+        let mut beside = JoinSet::new();
+        // Without it nothing ends in the clusters any more.
+        let reconciling = self.clone().reconcile(self.reconciler(config));
+        beside.spawn(reconciling.map(|()| "the reconciler stopped"));
+        // Without it a restored database would be taken for the one before.
+        let watching = watch_database::watch(watch, self.remembered.clone());
+        beside.spawn(watching.map(|never| match never {}));
+        // Without it every request would ask the database.
+        let changes = self.clone().follow_changes();
+        beside.spawn(changes.map(|()| "changes of keys are no longer followed"));
+        // Without it a cluster that nobody uses keeps the state that it had.
+        let looking = look_at_clusters(self.clusters.clone());
+        beside.spawn(looking.map(|()| "the clusters are no longer looked at"));
+        // Without it certificates end under a server that seems well.
+        let following = files.follow(self.clusters.clone(), certificate);
+        beside.spawn(following.map(|()| "changed files are no longer looked for"));
+        // Without it this instance might go on where another database acts by now.
+        let (ports, has_any) = (self.claim_ports(), !self.clusters.list().is_empty());
+        beside.spawn(async move {
+            watch_claims(&ports).await;
+            if !has_any {
+                pending::<()>().await;
+            }
+            "the clusters' claims are no longer looked at"
+        });
+        beside
+    }
+
+    /// Writes down what is only remembered so far, and lets another instance sweep at
+    /// once what this one did, which has ended.
+    async fn write_down(&self) {
+        if let Err(error) = release_sweeps(&self.database, self.instance).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the clusters that this instance has swept are swept again in a few seconds only"
+            );
+        }
+        // First what is few and nowhere else.
+        if let Err(error) = self.audit.flush(&self.database).await {
+            tracing::warn!(
+                lost = self.audit.waiting(),
+                error = &error as &dyn std::error::Error,
+                "the last audit events were not written down"
+            );
+        }
+        let (database, now) = (&self.database, SystemClock.now());
+        if let Err(error) = self.uses.flush(database, now).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the last uses of keys were not written down"
+            );
+        }
+        if let Err(error) = self.identity_uses.flush(database, now).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the last uses of cluster identities were not written down"
+            );
+        }
+    }
+
+    fn claimed_clusters(&self) -> Arc<ClaimedClusters<KubeClusters>> {
+        let clusters = Arc::new(self.clusters.clone());
+        Arc::new(ClaimedClusters::new(clusters, Arc::clone(&self.gate)))
+    }
+
+    fn claim_ports(&self) -> ClaimPorts {
+        let database = Arc::new(self.database.clone());
+        let clusters = Arc::new(self.clusters.clone());
+        ClaimPorts {
+            claims: database.clone(),
+            clusters: clusters.clone(),
+            namespaces: database,
+            provisioner: clusters.clone(),
+            directory: clusters,
+            gate: Arc::clone(&self.gate),
+            clock: Arc::new(SystemClock),
         }
     }
 
     async fn follow_changes(self) {
-        follow_key_changes(&self.database, &self.key_cache).await;
+        follow_key_changes(&self.database, &self.remembered.keys).await;
+    }
+
+    /// Works until the database is another: what is written there is not what the
+    /// clusters are to follow.
+    async fn reconcile(self, ports: ReconcilerPorts) {
+        tokio::select! {
+            () = run_reconciler(ports, system_rng()) => {}
+            () = self.remembered.notice.given() => pending().await,
+        }
     }
 
     fn api(&self, config: &Config, public_url: PublicUrl, passwords: PasswordWorkers) -> Arc<Api> {
         let database = Arc::new(self.database.clone());
-        let clusters = Arc::new(self.clusters.clone());
+        let clusters = self.claimed_clusters();
         let api_config = ApiConfig {
             public_url,
             extra_hosts: config.extra_hosts.clone(),
@@ -193,12 +314,15 @@ impl Shared {
             attempts: database.clone(),
             keys: Arc::new(CachedApiKeys::new(
                 database.clone(),
-                Arc::clone(&self.key_cache),
+                Arc::clone(&self.remembered.keys),
             )),
-            key_cache: Arc::clone(&self.key_cache),
+            key_changes: Arc::new(KeyChangeLimits::new(limits.key_change_rate)),
+            key_cache: Arc::clone(&self.remembered.keys),
             namespaces: database.clone(),
             identities: database.clone(),
-            known_identities: Arc::default(),
+            known_identities: Arc::clone(&self.remembered.identities),
+            identity_uses: Arc::clone(&self.identity_uses),
+            restore_notice: Arc::clone(&self.remembered.notice),
             clusters: clusters.clone(),
             mint: clusters,
             passwords,
@@ -217,40 +341,31 @@ impl Shared {
 
     fn reconciler(&self, config: &Config) -> ReconcilerPorts {
         let database = Arc::new(self.database.clone());
-        let clusters = Arc::new(self.clusters.clone());
+        let clusters = self.claimed_clusters();
         ReconcilerPorts {
             accounts: database.clone(),
             clusters: clusters.clone(),
             keys: database.clone(),
+            dead_key_retention: config.dead_key_retention,
             sessions: database.clone(),
             session_policy: config.session_policy,
             namespaces: database.clone(),
+            held: database.clone(),
+            claims: self.claim_ports(),
             identities: database.clone(),
             provisioner: clusters.clone(),
             mint: clusters,
             signals: Arc::clone(&self.signals),
             sweeps: Arc::clone(&self.sweeps),
+            leases: database.clone(),
+            instance: self.instance,
+            sweep_every: config.sweep_every,
             uses: Arc::clone(&self.uses),
+            identity_uses: Arc::clone(&self.identity_uses),
             audit: Arc::clone(&self.audit),
             audit_log: database,
             audit_retention: config.audit_retention,
             clock: Arc::new(SystemClock),
-        }
-    }
-}
-
-/// An instance is ready when its store is (contract R4).
-struct DatabaseReadiness(Database);
-
-/// Whoever asks for readiness gives up sooner than somebody who wants an answer.
-const READINESS_TIMEOUT: Duration = Duration::from_secs(2);
-
-#[async_trait]
-impl Readiness for DatabaseReadiness {
-    async fn check(&self) -> Result<(), StoreError> {
-        match tokio::time::timeout(READINESS_TIMEOUT, self.0.ping()).await {
-            Ok(answer) => answer,
-            Err(late) => Err(StoreError::Unavailable(Some(Box::new(late)))),
         }
     }
 }
@@ -276,28 +391,18 @@ async fn look_at_clusters(clusters: KubeClusters) {
     tokio::join!(probe_clusters(&clusters), keep_clusters_warm(&clusters));
 }
 
-/// Asks the clusters how they are, for the list of clusters and for those who
-/// make namespaces: a cluster that is known to be down is not waited for.
+/// Looks how the clusters are, for the list of clusters and for those who make
+/// namespaces: a cluster that is known to be down is not waited for.
 async fn probe_clusters(clusters: &KubeClusters) {
     let names: Vec<_> = clusters
         .list()
         .into_iter()
         .map(|cluster| cluster.name)
         .collect();
-    loop {
-        // At the same time: one that hangs keeps no other waiting.
-        let probe = async |name| {
-            if let Err(error) = clusters.probe(name).await {
-                tracing::warn!(
-                    cluster = %name,
-                    error = &error as &dyn std::error::Error,
-                    "a cluster does not answer"
-                );
-            }
-        };
-        join_all(names.iter().map(probe)).await;
-        tokio::time::sleep(Duration::from_secs(5)).await;
-    }
+    // Each by itself: one that hangs keeps no other waiting.
+    join_all(names.iter().map(|name| clusters.watch(name))).await;
+    // Where there are none there is nothing to look at.
+    pending::<()>().await;
 }
 
 async fn keep_clusters_warm(clusters: &KubeClusters) {

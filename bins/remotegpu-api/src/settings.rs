@@ -110,7 +110,7 @@ pub const SETTINGS: &[Setting] = &[
         "database_connections",
         Some("8"),
         "NUMBER",
-        "How many connections to PostgreSQL this instance's pool holds at the most; beside it as many threads may keep one each, and two are for changes of keys",
+        "How many connections to PostgreSQL this instance's pool holds at the most; beside it as many threads may keep one each, two are for changes of keys, and one looks for restores",
     ),
     setting(
         "database_acquire_ms",
@@ -123,6 +123,12 @@ pub const SETTINGS: &[Setting] = &[
         Some("4000"),
         "MILLISECONDS",
         "How long a statement may take in the database: 100 to 4500",
+    ),
+    setting(
+        "migrate_at_start",
+        Some("true"),
+        "true|false",
+        "Whether the start brings the database's schema up to date; else it waits until somebody does",
     ),
     setting(
         "data_dir",
@@ -153,6 +159,18 @@ pub const SETTINGS: &[Setting] = &[
         Some("20"),
         "NUMBER",
         "How many active API keys an account may have",
+    ),
+    setting(
+        "key_change_rate",
+        Some("60"),
+        "NUMBER",
+        "How many API keys an account may create and rotate within a minute",
+    ),
+    setting(
+        "dead_key_retention_days",
+        Some("90"),
+        "DAYS",
+        "How long revoked and expired API keys stay in the list; at most 1000 of an account do",
     ),
     setting(
         "namespace_limit",
@@ -189,6 +207,12 @@ pub const SETTINGS: &[Setting] = &[
         Some("3600"),
         "SECONDS",
         "How long cluster tokens live: 600 to 3600",
+    ),
+    setting(
+        "sweep_seconds",
+        Some("45"),
+        "SECONDS",
+        "How often each cluster is compared with the database, by one of the instances: 1 to 3600",
     ),
     setting(
         "audit_retention_days",

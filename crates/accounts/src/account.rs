@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use remotegpu_primitives::AccountId;
+use remotegpu_primitives::{AccountId, Vocabulary};
 use time::OffsetDateTime;
 
 /// The tenant that owns keys, namespaces and tokens.
@@ -130,6 +130,9 @@ impl Role {
         self >= needed
     }
 
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
+
     /// The word on the wire and in the store.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -137,6 +140,16 @@ impl Role {
             Self::Write => "write",
             Self::Admin => "admin",
         }
+    }
+}
+
+impl Vocabulary for Role {
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+
+    fn of_word(word: &str) -> Option<Self> {
+        word.parse().ok()
     }
 }
 
@@ -149,7 +162,7 @@ impl FromStr for Role {
     type Err = UnknownRole;
 
     fn from_str(text: &str) -> Result<Self, UnknownRole> {
-        [Self::Read, Self::Write, Self::Admin]
+        Self::ALL
             .into_iter()
             .find(|role| role.as_str() == text)
             .ok_or(UnknownRole)

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use remotegpu_primitives::{
     AccountId, Act, Actor, ApiKeyId, AuditEventId, NamespaceId, Origin, Page, PageRequest,
-    SessionId, StoreError, UserId,
+    SessionId, StoreError, UserId, Vocabulary, Word,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -48,6 +48,12 @@ audit_actions! {
     NamespaceRenamed => "namespace.renamed",
     /// Somebody let a namespace go, with all that is in it.
     NamespaceDeleted => "namespace.deleted",
+    /// The operator gave the account a namespace that no row knew.
+    NamespaceAdopted => "namespace.adopted",
+    /// The operator had a namespace deleted that no row knew.
+    NamespaceHeldDeleted => "namespace.held_deleted",
+    /// The operator had a namespace made again that was not in its cluster any more.
+    NamespaceRestored => "namespace.restored",
     /// A key was given a token for a namespace's cluster.
     CredentialMinted => "credential.minted",
     /// Somebody signed in.
@@ -79,6 +85,78 @@ impl AuditAction {
     pub fn parse(word: &str) -> Option<Self> {
         let mut all = Self::ALL.iter().copied();
         all.find(|action| action.as_str() == word)
+    }
+}
+
+impl Vocabulary for AuditAction {
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+
+    fn of_word(word: &str) -> Option<Self> {
+        Self::parse(word)
+    }
+}
+
+/// Whom or what an event names: of a kind that this version knows, or of one that a
+/// newer version wrote, which is shown as it is (contract R6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Party<T, Id> {
+    /// One that this version knows.
+    Known(T),
+    /// One that it does not.
+    Unknown {
+        /// The word of its kind.
+        kind: String,
+        /// Its identifier.
+        id: Id,
+    },
+}
+
+impl<T: PartialEq, Id> PartialEq<T> for Party<T, Id> {
+    fn eq(&self, other: &T) -> bool {
+        matches!(self, Self::Known(known) if known == other)
+    }
+}
+
+/// Who did what an event tells of.
+pub type EventActor = Party<Actor, Option<Uuid>>;
+/// What it was done to.
+pub type EventSubject = Party<AuditSubject, Uuid>;
+
+impl EventActor {
+    /// Reads what [`actor_parts`] gave.
+    pub fn from_stored(kind: String, id: Option<Uuid>) -> Self {
+        match actor_from_parts(&kind, id) {
+            Some(actor) => Self::Known(actor),
+            None => Self::Unknown { kind, id },
+        }
+    }
+
+    /// The kind, and the identifier where it has one.
+    pub fn parts(&self) -> (&str, Option<Uuid>) {
+        match self {
+            Self::Known(actor) => actor_parts(*actor),
+            Self::Unknown { kind, id } => (kind, *id),
+        }
+    }
+}
+
+impl EventSubject {
+    /// Reads what [`AuditSubject::parts`] gave.
+    pub fn from_stored(kind: String, id: Uuid) -> Self {
+        match AuditSubject::from_parts(&kind, id) {
+            Some(subject) => Self::Known(subject),
+            None => Self::Unknown { kind, id },
+        }
+    }
+
+    /// The kind and the identifier.
+    pub fn parts(&self) -> (&str, Uuid) {
+        match self {
+            Self::Known(subject) => subject.parts(),
+            Self::Unknown { kind, id } => (kind, *id),
+        }
     }
 }
 
@@ -169,7 +247,7 @@ pub struct AuditDetails {
     /// When a token ends.
     pub expires_at: Option<OffsetDateTime>,
     /// What a user may do in the account.
-    pub role: Option<Role>,
+    pub role: Option<Word<Role>>,
     /// The account's own limit of active API keys.
     pub key_limit: Option<u32>,
     /// The account's own limit of namespaces.
@@ -221,11 +299,11 @@ pub struct AuditEvent {
     /// When it happened.
     pub occurred_at: OffsetDateTime,
     /// What was done.
-    pub action: AuditAction,
+    pub action: Word<AuditAction>,
     /// Who did it.
-    pub actor: Actor,
+    pub actor: EventActor,
     /// What to.
-    pub subject: AuditSubject,
+    pub subject: EventSubject,
     /// From where.
     pub origin: Origin,
     /// What else.
@@ -284,6 +362,14 @@ mod tests {
             let actor = actor_from_parts(kind, Some(id)).or(actor_from_parts(kind, None));
             assert_eq!(actor_parts(actor.unwrap()).0, kind);
         }
+        let cat = EventSubject::from_stored("cat".to_owned(), id);
+        assert_eq!(cat.parts(), ("cat", id));
+        for (kind, id) in [("cat", Some(id)), ("user", None), ("system", Some(id))] {
+            let actor = EventActor::from_stored(kind.to_owned(), id);
+            assert_eq!(actor.parts(), (kind, id), "R6");
+        }
+        let system = EventActor::from_stored("system".to_owned(), None);
+        assert_eq!(system, Actor::System);
         assert_eq!(actor_from_parts("user", None), None);
         assert_eq!(actor_from_parts("system", Some(id)), None);
     }

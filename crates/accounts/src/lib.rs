@@ -4,6 +4,7 @@
 mod account;
 mod attempt;
 mod audit_event;
+mod installation_sessions;
 mod password;
 mod repository;
 mod session;
@@ -16,8 +17,9 @@ pub use account::{
 pub use attempt::{Attempt, AttemptKind, AttemptOutcome, ClientAddress};
 pub use audit_event::{
     ACTOR_KINDS, AuditAction, AuditDetails, AuditEvent, AuditFilter, AuditLog, AuditSubject,
-    NewAuditEvent, actor_from_parts, actor_parts,
+    EventActor, EventSubject, NewAuditEvent, Party, actor_from_parts, actor_parts,
 };
+pub use installation_sessions::{InstallationSessions, OwnedSession};
 pub use password::{
     HashedPassword, InvalidPassword, PlainPassword, UnreadablePasswordHash, one_time_password,
 };

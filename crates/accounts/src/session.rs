@@ -4,7 +4,7 @@ use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::CryptoRng;
-use remotegpu_primitives::{AccountId, SessionId, UserId};
+use remotegpu_primitives::{AccountId, SessionId, UserId, Word};
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
@@ -144,7 +144,15 @@ pub struct SessionContext {
     /// The account they act for.
     pub account: Account,
     /// What they may do there, today.
-    pub role: Role,
+    pub role: Word<Role>,
+}
+
+impl SessionContext {
+    /// Whether the user may do here what `needed` may. A role that a newer version
+    /// gave allows nothing (contract R6).
+    pub fn allows(&self, needed: Role) -> bool {
+        self.role.known().is_some_and(|role| role.allows(needed))
+    }
 }
 
 #[cfg(test)]

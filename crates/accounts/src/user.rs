@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use remotegpu_primitives::UserId;
+use remotegpu_primitives::{UserId, Word};
 use time::OffsetDateTime;
 
 use crate::{Account, HashedPassword, Role};
@@ -60,7 +60,7 @@ pub struct Membership {
     /// The account.
     pub account: Account,
     /// What the user may do there.
-    pub role: Role,
+    pub role: Word<Role>,
 }
 
 /// An e-mail address, trimmed and in lower case: what a user signs in with. It

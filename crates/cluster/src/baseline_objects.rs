@@ -17,6 +17,7 @@ use crate::{
     TenantBaseline,
     cluster::KubeCluster,
     labels::{ACCOUNT_ID, FIELD_MANAGER, MANAGED_BY, NAMESPACE_ID, OURS},
+    listing::Listed,
     placement::Placement,
     request::{Ask, Fault, item},
 };
@@ -156,6 +157,12 @@ struct OwnedFields {
 struct OwnedSpec {
     #[serde(rename = "f:hard")]
     hard: Map<String, Value>,
+}
+
+impl Listed for Found {
+    fn name(&self) -> (&str, &str) {
+        (&self.metadata.namespace, &self.metadata.name)
+    }
 }
 
 impl Found {

@@ -1,6 +1,6 @@
 //! All configured clusters.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -17,6 +17,8 @@ use crate::{
 
 /// How much of what a cluster says is its version is passed on.
 const LONGEST_VERSION: usize = 64;
+/// How soon at the most a cluster that is watched is looked at again.
+const LOOK_SOONEST: Duration = Duration::from_millis(500);
 
 /// The configured clusters, in the order of the configuration. Clones share
 /// connections and what is known of the clusters.
@@ -81,10 +83,11 @@ impl KubeClusters {
         }
     }
 
-    /// Asks a cluster for its version, such as `v1.33.1`, and remembers whether
-    /// it answered.
+    /// Probes a cluster, and asks it for its version, such as `v1.33.1`, if it is up.
+    /// What it says of its version does not decide whether it is (contract R10).
     pub async fn probe(&self, name: &ClusterName) -> Result<String, ClusterError> {
         let cluster = self.cluster(name)?;
+        cluster.look().await?;
         cluster
             .bounded(async {
                 let answer = cluster.ask(&Ask::get(VERSION.to_owned())).await?;
@@ -103,10 +106,21 @@ impl KubeClusters {
         join_all(self.clusters.iter().map(KubeCluster::keep_warm)).await;
     }
 
-    /// Whether a cluster did not answer its last requests and is left alone for a
-    /// moment.
-    pub fn is_given_up(&self, name: &ClusterName) -> bool {
-        self.look_up(name).is_some_and(KubeCluster::is_given_up)
+    /// Probes a cluster again and again, so that it is known to be up or down although
+    /// nobody asks anything of it: every five seconds, and sooner when it went down a
+    /// moment ago.
+    pub async fn watch(&self, name: &ClusterName) {
+        loop {
+            if let Err(error) = self.probe(name).await {
+                tracing::warn!(
+                    cluster = %name,
+                    error = &error as &dyn std::error::Error,
+                    "a cluster does not answer"
+                );
+            }
+            let pause = self.look_up(name).map(KubeCluster::next_look);
+            tokio::time::sleep(pause.unwrap_or_default().max(LOOK_SOONEST)).await;
+        }
     }
 
     pub(crate) fn cluster(&self, name: &ClusterName) -> Result<&KubeCluster, ClusterError> {
@@ -140,6 +154,6 @@ impl ClusterDirectory for KubeClusters {
     }
 
     fn is_given_up(&self, name: &ClusterName) -> bool {
-        self.look_up(name).is_some_and(KubeCluster::is_given_up)
+        self.look_up(name).is_some_and(KubeCluster::is_down)
     }
 }

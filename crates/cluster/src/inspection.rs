@@ -151,14 +151,21 @@ fn shown(word: &str) -> String {
 
 /// Whether an error is the cluster's own word, rather than its silence.
 fn fault(error: &ClusterError) -> Option<&Fault> {
-    match error {
-        ClusterError::Unavailable(Some(source)) => source.downcast_ref(),
+    let fault = match error {
+        ClusterError::Unavailable(Some(source)) | ClusterError::Failed(source) => {
+            source.downcast_ref()
+        }
         _ => None,
+    };
+    match fault {
+        // Why it was not asked is what somebody has to know.
+        Some(Fault::Down(why)) => Some(&**why),
+        fault => fault,
     }
 }
 
 /// All that an error says, in one line.
-fn chain(error: &ClusterError) -> String {
+pub(crate) fn chain(error: &ClusterError) -> String {
     let mut text = error.to_string();
     let mut next = std::error::Error::source(error);
     while let Some(error) = next {

@@ -39,7 +39,12 @@ pub(crate) enum Owner {
 impl Owner {
     /// Reads the labels of a service account or a binding.
     pub(crate) fn of(object: &Value) -> Self {
-        match (label(object, MANAGED_BY), label(object, IDENTITY_ID)) {
+        Self::by(|name| label(object, name))
+    }
+
+    /// The same of labels that are read by name.
+    pub(crate) fn by<'a>(label: impl Fn(&str) -> Option<&'a str>) -> Self {
+        match (label(MANAGED_BY), label(IDENTITY_ID)) {
             (Some(OURS), Some(id)) => Self::Identity(id.parse().ok()),
             _ => Self::Foreign,
         }

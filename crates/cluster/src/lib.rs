@@ -1,10 +1,10 @@
 //! The cluster traits over kube-rs.
 //!
-//! [`KubeClusters`] implements the three ports of `remotegpu-namespaces` for all
-//! configured clusters: `ClusterDirectory`, `NamespaceProvisioner` and
-//! `CredentialMint`. Requests are bounded in time and size, every outcome is
-//! remembered as the cluster's status, and no part of an answer that could hold
-//! a token reaches a log or an error.
+//! [`KubeClusters`] implements the four ports of `remotegpu-namespaces` for all
+//! configured clusters: `ClusterDirectory`, `NamespaceProvisioner`, `CredentialMint`
+//! and `ClusterClaims`. Requests are bounded in time and size, one probe alone says
+//! whether a cluster is up, and no part of an answer that could hold a token
+//! reaches a log or an error.
 //!
 //! What a cluster needs beforehand is [`prerequisites`]: an operator applies it
 //! with the cluster's own tools, and the embedded development cluster gets it by
@@ -13,7 +13,7 @@
 
 mod baseline;
 mod baseline_objects;
-mod breaker;
+mod claim;
 mod cluster;
 mod connection;
 mod control_plane;
@@ -21,7 +21,9 @@ mod credential;
 mod directory;
 mod ending;
 mod guards;
+mod health;
 mod identity_objects;
+mod identity_pages;
 mod in_cluster;
 mod inspection;
 mod labels;

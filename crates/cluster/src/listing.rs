@@ -1,99 +1,251 @@
-//! Lists of a whole collection, page by page.
-
-use std::{collections::HashSet, time::Duration};
+//! Lists of a whole collection, page by page. However long one is, only a page of it
+//! is held, and each page has a bound of its own; the whole has none but its progress:
+//! a cluster lists by the names of its objects, so that each page gets further than
+//! the one before.
 
 use http::StatusCode;
 use remotegpu_namespaces::ClusterError;
 use serde::{Deserialize, de::DeserializeOwned};
-use tokio::time::timeout;
+use serde_json::Value;
 
 use crate::{
     cluster::KubeCluster,
+    labels::metadata,
     request::{Ask, Fault},
 };
 
 /// How many objects one page of a list has.
 const PAGE: usize = 250;
-/// How often a list is begun anew whose continuation the cluster has forgotten.
-const LISTINGS: usize = 3;
-/// How many pages a list has at the most: a hundred thousand objects. A cluster
-/// that always has another page is not listened to for ever.
-const PAGES: usize = 400;
-/// How long listing may take in all, begun anew or not. Each page has a bound of
-/// its own, which so many pages would multiply.
-const LIST_WITHIN: Duration = Duration::from_secs(30);
+/// How often a list is begun anew whose continuation the cluster has forgotten without
+/// telling another one.
+const BEGINNINGS: usize = 3;
+/// How often in a row a cluster may forget where a list was.
+const FORGOTTEN: usize = 5;
 /// How long the cluster's word for where a list goes on may be.
 const TOKEN: usize = 4096;
 
+/// What is listed.
+#[derive(Clone, Copy)]
+pub(crate) struct Listing<'a> {
+    pub(crate) collection: &'a str,
+    pub(crate) selector: &'a str,
+    /// What it is done for, in words.
+    pub(crate) act: &'static str,
+}
+
+/// Where a list goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The cluster's word for it; none at the beginning.
+    token: String,
+    /// The place of the last object so far, in the order of the list.
+    last: String,
+    /// How often it was begun anew.
+    begun_anew: usize,
+    /// How often the cluster has forgotten it since it last got further.
+    forgotten: usize,
+}
+
+impl Place {
+    /// Nothing of it holds a blank.
+    pub(crate) fn to_words(&self) -> String {
+        let (begun_anew, forgotten) = (self.begun_anew, self.forgotten);
+        format!("{begun_anew} {forgotten} {} {}", self.last, self.token)
+    }
+
+    pub(crate) fn from_words(words: &str) -> Option<Self> {
+        let mut words = words.split(' ');
+        let mut next = || words.next();
+        Some(Self {
+            begun_anew: next()?.parse().ok()?,
+            forgotten: next()?.parse().ok()?,
+            last: next()?.to_owned(),
+            token: next()?.to_owned(),
+        })
+    }
+}
+
+/// Objects of a list, and where it goes on unless it is over.
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) next: Option<Place>,
+}
+
+/// An object that can be listed.
+pub(crate) trait Listed {
+    /// Its namespace, or nothing, and its name.
+    fn name(&self) -> (&str, &str);
+}
+
+impl Listed for Value {
+    fn name(&self) -> (&str, &str) {
+        (metadata(self, "namespace"), metadata(self, "name"))
+    }
+}
+
 #[derive(Deserialize)]
-struct Page<T> {
+struct Answered<T> {
     #[serde(default)]
-    metadata: PageMetadata,
+    metadata: AnsweredMetadata,
     items: Vec<T>,
 }
 
+/// What a list and a refusal of one have in common.
 #[derive(Deserialize, Default)]
-struct PageMetadata {
+struct AnsweredMetadata {
     #[serde(rename = "continue")]
     next: Option<String>,
 }
 
-/// What `keep` makes of each object that the selector finds; `act` says what is
-/// listed. Only a page is held at a time.
-pub(crate) async fn list<T: DeserializeOwned, K>(
-    cluster: &KubeCluster,
-    collection: &str,
-    selector: &str,
-    act: &str,
-    keep: impl Fn(T) -> Option<K>,
-) -> Result<Vec<K>, ClusterError> {
-    let listing = async {
-        for _ in 0..LISTINGS {
-            if let Some(kept) = list_once(cluster, collection, selector, act, &keep).await? {
-                return Ok(kept);
-            }
-        }
-        Err(Fault::Unsettled.into())
-    };
-    timeout(LIST_WITHIN, listing)
-        .await
-        .unwrap_or_else(|_| Err(Fault::Slow.into()))
+#[derive(Deserialize)]
+struct Refused {
+    #[serde(default)]
+    metadata: AnsweredMetadata,
 }
 
-/// All pages of a list; nothing when the cluster forgot where it was.
-async fn list_once<T: DeserializeOwned, K>(
+/// Reads the page at this place, the first one where there is none. A page whose
+/// continuation the cluster has forgotten is empty, and goes on after the last object
+/// as it stands today where the cluster says how: what changed behind us meanwhile
+/// was listed as it was then, which the list as a whole cannot rely on anyway. Where
+/// the cluster does not say how, the list is begun anew, a few times.
+pub(crate) async fn page<T: DeserializeOwned + Listed>(
     cluster: &KubeCluster,
-    collection: &str,
-    selector: &str,
-    act: &str,
+    listing: Listing<'_>,
+    place: Option<Place>,
+) -> Result<Page<T>, ClusterError> {
+    let place = place.unwrap_or_default();
+    let (collection, selector) = (listing.collection, listing.selector);
+    let mut path = format!("{collection}?{selector}&limit={PAGE}");
+    if !place.token.is_empty() {
+        path = format!("{path}&continue={}", place.token);
+    }
+    let answer = cluster.bounded(async { cluster.ask(&Ask::get(path)).await });
+    let answer = answer.await?;
+    if answer.status == StatusCode::GONE {
+        let refused: Option<Refused> = answer.read();
+        let token = refused.and_then(|refused| refused.metadata.next);
+        return Ok(Page {
+            items: Vec::new(),
+            next: Some(after_gone(place, token)?),
+        });
+    }
+    let answered: Answered<T> = answer.part(listing.act)?;
+    let items = answered.items;
+    let token = answered.metadata.next.unwrap_or_default();
+    if token.is_empty() {
+        return Ok(Page { items, next: None });
+    }
+    let last = items.iter().map(key).max().unwrap_or_default();
+    if last <= place.last {
+        return Err(Fault::NotInKind.into());
+    }
+    Ok(Page {
+        items,
+        next: Some(Place {
+            token: checked(token)?,
+            last,
+            begun_anew: place.begun_anew,
+            forgotten: 0,
+        }),
+    })
+}
+
+/// What `keep` makes of each object of the whole list.
+pub(crate) async fn list<T: DeserializeOwned + Listed, K>(
+    cluster: &KubeCluster,
+    listing: Listing<'_>,
     keep: impl Fn(T) -> Option<K>,
-) -> Result<Option<Vec<K>>, ClusterError> {
+) -> Result<Vec<K>, ClusterError> {
     let mut all = Vec::new();
-    let mut next = String::new();
-    let mut told = HashSet::new();
-    for _ in 0..PAGES {
-        let path = format!("{collection}?{selector}&limit={PAGE}{next}");
-        let answer = cluster.bounded(async { cluster.ask(&Ask::get(path)).await });
-        let answer = answer.await?;
-        if answer.status == StatusCode::GONE {
-            return Ok(None);
-        }
-        let page: Page<T> = answer.part(act)?;
+    let mut place = None;
+    loop {
+        let page = page(cluster, listing, place).await?;
         all.extend(page.items.into_iter().filter_map(&keep));
-        let token = page.metadata.next.unwrap_or_default();
-        if token.is_empty() {
-            return Ok(Some(all));
-        }
-        // What the cluster says goes back into a URL only as it would say it.
-        let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'=' | b'.');
-        if token.len() > TOKEN || !token.bytes().all(fits) {
-            return Err(Fault::NotInKind.into());
-        }
-        next = format!("&continue={token}");
-        // Each page ends at another place.
-        if !told.insert(token) {
-            return Err(Fault::NotInKind.into());
+        place = page.next;
+        match &place {
+            None => return Ok(all),
+            // Begun anew.
+            Some(place) if place.last.is_empty() => all.clear(),
+            Some(_) => {}
         }
     }
-    Err(Fault::NotInKind.into())
+}
+
+/// Where a list goes on whose continuation is gone.
+fn after_gone(place: Place, token: Option<String>) -> Result<Place, ClusterError> {
+    if place.forgotten >= FORGOTTEN {
+        return Err(Fault::Unsettled.into());
+    }
+    let forgotten = place.forgotten + 1;
+    match token {
+        // The same place again would be gone again.
+        Some(token) if !token.is_empty() && token != place.token => Ok(Place {
+            token: checked(token)?,
+            forgotten,
+            ..place
+        }),
+        _ if place.begun_anew < BEGINNINGS => Ok(Place {
+            begun_anew: place.begun_anew + 1,
+            forgotten,
+            ..Place::default()
+        }),
+        _ => Err(Fault::Unsettled.into()),
+    }
+}
+
+/// What the cluster says goes back into a URL only as it would say it.
+fn checked(token: String) -> Result<String, ClusterError> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'=' | b'.');
+    if token.len() > TOKEN || !token.bytes().all(fits) {
+        return Err(Fault::NotInKind.into());
+    }
+    Ok(token)
+}
+
+/// The end of the key that an API server has for an object, by which it sorts them:
+/// not the same order as by namespace and then by name.
+fn key(item: &impl Listed) -> String {
+    let (namespace, name) = item.name();
+    // No name has a blank in it, and the words of a place none but between them.
+    format!("{namespace}/{name}").replace(' ', "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(token: &str, last: &str, begun_anew: usize, forgotten: usize) -> Place {
+        Place {
+            token: token.to_owned(),
+            last: last.to_owned(),
+            begun_anew,
+            forgotten,
+        }
+    }
+
+    #[test]
+    fn a_place_survives_being_put_into_words() {
+        for place in [place("t=", "team-a/key-1", 2, 1), place("", "", 1, 0)] {
+            assert_eq!(Place::from_words(&place.to_words()), Some(place));
+        }
+        for odd in ["", "0", "0 0 a", "x 0 a b"] {
+            assert_eq!(Place::from_words(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_the_cluster_forgot_goes_on_where_the_cluster_says() {
+        let gone = |token: Option<&str>| {
+            let token = token.map(str::to_owned);
+            after_gone(place("old", "a/b", 0, 1), token)
+        };
+        assert_eq!(gone(Some("new")).unwrap(), place("new", "a/b", 0, 2));
+        for none in [None, Some(""), Some("old")] {
+            assert_eq!(gone(none).unwrap(), place("", "", 1, 2));
+        }
+        assert!(gone(Some("a/../b")).is_err());
+        assert!(after_gone(place("old", "a/b", BEGINNINGS, 0), None).is_err());
+        let again = Some("new".to_owned());
+        assert!(after_gone(place("old", "a/b", 0, FORGOTTEN), again).is_err());
+    }
 }

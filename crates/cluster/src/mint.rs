@@ -1,16 +1,16 @@
 //! Identities of key secrets, and their tokens (contract X6 to X10).
 
-use std::collections::BTreeMap;
+use std::{pin::pin, time::Duration};
 
 use async_trait::async_trait;
 use http::StatusCode;
 use remotegpu_namespaces::{
-    ClusterError, ClusterName, CredentialIdentity, CredentialMint, LocatedIdentity, LocatedObject,
-    MintError, MintedToken, PlainClusterToken,
+    ClusterError, ClusterName, CredentialIdentity, CredentialMint, IdentityObjects, IdentityPage,
+    ListPlace, LocatedIdentity, LocatedObject, MintError, MintedToken, PlainClusterToken,
 };
-use remotegpu_primitives::{AccountId, IdentityId};
+use remotegpu_primitives::IdentityId;
 use serde_json::{Value, json};
-use time::Duration;
+use tokio::time::timeout;
 
 use crate::{
     KubeClusters,
@@ -18,12 +18,19 @@ use crate::{
     identity_objects::{
         gives_the_same, located, role_binding, role_bindings, service_account, service_accounts,
     },
-    labels::{ACCOUNT_ID, IDENTITY_ID, Owner, is_going, label, metadata},
-    listing::list,
+    identity_pages::list_identities,
+    inspection::chain,
+    labels::{Owner, is_going, metadata},
     request::{Ask, Fault, item},
     token_answer::{read_token, token_request},
 };
 
+/// How long each object of an identity may take to be read before it ends.
+const READ_WITHIN: Duration = Duration::from_secs(2);
+/// How long the removal of the service account waits for that of the binding, and how
+/// long that may take in all. Both are over within the time of an act.
+const BINDING_AHEAD: Duration = Duration::from_secs(1);
+const UNBOUND_WITHIN: Duration = Duration::from_secs(3);
 /// How often an object that is in the way is looked at again.
 const ATTEMPTS: usize = 4;
 
@@ -47,7 +54,7 @@ impl CredentialMint for KubeClusters {
     async fn mint(
         &self,
         identity: &CredentialIdentity,
-        lifetime: Duration,
+        lifetime: time::Duration,
     ) -> Result<MintedToken, MintError> {
         let cluster = self.cluster(&identity.cluster)?;
         let account = item(&service_accounts(), &identity.object_name())?;
@@ -97,59 +104,40 @@ impl CredentialMint for KubeClusters {
         let name = identity.object_name();
         let accounts = service_accounts();
         let bindings = role_bindings(Some(identity.kubernetes_namespace.as_str()));
-        cluster
-            .bounded(async {
-                let (account, binding) = tokio::try_join!(
-                    look(cluster, &accounts, &name),
-                    look(cluster, &bindings, &name),
-                )?;
-                let taken = |place: &Place| matches!(place, Place::Taken);
-                let obstacle = (taken(&account) || taken(&binding)).then(|| name.clone());
-                let (account, binding) = (account.ours(), binding.ours());
-                let making = |found: &Option<Found>| found.as_ref().and_then(|found| found.id);
-                Ok(LocatedIdentity {
-                    id: making(&account).or_else(|| making(&binding)),
-                    account_id: Some(identity.account_id),
-                    cluster: identity.cluster.clone(),
-                    binding: binding.map(|found| found.object),
-                    service_account: account.map(|found| found.object),
-                    obstacle,
-                })
-            })
-            .await
+        let (account, binding) = tokio::join!(
+            cluster.bounded_by(READ_WITHIN, look(cluster, &accounts, &name)),
+            cluster.bounded_by(READ_WITHIN, look(cluster, &bindings, &name)),
+        );
+        // X9: one that cannot be read does not keep the other.
+        let account = account.or_else(Place::unread)?;
+        let binding = binding.or_else(Place::unread)?;
+        let id = account.making().or_else(|| binding.making());
+        let (service_account, account_obstacle) = account.into_parts(&name);
+        let (binding, binding_obstacle) = binding.into_parts(&name);
+        Ok(LocatedIdentity {
+            id,
+            account_id: Some(identity.account_id),
+            cluster: identity.cluster.clone(),
+            binding,
+            service_account,
+            binding_obstacle,
+            account_obstacle,
+        })
     }
 
     async fn remove(&self, located: &LocatedIdentity) -> Result<(), ClusterError> {
         let cluster = self.cluster(&located.cluster)?;
-        cluster
-            .bounded(async {
-                // X9: the binding goes first, because that is what counts at once.
-                if let Some(binding) = &located.binding {
-                    let bindings = role_bindings(Some(&binding.namespace));
-                    let path = item(&bindings, &binding.name)?;
-                    let act = "removing the binding";
-                    cluster.delete(path, &binding.uid, act).await?;
-                }
-                if let Some(account) = &located.service_account {
-                    let path = item(&service_accounts(), &account.name)?;
-                    let act = "removing the service account";
-                    cluster.delete(path, &account.uid, act).await?;
-                }
-                match &located.obstacle {
-                    None => Ok(()),
-                    Some(name) => Err(ClusterError::Refused {
-                        reason: format!("{name} stands there without our labels"),
-                    }),
-                }
-            })
-            .await
+        let removed = Box::pin(remove_both(cluster, located));
+        cluster.bounded(removed).await
     }
 
-    async fn list(&self, name: &ClusterName) -> Result<Vec<LocatedIdentity>, ClusterError> {
-        let cluster = self.cluster(name)?;
-        let accounts = list_ours(cluster, &service_accounts()).await?;
-        let bindings = list_ours(cluster, &role_bindings(None)).await?;
-        Ok(paired(name, accounts, bindings))
+    async fn list(
+        &self,
+        name: &ClusterName,
+        kind: IdentityObjects,
+        place: Option<&ListPlace>,
+    ) -> Result<IdentityPage, ClusterError> {
+        list_identities(self.cluster(name)?, name, kind, place).await
     }
 }
 
@@ -202,7 +190,6 @@ async fn ensure(
 /// An object of ours, and the making that it names.
 struct Found {
     id: Option<IdentityId>,
-    account_id: Option<AccountId>,
     object: LocatedObject,
 }
 
@@ -212,11 +199,55 @@ impl Found {
             Owner::Foreign => None,
             Owner::Identity(id) => Some(Self {
                 id,
-                account_id: label(object, ACCOUNT_ID).and_then(|id| id.parse().ok()),
                 object: located(object),
             }),
         }
     }
+}
+
+/// Ends an identity: the binding first, because that is what counts at once (contract
+/// X9). One whose removal fails, or takes long, does not keep the service account.
+async fn remove_both(cluster: &KubeCluster, located: &LocatedIdentity) -> Result<(), ClusterError> {
+    let unbinding = async {
+        if let Some(binding) = &located.binding {
+            let bindings = role_bindings(Some(&binding.namespace));
+            delete(cluster, &bindings, binding, "removing the binding").await?;
+        }
+        no_obstacle(located.binding_obstacle.as_deref())
+    };
+    let ending = async {
+        if let Some(account) = &located.service_account {
+            let act = "removing the service account";
+            delete(cluster, &service_accounts(), account, act).await?;
+        }
+        no_obstacle(located.account_obstacle.as_deref())
+    };
+    let mut unbinding = pin!(cluster.bounded_by(UNBOUND_WITHIN, unbinding));
+    let (unbound, ended) = if let Ok(unbound) = timeout(BINDING_AHEAD, &mut unbinding).await {
+        (unbound, ending.await)
+    } else {
+        tokio::join!(unbinding, ending)
+    };
+    ended?;
+    unbound.map_err(|error| ClusterError::BindingLeft(Box::new(error)))
+}
+
+async fn delete(
+    cluster: &KubeCluster,
+    collection: &str,
+    object: &LocatedObject,
+    act: &str,
+) -> Result<(), ClusterError> {
+    let path = item(collection, &object.name)?;
+    cluster.delete(path, &object.uid, act).await
+}
+
+fn no_obstacle(obstacle: Option<&str>) -> Result<(), ClusterError> {
+    obstacle.map_or(Ok(()), |reason| {
+        Err(ClusterError::Refused {
+            reason: reason.to_owned(),
+        })
+    })
 }
 
 /// What stands under the name of an identity.
@@ -226,13 +257,36 @@ enum Place {
     /// Something without our labels. Nobody else makes such names: somebody has
     /// taken them off, and what it gives goes on.
     Taken,
+    /// That cannot be told, for this reason.
+    Unread(String),
 }
 
 impl Place {
-    fn ours(self) -> Option<Found> {
+    /// An object that cannot be read, unless nothing can.
+    fn unread(error: ClusterError) -> Result<Self, ClusterError> {
+        match error {
+            ClusterError::Unavailable(_) => Err(error),
+            error => Ok(Self::Unread(chain(&error))),
+        }
+    }
+
+    fn making(&self) -> Option<IdentityId> {
         match self {
-            Self::Ours(found) => Some(found),
-            Self::Free | Self::Taken => None,
+            Self::Ours(found) => found.id,
+            _ => None,
+        }
+    }
+
+    /// The object if it is ours, or else what stands in the way.
+    fn into_parts(self, name: &str) -> (Option<LocatedObject>, Option<String>) {
+        match self {
+            Self::Free => (None, None),
+            Self::Ours(found) => (Some(found.object), None),
+            Self::Taken => {
+                let obstacle = format!("{name} stands there without our labels");
+                (None, Some(obstacle))
+            }
+            Self::Unread(why) => (None, Some(format!("{name} cannot be read: {why}"))),
         }
     }
 }
@@ -243,48 +297,4 @@ async fn look(cluster: &KubeCluster, collection: &str, name: &str) -> Result<Pla
     Ok(object.map_or(Place::Free, |object| {
         Found::read(&object).map_or(Place::Taken, Place::Ours)
     }))
-}
-
-async fn list_ours(cluster: &KubeCluster, collection: &str) -> Result<Vec<Found>, ClusterError> {
-    let selector = format!("labelSelector={IDENTITY_ID}");
-    let read = |object: Value| Found::read(&object);
-    list(cluster, collection, &selector, "listing identities", read).await
-}
-
-/// Accounts and bindings of one name and one making belong together.
-fn paired(
-    cluster: &ClusterName,
-    accounts: Vec<Found>,
-    bindings: Vec<Found>,
-) -> Vec<LocatedIdentity> {
-    let empty = |id, account_id| LocatedIdentity {
-        id,
-        account_id,
-        cluster: cluster.clone(),
-        binding: None,
-        service_account: None,
-        obstacle: None,
-    };
-    let mut identities = BTreeMap::new();
-    for found in accounts {
-        let (id, object) = (found.id, found.object);
-        let entry = identities.entry((object.name.clone(), id));
-        let entry = entry.or_insert_with(|| empty(id, found.account_id));
-        entry.service_account = Some(object);
-    }
-    let mut astray = Vec::new();
-    for found in bindings {
-        let (id, object) = (found.id, found.object);
-        let entry = identities.entry((object.name.clone(), id));
-        let entry = entry.or_insert_with(|| empty(id, found.account_id));
-        if entry.binding.is_none() {
-            entry.binding = Some(object);
-        } else {
-            // We never make two; whoever did, the sweep is to see both.
-            let mut other = empty(id, found.account_id);
-            other.binding = Some(object);
-            astray.push(other);
-        }
-    }
-    identities.into_values().chain(astray).collect()
 }

@@ -1,7 +1,7 @@
 //! One request to an API server, and its answer: bounded in size, and read by
 //! ourselves, because the client's own helpers write bodies to the log.
 
-use std::error::Error;
+use std::{error::Error, sync::Arc};
 
 use bytes::Bytes;
 use http::{
@@ -27,15 +27,15 @@ pub(crate) const PAGE_LIMIT: usize = 4 * 1024 * 1024;
 const JSON: &str = "application/json";
 const APPLY: &str = "application/apply-patch+yaml";
 
-/// Why a cluster counts as unavailable.
+/// Why a request came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     /// The connection failed, before the answer or within it.
     #[error("the connection to the API server failed")]
     Connection(#[source] Box<dyn Error + Send + Sync>),
-    /// It did not answer the last requests, and is left alone for a moment.
-    #[error("the API server did not answer before, and was not asked again yet")]
-    GivenUp,
+    /// The cluster is down, as its last probe has shown, and was not asked.
+    #[error("the cluster is down, and was not asked")]
+    Down(#[source] Arc<Self>),
     /// Nothing came in time.
     #[error("the API server did not answer in time")]
     Slow,
@@ -57,9 +57,28 @@ pub(crate) enum Fault {
     Unsettled,
 }
 
+impl Fault {
+    /// Whether it may be the cluster that is down, rather than one object that fails:
+    /// a reason to probe it (contract R10).
+    pub(crate) fn is_suspicious(&self) -> bool {
+        match self {
+            Self::Connection(_)
+            | Self::Slow
+            | Self::Status(_)
+            | Self::Credential
+            | Self::Renewal => true,
+            Self::Down(_) | Self::NotInKind | Self::Unsettled => false,
+        }
+    }
+}
+
 impl From<Fault> for ClusterError {
     fn from(fault: Fault) -> Self {
-        Self::Unavailable(Some(Box::new(fault)))
+        match fault {
+            Fault::Down(_) => Self::Unavailable(Some(Box::new(fault))),
+            // Whoever knows that the cluster is down says so.
+            _ => Self::Failed(Box::new(fault)),
+        }
     }
 }
 
@@ -96,6 +115,14 @@ impl Ask {
     /// Makes an object, or asks what is asked by making one.
     pub(crate) fn post(path: String, body: &impl Serialize) -> Self {
         Self::new(Method::POST, path, json(body))
+    }
+
+    /// Writes an object over the version of it that it names.
+    pub(crate) fn put(path: String, body: &impl Serialize) -> Self {
+        Self {
+            limit: PAGE_LIMIT,
+            ..Self::new(Method::PUT, path, json(body))
+        }
     }
 
     /// Applies an object on the server's side: its fields are ours from now on.
@@ -222,7 +249,8 @@ impl Answer {
         self.read()
     }
 
-    fn read<T: DeserializeOwned>(&self) -> Option<T> {
+    /// What of the body is looked at, if it is that kind of JSON.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_slice(self.body.as_ref()?).ok()
     }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     baseline_objects::{DEFAULT_ACCOUNT, NETWORK_POLICY, QUOTAS},
+    claim::CLAIM,
     guards::GUARDS,
 };
 
@@ -248,7 +249,8 @@ pub(crate) fn control_plane_rules() -> Vec<Rule> {
     ]
 }
 
-/// What the control plane may do among the identities, and there alone.
+/// What the control plane may do among the identities and with its claim, and there
+/// alone.
 pub(crate) fn identity_rules() -> Vec<Rule> {
     vec![
         Rule::new(
@@ -261,6 +263,20 @@ pub(crate) fn identity_rules() -> Vec<Rule> {
             "Tokens can be minted in this one namespace only.",
             "",
             &["serviceaccounts/token"],
+            &["create"],
+        ),
+        Rule::new(
+            "One object says which database acts in this cluster: a copy, or one that was restored \
+             from a backup, is found out by it and does nothing here.",
+            "",
+            &["configmaps"],
+            &["get", "update"],
+        )
+        .named(&[CLAIM]),
+        Rule::new(
+            "It is made once. Kubernetes cannot bound what is made by a name.",
+            "",
+            &["configmaps"],
             &["create"],
         ),
     ]

@@ -12,7 +12,7 @@ use crate::{
     baseline_objects::{Baseline, Found, Part, owner_labels},
     cluster::KubeCluster,
     labels::{ACCOUNT_ID, NAMESPACE_ID},
-    listing::list,
+    listing::{Listing, list},
     request::item,
 };
 
@@ -86,7 +86,12 @@ async fn namespaces(
         };
         Some((found.metadata.name, standing))
     };
-    let found = list(cluster, &collection, &selector, ACT, read).await?;
+    let listing = Listing {
+        collection: &collection,
+        selector: &selector,
+        act: ACT,
+    };
+    let found = list(cluster, listing, read).await?;
     Ok(found.into_iter().collect())
 }
 
@@ -104,5 +109,10 @@ async fn holding(
         let whole = part.is_whole(&found, &wanted);
         whole.then_some(found.metadata.namespace)
     };
-    list(cluster, &part.collection(None), &selector, ACT, read).await
+    let listing = Listing {
+        collection: &part.collection(None),
+        selector: &selector,
+        act: ACT,
+    };
+    list(cluster, listing, read).await
 }

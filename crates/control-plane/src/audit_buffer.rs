@@ -107,15 +107,15 @@ impl AuditBuffer {
             match known.append(log, part).await {
                 Ok(()) => {}
                 Err(Refusal::OfAll(error)) => return Err(error),
-                Err(Refusal::OfThese(error)) => match part {
-                    [event] => self.drop_event(event, &error),
-                    _ => {
+                Err(Refusal::OfThese(error)) => {
+                    let [event] = part else {
                         // The front first, in whose order events leave the buffer.
                         let (front, back) = part.split_at(part.len() / 2);
                         parts.extend([back, front]);
                         continue;
-                    }
-                },
+                    };
+                    self.drop_event(event, &error);
+                }
             }
             self.lock().drain(..part.len());
         }

@@ -110,4 +110,28 @@ impl ApiKeyRepository for CachedApiKeys {
     async fn record_use(&self, uses: &[(ApiKeyId, OffsetDateTime)]) -> Result<(), StoreError> {
         self.store.record_use(uses).await
     }
+
+    // What goes here has not opened anything for a minute and more: the store's own
+    // word of the change is soon enough.
+
+    async fn remove_dead(&self, before: OffsetDateTime, limit: u32) -> Result<u64, StoreError> {
+        self.store.remove_dead(before, limit).await
+    }
+
+    async fn remove_surplus(
+        &self,
+        most: u32,
+        since: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        self.store.remove_surplus(most, since, now).await
+    }
+
+    async fn remove_ended_secrets(
+        &self,
+        before: OffsetDateTime,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.store.remove_ended_secrets(before, limit).await
+    }
 }

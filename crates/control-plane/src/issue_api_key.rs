@@ -9,6 +9,8 @@ use remotegpu_primitives::{Act, ApiKeyId, KeySecretId, NamespaceId, StoreError};
 use remotegpu_scopes::Scopes;
 use time::OffsetDateTime;
 
+use crate::{KeyChangeLimits, KeyChangesTooOften};
+
 /// What a key shall be.
 #[derive(Debug, Clone)]
 pub struct IssueApiKey {
@@ -40,6 +42,9 @@ pub enum IssueApiKeyError {
     /// The account has as many active keys as it may have.
     #[error("The account's limit of active API keys is reached")]
     LimitReached,
+    /// The account has changed keys too often.
+    #[error(transparent)]
+    TooOften(#[from] KeyChangesTooOften),
     /// Scopes name what is no living namespace of the account.
     #[error("Every namespace ID must be a namespace of this account")]
     ForeignNamespaces(Vec<NamespaceId>),
@@ -51,6 +56,7 @@ pub enum IssueApiKeyError {
 /// Makes a key for the session's account, in the name of its user.
 pub async fn issue_api_key(
     keys: &dyn ApiKeyRepository,
+    limits: &KeyChangeLimits,
     caller: &SessionContext,
     wanted: IssueApiKey,
     rng: &mut impl CryptoRng,
@@ -60,6 +66,7 @@ pub async fn issue_api_key(
     if wanted.expires_at.is_some_and(|end| end <= now) {
         return Err(IssueApiKeyError::ExpiryNotInFuture);
     }
+    let turn = limits.begin(caller.account.id, now)?;
     let secret = PlainApiKey::generate(rng);
     let new = NewApiKey {
         id: ApiKeyId::generate(now, rng),
@@ -72,7 +79,10 @@ pub async fn issue_api_key(
         secret: new_secret(&secret, rng, now),
     };
     match keys.insert(&new, wanted.default_limit, act).await? {
-        InsertApiKey::Inserted(key) => Ok(IssuedApiKey { key, secret }),
+        InsertApiKey::Inserted(key) => {
+            turn.made();
+            Ok(IssuedApiKey { key, secret })
+        }
         InsertApiKey::LimitReached => Err(IssueApiKeyError::LimitReached),
         InsertApiKey::ForeignNamespaces(ids) => Err(IssueApiKeyError::ForeignNamespaces(ids)),
     }

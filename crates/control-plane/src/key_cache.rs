@@ -11,7 +11,7 @@
 use std::{
     fmt,
     hash::{BuildHasherDefault, Hash, Hasher},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -50,6 +50,8 @@ pub struct KeyCache {
     started: Instant,
     /// Milliseconds after `started`.
     trusted_until: AtomicU64,
+    /// Whether it is never trusted again.
+    retired: AtomicBool,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -117,6 +119,7 @@ impl KeyCache {
             changes: Changes::new(),
             started: Instant::now(),
             trusted_until: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
@@ -178,11 +181,23 @@ impl KeyCache {
     pub fn trust(&self, moment: Instant) {
         let until = moment.duration_since(self.started) + TRUST;
         self.trusted_until.store(millis(until), Ordering::SeqCst);
+        // After the store: whoever retires it sets this first, and sees that or is seen.
+        if self.retired.load(Ordering::SeqCst) {
+            self.distrust();
+        }
     }
 
     /// Changes may be missed from now on: the store is asked for every key.
     pub fn distrust(&self) {
         self.trusted_until.store(0, Ordering::SeqCst);
+    }
+
+    /// Forgets all, for good: the keys are those of a store that is not there any
+    /// more (contract R7).
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::SeqCst);
+        self.distrust();
+        self.note(KeyChange::Everything);
     }
 
     /// Whether changes are known to be heard of.

@@ -38,6 +38,11 @@ impl KnownIdentities {
     pub(crate) fn forget(&self, identity: &CredentialIdentity) {
         self.0.remove(&(identity.secret_id, identity.namespace_id));
     }
+
+    /// Forgets all of them: the store may never have had them.
+    pub fn forget_all(&self) {
+        self.0.clear();
+    }
 }
 
 impl fmt::Debug for KnownIdentities {

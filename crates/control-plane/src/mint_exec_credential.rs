@@ -5,21 +5,24 @@
 //! are read once more, in one query, before the token leaves the house. An identity that has ended
 //! by then is removed by whoever made it: perhaps nobody else remembers it.
 
+mod error;
+
 use std::time::Duration;
 
+pub use error::MintExecCredentialError;
 use rand::CryptoRng;
 use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent};
 use remotegpu_keys::{ApiKeyRepository, KeyRefused, PresentedKey};
 use remotegpu_namespaces::{
-    ClusterError, CredentialIdentity, CredentialMint, EnsureIdentity, ExecCredential,
-    IdentityRepository, IdentityStanding, MintError, MintedToken, Namespace, NamespaceRepository,
-    NamespaceStatus, PlainClusterToken, TokenLifetime,
+    CredentialIdentity, CredentialMint, EnsureIdentity, ExecCredential, IdentityRepository,
+    IdentityStanding, MintError, MintedToken, Namespace, NamespaceRepository, NamespaceStatus,
+    PlainClusterToken, TokenLifetime,
 };
 use remotegpu_primitives::{Act, IdentityId, NamespaceId, StoreError};
 use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
 
-use crate::{AuditBuffer, KnownIdentities, MintLimits, Overloaded, Signals};
+use crate::{AuditBuffer, IdentityUses, KnownIdentities, MintLimits, Signals};
 
 /// How long a first mint waits for its binding to work, or for an identity of the
 /// same secret and namespace that has ended to go.
@@ -34,6 +37,12 @@ const REMOVED_WITHIN: Duration = Duration::from_millis(4_500);
 /// comes within contract C7's five seconds. A mint that is given up leaves its row,
 /// by which it ends, or an object that the sweep finds.
 const ANSWER_WITHIN: Duration = Duration::from_millis(4_800);
+/// A mint that finds the last one noted longer ago than this writes itself down before
+/// it is answered: a day before the identity would end (contract X12).
+const ALMOST_IDLE: time::Duration =
+    CredentialIdentity::IDLE_AFTER.saturating_sub(time::Duration::DAY);
+/// A mint is noted, to be written at leisure, when the last one is noted longer ago.
+const NOTED_EVERY: time::Duration = time::Duration::HOUR;
 const POLL: Duration = Duration::from_millis(20);
 /// An identity that goes is looked for less and less often: the reconciler may need
 /// its time, and asks the same store.
@@ -50,6 +59,8 @@ pub struct MintExecCredentialPorts<'a> {
     pub identities: &'a dyn IdentityRepository,
     /// The identities that worked before.
     pub known: &'a KnownIdentities,
+    /// Where it is gathered when they were last used.
+    pub uses: &'a IdentityUses,
     /// The clusters.
     pub mint: &'a dyn CredentialMint,
     /// What wakes the reconciler.
@@ -62,54 +73,6 @@ pub struct MintExecCredentialPorts<'a> {
     pub audit: &'a AuditBuffer,
     /// Is told how long each `TokenRequest` took, whatever came of it.
     pub token_request_took: &'a (dyn Fn(Duration) + Sync),
-}
-
-/// No credential was minted.
-#[derive(Debug, thiserror::Error)]
-pub enum MintExecCredentialError {
-    /// Too many mint already.
-    #[error(transparent)]
-    Overloaded(#[from] Overloaded),
-    /// The key has minted too often for this namespace; the next may come after
-    /// this long.
-    #[error("This API key asks for credentials too often")]
-    RateLimited(time::Duration),
-    /// The key ended meanwhile.
-    #[error("Invalid API key")]
-    KeyRefused(#[source] KeyRefused),
-    /// The key does not open this namespace, or there is no such namespace.
-    #[error("This API key does not allow Kubernetes exec for this namespace")]
-    NotAllowed,
-    /// The namespace is not active yet.
-    #[error("The namespace is not ready yet")]
-    NotReady,
-    /// The cluster's answer named no expiration.
-    #[error("The backing Kubernetes token response did not include an expiration")]
-    NoExpiration,
-    /// The cluster's answer was no token that was asked for.
-    #[error("The cluster's token response was not usable")]
-    Unusable,
-    /// The cluster did not do it.
-    #[error("The cluster is not available")]
-    Cluster(#[source] ClusterError),
-    /// The cluster did it too slowly.
-    #[error("The cluster is not available")]
-    TooSlow,
-    /// The store did not answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<MintError> for MintExecCredentialError {
-    fn from(error: MintError) -> Self {
-        match error {
-            MintError::NoExpiration => Self::NoExpiration,
-            MintError::Unusable => Self::Unusable,
-            // It was made a moment ago; somebody ends it at this very time.
-            MintError::IdentityMissing => Self::TooSlow,
-            MintError::Cluster(error) => Self::Cluster(error),
-        }
-    }
 }
 
 /// The time as a mint goes on. What ended after the mint began has ended: at the
@@ -204,9 +167,8 @@ async fn mint_again(
     )
     .await;
     let later = clock.now();
-    let IdentityStanding::Living { ends_at } =
-        ports.identities.standing(identity.id, later).await?
-    else {
+    let has_token = matches!(minted, Ok(Ok(_)));
+    let Some(Living { ends_at }) = living(ports, identity.id, has_token, later).await? else {
         let refused = end_of_refused(ports, presented, identity, later).await?;
         return refused.map_or(Ok(None), Err);
     };
@@ -253,9 +215,8 @@ async fn mint_first(
     // ended the key meanwhile must not see a token come out after it, whatever
     // the cluster has answered.
     let later = clock.now();
-    let IdentityStanding::Living { ends_at } =
-        ports.identities.standing(identity.id, later).await?
-    else {
+    let living = living(ports, identity.id, minted.is_ok(), later).await?;
+    let Some(Living { ends_at }) = living else {
         let refused = end_of_refused(ports, presented, &identity, later).await?;
         forget(ports, &identity, clock.started + REMOVED_WITHIN).await;
         // Or the key was ended and allowed again: this identity stays ended.
@@ -267,6 +228,39 @@ async fn mint_first(
         ..identity
     });
     Ok(credential)
+}
+
+/// An identity that has not ended.
+struct Living {
+    ends_at: Option<OffsetDateTime>,
+}
+
+/// Reads whether the identity lives, after all that the cluster was asked, and notes
+/// that it is used, if a token was minted for it. Where the last use that is written
+/// down lies almost as far back as an identity may rest, this one is written before
+/// the answer, or the identity has ended meanwhile (contract X10, X12).
+async fn living(
+    ports: MintExecCredentialPorts<'_>,
+    id: IdentityId,
+    has_token: bool,
+    now: OffsetDateTime,
+) -> Result<Option<Living>, StoreError> {
+    let IdentityStanding::Living {
+        ends_at,
+        last_minted_at,
+    } = ports.identities.standing(id, now).await?
+    else {
+        return Ok(None);
+    };
+    let rested = now - last_minted_at;
+    if has_token && rested >= ALMOST_IDLE {
+        let is_noted = ports.identities.note_mint(id, now).await?;
+        return Ok(is_noted.then_some(Living { ends_at }));
+    }
+    if has_token && rested >= NOTED_EVERY {
+        ports.uses.note(id, now);
+    }
+    Ok(Some(Living { ends_at }))
 }
 
 /// Judges the token, and notes that it was handed out.
@@ -350,10 +344,11 @@ fn allowed(
     let namespace = found
         .filter(|namespace| presented.key.scopes.allow_kubernetes_exec(namespace.id))
         .ok_or(MintExecCredentialError::NotAllowed)?;
-    match namespace.status {
-        NamespaceStatus::Active => Ok(namespace),
-        NamespaceStatus::Deleting => Err(MintExecCredentialError::NotAllowed),
-        NamespaceStatus::Provisioning | NamespaceStatus::Failed => {
+    match namespace.status.known() {
+        Some(NamespaceStatus::Active) => Ok(namespace),
+        Some(NamespaceStatus::Deleting) => Err(MintExecCredentialError::NotAllowed),
+        // A newer version's word opens nothing either (contract R6).
+        Some(NamespaceStatus::Provisioning | NamespaceStatus::Failed) | None => {
             Err(MintExecCredentialError::NotReady)
         }
     }

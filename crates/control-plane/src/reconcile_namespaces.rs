@@ -1,24 +1,21 @@
 //! The clusters follow the store: namespaces are made and removed (contract N5).
 
-use futures_util::{StreamExt, stream};
-use rand::{CryptoRng, RngExt};
 use remotegpu_namespaces::{
-    ClusterDirectory, ClusterError, ClusterName, ClusterStatus, IdentityRepository, Namespace,
-    NamespaceProvisioner, NamespaceRepository, NamespaceStatus, Removal,
+    ClusterDirectory, ClusterError, DueWork, IdentityRepository, Namespace, NamespaceProvisioner,
+    NamespaceRepository, NamespaceStatus, Removal,
 };
 use remotegpu_primitives::{Clock, StoreError};
 use time::{Duration, OffsetDateTime};
 
 use crate::Signals;
 
-/// How many are claimed at once, and how many of these are worked on at once.
-const BATCH: u32 = 32;
-const AT_ONCE: usize = 8;
-/// For how long a claim keeps others away.
+/// For how long a claim keeps others away: longer than a step may take.
 const CLAIM: Duration = Duration::seconds(30);
-/// How soon, and how late at the most, unfinished work is tried again.
+/// How soon, and how late at the most, unfinished work is tried again; and how late
+/// where the cluster fails at this one namespace.
 const RETRY_SOONEST: Duration = Duration::milliseconds(200);
 const RETRY_LATEST: Duration = Duration::seconds(5);
+const RETRY_FAILED_LATEST: Duration = Duration::seconds(30);
 /// When a namespace that was refused is tried again.
 const RETRY_REFUSED: Duration = Duration::seconds(30);
 
@@ -29,7 +26,7 @@ pub struct NamespacePorts<'a> {
     pub namespaces: &'a dyn NamespaceRepository,
     /// Which identities must go first.
     pub identities: &'a dyn IdentityRepository,
-    /// Which clusters answer.
+    /// In which clusters this database acts.
     pub clusters: &'a dyn ClusterDirectory,
     /// Where it is done.
     pub provisioner: &'a dyn NamespaceProvisioner,
@@ -37,42 +34,45 @@ pub struct NamespacePorts<'a> {
     pub signals: &'a Signals,
 }
 
-/// Does what is due in one cluster, once. Answers how many namespaces were
-/// claimed. Of a cluster that does not answer one is tried at a time.
-pub async fn reconcile_namespaces(
+/// Claims up to `limit` namespaces on which this cluster has work to do; a step of it is
+/// to be done at once.
+pub async fn claim_namespaces(
     ports: NamespacePorts<'_>,
-    cluster: &ClusterName,
-    rng: &mut impl CryptoRng,
-    clock: &dyn Clock,
-) -> Result<usize, StoreError> {
-    let now = clock.now();
-    let batch = match ports.clusters.status(cluster) {
-        ClusterStatus::Unavailable => 1,
-        _ => BATCH,
-    };
+    due: &DueWork,
+    limit: u32,
+    now: OffsetDateTime,
+) -> Result<Vec<Namespace>, StoreError> {
+    // Contract R9. Where this database does not act nothing is begun. (A cluster that is
+    // not configured has no claim, and is told of below.)
+    let is_configured = ports.clusters.find(&due.cluster).is_some();
+    if is_configured && !ports.clusters.claim(&due.cluster).may_act() {
+        return Ok(Vec::new());
+    }
+    let tried = Some(due.tried);
+    let until = now + CLAIM;
     let claimed = ports
         .namespaces
-        .claim(cluster, batch, now, now + CLAIM)
-        .await?;
-    let count = claimed.len();
-    let work: Vec<(Namespace, f64)> = claimed
-        .into_iter()
-        .map(|namespace| (namespace, rng.random_range(0.75..1.25)))
-        .collect();
-    stream::iter(work)
-        .for_each_concurrent(AT_ONCE, |(namespace, jitter)| async move {
-            if let Err(error) = step(ports, &namespace, jitter, clock).await {
-                // The claim ends by itself, and the work is taken up again.
-                tracing::warn!(
-                    namespace = %namespace.id,
-                    error = &error as &dyn std::error::Error,
-                    "work on a namespace could not be written down"
-                );
-            }
-            ports.signals.tell_done();
-        })
-        .await;
-    Ok(count)
+        .claim(&due.cluster, tried, limit, now, until);
+    claimed.await
+}
+
+/// Does what is due on one namespace that was claimed, or has it tried again later.
+/// `jitter`, about 1, keeps namespaces that failed together from coming back together.
+pub async fn settle_namespace(
+    ports: NamespacePorts<'_>,
+    namespace: &Namespace,
+    jitter: f64,
+    clock: &dyn Clock,
+) {
+    if let Err(error) = step(ports, namespace, jitter, clock).await {
+        // The claim ends by itself, and the work is taken up again.
+        tracing::warn!(
+            namespace = %namespace.id,
+            error = &error as &dyn std::error::Error,
+            "work on a namespace could not be written down"
+        );
+    }
+    ports.signals.tell_done();
 }
 
 async fn step(
@@ -81,12 +81,18 @@ async fn step(
     jitter: f64,
     clock: &dyn Clock,
 ) -> Result<(), StoreError> {
-    let done = match namespace.status {
-        NamespaceStatus::Deleting => remove(ports, namespace).await?,
-        _ => provision(ports, namespace).await,
+    let done = match namespace.status.known() {
+        Some(NamespaceStatus::Deleting) => remove(ports, namespace).await?,
+        Some(_) => provision(ports, namespace).await,
+        // A newer version's work (contract R6).
+        None => return Ok(()),
     };
     let now = clock.now();
-    let retry_at = now + backoff(namespace, now) * jitter;
+    let latest = match done {
+        Step::Fails => RETRY_FAILED_LATEST,
+        _ => RETRY_LATEST,
+    };
+    let retry_at = now + backoff(namespace, latest, now) * jitter;
     match done {
         Step::Provisioned => {
             if !ports.namespaces.mark_active(namespace.id, now).await? {
@@ -98,6 +104,12 @@ async fn step(
             ports
                 .namespaces
                 .postpone(namespace.id, message.as_deref(), retry_at, now)
+                .await?;
+        }
+        Step::Fails => {
+            ports
+                .namespaces
+                .postpone(namespace.id, Some(FAILS), retry_at, now)
                 .await?;
         }
         Step::Refused(reason) => {
@@ -144,10 +156,13 @@ enum Step {
     Provisioned,
     Removed,
     Waits(Option<String>),
+    /// The cluster is up, and fails at this one.
+    Fails,
     Refused(String),
 }
 
 const NO_ANSWER: &str = "The cluster does not answer; the work goes on when it does";
+const FAILS: &str = "The cluster answers, but fails at this namespace; it is tried again and again";
 const GOING: &str = "The cluster is removing what the namespace holds";
 
 async fn provision(ports: NamespacePorts<'_>, namespace: &Namespace) -> Step {
@@ -181,6 +196,7 @@ fn failed(namespace: &Namespace, error: &ClusterError) -> Step {
         ClusterError::Unavailable(_) | ClusterError::NotConfigured(_) => {
             Step::Waits(Some(NO_ANSWER.to_owned()))
         }
+        ClusterError::Failed(_) | ClusterError::BindingLeft(_) => Step::Fails,
         ClusterError::Unfinished { what } => {
             Step::Waits(Some(format!("The cluster has not finished: {what}")))
         }
@@ -192,8 +208,8 @@ fn failed(namespace: &Namespace, error: &ClusterError) -> Step {
 
 /// Half of what the work has taken so far, so that each pause is half as long
 /// again as the one before; no counter is needed.
-fn backoff(namespace: &Namespace, now: OffsetDateTime) -> Duration {
+fn backoff(namespace: &Namespace, latest: Duration, now: OffsetDateTime) -> Duration {
     let waited = now - namespace.updated_at;
     let pause: Duration = waited / 2;
-    pause.clamp(RETRY_SOONEST, RETRY_LATEST)
+    pause.clamp(RETRY_SOONEST, latest)
 }

@@ -37,10 +37,11 @@ pub fn render_namespace_kubeconfig(
     namespace: &Namespace,
     plugin: Plugin,
 ) -> Result<RenderedKubeconfig, RenderKubeconfigError> {
-    match namespace.status {
-        NamespaceStatus::Active => {}
-        NamespaceStatus::Deleting => return Err(RenderKubeconfigError::Deleting),
-        NamespaceStatus::Provisioning | NamespaceStatus::Failed => {
+    match namespace.status.known() {
+        Some(NamespaceStatus::Active) => {}
+        Some(NamespaceStatus::Deleting) => return Err(RenderKubeconfigError::Deleting),
+        // A newer version's word opens nothing either (contract R6).
+        Some(NamespaceStatus::Provisioning | NamespaceStatus::Failed) | None => {
             return Err(RenderKubeconfigError::NotReady);
         }
     }

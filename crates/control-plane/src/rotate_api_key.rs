@@ -6,7 +6,9 @@ use remotegpu_keys::{ApiKeyRepository, PlainApiKey, RotateApiKey};
 use remotegpu_primitives::{AccountId, Act, ApiKeyId, StoreError};
 use time::Duration;
 
-use crate::{IssuedApiKey, Signals, issue_api_key::new_secret};
+use crate::{
+    IssuedApiKey, KeyChangeLimits, KeyChangesTooOften, Signals, issue_api_key::new_secret,
+};
 
 /// The longest time that an old secret may work on.
 pub const MAX_GRACE: Duration = Duration::DAY;
@@ -23,6 +25,9 @@ pub enum RotateApiKeyError {
     /// The grace is not 0 to 86400 seconds.
     #[error("grace_seconds must be a number from 0 to 86400")]
     Grace,
+    /// The account has changed keys too often.
+    #[error(transparent)]
+    TooOften(#[from] KeyChangesTooOften),
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -33,6 +38,7 @@ pub enum RotateApiKeyError {
 pub async fn rotate_api_key(
     keys: &dyn ApiKeyRepository,
     signals: &Signals,
+    limits: &KeyChangeLimits,
     (account, id): (AccountId, ApiKeyId),
     grace: Duration,
     rng: &mut impl CryptoRng,
@@ -41,6 +47,7 @@ pub async fn rotate_api_key(
     if !(Duration::ZERO..=MAX_GRACE).contains(&grace) {
         return Err(RotateApiKeyError::Grace);
     }
+    let turn = limits.begin(account, act.at)?;
     let secret = PlainApiKey::generate(rng);
     let new = new_secret(&secret, rng, act.at);
     let rotated = match keys.rotate(account, id, &new, act.at + grace, act).await? {
@@ -48,6 +55,7 @@ pub async fn rotate_api_key(
         RotateApiKey::NotFound => return Err(RotateApiKeyError::NotFound),
         RotateApiKey::NotActive => return Err(RotateApiKeyError::NotActive),
     };
+    turn.made();
     signals.wake_identities();
     Ok(IssuedApiKey {
         key: rotated,

@@ -2,25 +2,31 @@
 //! uses of keys are written down.
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
-use rand::{CryptoRng, SeedableRng, rngs::StdRng};
+use rand::{CryptoRng, RngExt};
 use remotegpu_accounts::{AccountRepository, AuditLog, SessionPolicy, SessionRepository};
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
-    ClusterDirectory, ClusterName, ClusterStatus, CredentialMint, IdentityRepository,
-    NamespaceProvisioner, NamespaceRepository,
+    ClusterDirectory, ClusterName, CredentialIdentity, CredentialMint, DueWork,
+    HeldNamespaceRepository, IdentityRepository, KubernetesNamespaceName, Namespace,
+    NamespaceProvisioner, NamespaceRepository, SweepLeaseRepository, Tried,
 };
-use remotegpu_primitives::{Clock, StoreError};
+use remotegpu_primitives::{Clock, IdentityId, InstanceId, StoreError};
+use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
-    AuditBuffer, IdentityPorts, KeyUses, NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts,
-    SweepPorts, reconcile_identities, reconcile_namespaces, sweep_identities, sweep_namespaces,
+    AuditBuffer, ClaimPorts, EndIdentityError, HeldPorts, IdentityPorts, IdentityUses, KeyUses,
+    NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, SweepPorts, Tidied, TidyPorts,
+    claim_ended_identities, claim_namespaces, end_identity, keep_held_settled, raise_claim,
+    settle_namespace, sweep_identities, sweep_namespaces,
+    sweeper::Sweeper,
+    tidy_store,
+    work_off::{Work, tell_store, work_off},
 };
 
 /// How often the store is asked for what other instances, the operator or the
@@ -28,25 +34,21 @@ use crate::{
 const IDENTITY_POLL: Duration = Duration::from_millis(250);
 /// How often the store is asked for work on namespaces.
 const NAMESPACE_POLL: Duration = Duration::from_millis(500);
-/// How long the work of a cluster is left alone when the store did not take it.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// How long after a vain attempt a cluster that does not answer is tried again.
-const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(1);
-/// How long work in a cluster that the configuration does not name is left alone.
-const UNCONFIGURED_PAUSE: Duration = Duration::from_mins(1);
+/// How many identities of a cluster are ended at the same time that have just ended, and
+/// how many that could not be ended before; the same of namespaces.
+const ENDS: [usize; 2] = [16, 8];
+const NAMESPACES: [usize; 2] = [8, 8];
+/// How often it is told at the most which identities cannot be ended.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 /// How often uses of keys are written down.
 /// They wait less when many keys are in use.
 const USES_FLUSH: Duration = Duration::from_secs(2);
 /// How often audit events that belong to no transaction are written down: so much
 /// of them an instance that is killed may lose (contract R5).
 const AUDIT_FLUSH: Duration = Duration::from_secs(1);
-/// How many audit events that are too old are removed at once, and how many times
-/// in one sweep: several instances may do it at the same time.
-const EXPIRED_AT_ONCE: u32 = 1000;
-const EXPIRED_ROUNDS: u32 = 50;
-/// How often what nothing living justifies is looked for.
-/// A minute has to be enough for the sweep itself too (contract N5).
-const SWEEP: Duration = Duration::from_secs(45);
+/// How often it is written down when identities were used. It may be late: a mint of
+/// one that has almost rested for too long writes that itself.
+const IDENTITY_USES_FLUSH: Duration = Duration::from_secs(30);
 
 /// What the reconciler needs.
 #[derive(Clone)]
@@ -55,14 +57,20 @@ pub struct ReconcilerPorts {
     pub accounts: Arc<dyn AccountRepository>,
     /// The clusters, whose identities are swept.
     pub clusters: Arc<dyn ClusterDirectory>,
-    /// The keys whose use is written down.
+    /// The keys whose use is written down, and whose rows end.
     pub keys: Arc<dyn ApiKeyRepository>,
+    /// How long revoked and expired keys are kept.
+    pub dead_key_retention: time::Duration,
     /// The sessions that end by the clock.
     pub sessions: Arc<dyn SessionRepository>,
     /// How long sessions live.
     pub session_policy: SessionPolicy,
     /// The namespaces.
     pub namespaces: Arc<dyn NamespaceRepository>,
+    /// The namespaces that wait for the operator's word.
+    pub held: Arc<dyn HeldNamespaceRepository>,
+    /// Whether this database acts in a cluster.
+    pub claims: ClaimPorts,
     /// The cluster identities.
     pub identities: Arc<dyn IdentityRepository>,
     /// What makes and removes namespaces.
@@ -73,8 +81,17 @@ pub struct ReconcilerPorts {
     pub signals: Arc<Signals>,
     /// What sweeps find.
     pub sweeps: Arc<SweepCounts>,
-    /// The uses that wait to be written.
+    /// Who sweeps which cluster.
+    pub leases: Arc<dyn SweepLeaseRepository>,
+    /// Who this instance is among all.
+    pub instance: InstanceId,
+    /// How often what nothing living justifies is looked for, in the store and in the
+    /// clusters. A minute has to be enough for the sweep itself too (contract N5).
+    pub sweep_every: Duration,
+    /// The uses of keys that wait to be written.
     pub uses: Arc<KeyUses>,
+    /// The uses of identities that wait to be written.
+    pub identity_uses: Arc<IdentityUses>,
     /// The audit events that wait to be written.
     pub audit: Arc<AuditBuffer>,
     /// Where they go.
@@ -87,10 +104,22 @@ pub struct ReconcilerPorts {
 
 /// Works until it is dropped. Nothing is lost by dropping it at any point: what
 /// was begun is taken up again by whoever runs next.
-pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send) {
-    let ending = EndIdentities { ports: &ports };
-    let rng = Mutex::new(rng);
-    let making = MakeNamespaces { ports: &ports, rng };
+pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send + 'static) {
+    let ending = EndIdentities {
+        ports: ports.clone(),
+        failures: Mutex::default(),
+    };
+    let making = MakeNamespaces {
+        ports: ports.clone(),
+        rng: Mutex::new(rng),
+    };
+    // Each by itself: a list of a whole cluster that is read holds up nobody's end.
+    let mut apart = JoinSet::new();
+    apart.spawn(work_off(ending));
+    apart.spawn(work_off(making));
+    for cluster in ports.clusters.list() {
+        apart.spawn(keep_swept(ports.clone(), cluster.name));
+    }
     let uses = async {
         loop {
             ports.uses.flush_within(USES_FLUSH).await;
@@ -108,62 +137,96 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send) 
             tell("audit events were not written down", flushed);
         }
     };
-    let ended = async {
+    let identity_uses = async {
         loop {
-            let now = ports.clock.now();
-            let ended = ports.identities.end_unjustified(now).await;
-            if let Ok(1..) = ended {
-                ports.signals.wake_identities();
-            }
-            tell("unjustified identities were not looked for", ended);
-            let SessionPolicy { idle, total } = ports.session_policy;
-            let removed = ports.sessions.delete_ended(now - total, now - idle).await;
-            tell("sessions that ended were not removed", removed);
-            tell(
-                "audit events that are too old were not removed",
-                forget_audit_events(&ports).await,
-            );
-            tokio::time::sleep(SWEEP).await;
+            ports.identity_uses.flush_within(IDENTITY_USES_FLUSH).await;
+            let (identities, now) = (&*ports.identities, ports.clock.now());
+            let flushed = ports.identity_uses.flush_gently(identities, now).await;
+            tell("uses of cluster identities were not written down", flushed);
         }
     };
-    let clusters = ports.clusters.list().into_iter();
-    let sweeps = join_all(clusters.map(|cluster| keep_swept(&ports, cluster.name)));
-    tokio::join!(
-        work_off(&ending),
-        work_off(&making),
-        uses,
-        audit,
-        ended,
-        sweeps
-    );
-}
-
-async fn forget_audit_events(ports: &ReconcilerPorts) -> Result<(), StoreError> {
-    let before = ports.clock.now() - ports.audit_retention;
-    for _ in 0..EXPIRED_ROUNDS {
-        let removed = ports.audit_log.delete_before(before, EXPIRED_AT_ONCE);
-        if removed.await? < EXPIRED_AT_ONCE.into() {
-            break;
+    let tidying = async {
+        let tidy_ports = TidyPorts {
+            identities: &*ports.identities,
+            keys: &*ports.keys,
+            dead_key_retention: ports.dead_key_retention,
+            sessions: &*ports.sessions,
+            session_policy: ports.session_policy,
+            audit_log: &*ports.audit_log,
+            audit_retention: ports.audit_retention,
+            signals: &ports.signals,
+        };
+        let mut tidied = Tidied::default();
+        loop {
+            tidy_store(tidy_ports, &mut tidied, ports.clock.now()).await;
+            tokio::time::sleep(ports.sweep_every).await;
         }
+    };
+    let held = keep_held_settled(HeldPorts {
+        held: &*ports.held,
+        namespaces: &*ports.namespaces,
+        clusters: &*ports.clusters,
+        provisioner: &*ports.provisioner,
+    });
+    tokio::select! {
+        // None of them ends but by a fault of ours: then better no reconciler at all,
+        // which is noticed.
+        broken = apart.join_next() => {
+            tracing::error!(?broken, "a part of the reconciler broke off");
+        }
+        _ = async { tokio::join!(uses, identity_uses, audit, tidying, held) } => {}
     }
-    Ok(())
 }
 
-/// Sweeps one cluster again and again, in its own time: one that is slow holds up
-/// no other.
-async fn keep_swept(ports: &ReconcilerPorts, cluster: ClusterName) {
+/// Sweeps one cluster in its own time, while that is this instance's turn, and at once
+/// when it becomes so: one that is slow holds up no other.
+async fn keep_swept(ports: ReconcilerPorts, cluster: ClusterName) {
+    let sweeper = Sweeper {
+        leases: Arc::clone(&ports.leases),
+        holder: ports.instance,
+        cluster: cluster.clone(),
+    };
     loop {
-        sweep_cluster(ports, &cluster).await;
-        tokio::time::sleep(SWEEP).await;
+        let until = sweeper.turn().await;
+        let sweeping = async {
+            loop {
+                sweep_cluster(&ports, &cluster).await;
+                tokio::time::sleep(ports.sweep_every).await;
+            }
+        };
+        tracing::debug!(%cluster, "this instance sweeps a cluster from now on");
+        tokio::select! {
+            biased;
+            () = sweeper.keep(until) => {}
+            () = sweeping => {}
+        }
+        tracing::debug!(%cluster, "this instance sweeps a cluster no longer");
     }
 }
 
+/// Compares one cluster with the store, once. What goes wrong with the identities does not
+/// keep the namespaces.
 async fn sweep_cluster(ports: &ReconcilerPorts, cluster: &ClusterName) {
+    // Contract R9. Nothing is swept where this database does not act.
+    let may_remove = match raise_claim(&ports.claims, cluster).await {
+        Ok(state) if state.may_act() => state.may_remove(),
+        Ok(_) => return,
+        Err(error) => {
+            tracing::warn!(
+                %cluster,
+                error = &error as &dyn std::error::Error,
+                "a cluster was not swept, because its claim could not be raised"
+            );
+            return;
+        }
+    };
     let sweep_ports = SweepPorts {
         identities: &*ports.identities,
         accounts: &*ports.accounts,
+        clusters: &*ports.clusters,
         mint: &*ports.mint,
         counts: &ports.sweeps,
+        may_remove,
     };
     match sweep_identities(sweep_ports, cluster, &*ports.clock).await {
         Ok(0) => {}
@@ -181,9 +244,12 @@ async fn sweep_cluster(ports: &ReconcilerPorts, cluster: &ClusterName) {
     // After the identities, so that bindings go before the namespace they are in.
     let namespace_ports = NamespaceSweepPorts {
         namespaces: &*ports.namespaces,
-        accounts: &*ports.accounts,
+        held: &*ports.held,
+        claims: &*ports.claims.claims,
+        clusters: &*ports.clusters,
         provisioner: &*ports.provisioner,
         counts: &ports.sweeps,
+        may_remove,
     };
     let swept = sweep_namespaces(namespace_ports, cluster, ports.clock.now()).await;
     if let Err(error) = swept {
@@ -195,67 +261,95 @@ async fn sweep_cluster(ports: &ReconcilerPorts, cluster: &ClusterName) {
     }
 }
 
-/// A kind of work that clusters have to do.
-#[async_trait]
-trait Work: Sync {
-    /// The clusters that have some.
-    async fn due(&self) -> Result<Vec<ClusterName>, StoreError>;
-    /// Does what is due in one of them, up to a bound.
-    async fn round(&self, cluster: &ClusterName);
-    /// Waits until it is worth looking again.
-    async fn wait(&self);
+/// What could not be ended of late, by namespace: how many identities, and why the first.
+type Failures =
+    BTreeMap<(ClusterName, KubernetesNamespaceName), (usize, IdentityId, EndIdentityError)>;
+
+struct EndIdentities {
+    ports: ReconcilerPorts,
+    failures: Mutex<(Option<Instant>, Failures)>,
 }
 
-/// Works on each cluster that has something due, and on all of them at the same
-/// time: one that hangs holds up nothing but its own.
-async fn work_off(work: &dyn Work) {
-    let mut busy = HashSet::new();
-    let mut at_work = FuturesUnordered::new();
-    loop {
-        let due = work.due().await.unwrap_or_else(|error| {
-            tell::<()>("work was not looked for", Err(error));
-            Vec::new()
-        });
-        for cluster in due {
-            if busy.insert(cluster.clone()) {
-                at_work.push(async move {
-                    work.round(&cluster).await;
-                    cluster
-                });
-            }
-        }
-        tokio::select! {
-            Some(cluster) = at_work.next() => {
-                busy.remove(&cluster);
-            }
-            () = work.wait() => {}
-        }
-    }
-}
-
-struct EndIdentities<'a> {
-    ports: &'a ReconcilerPorts,
-}
-
-#[async_trait]
-impl Work for EndIdentities<'_> {
-    async fn due(&self) -> Result<Vec<ClusterName>, StoreError> {
-        let now = self.ports.clock.now();
-        self.ports.identities.clusters_with_ended(now).await
-    }
-
-    async fn round(&self, cluster: &ClusterName) {
-        let ports = IdentityPorts {
+impl EndIdentities {
+    fn ports(&self) -> IdentityPorts<'_> {
+        IdentityPorts {
             identities: &*self.ports.identities,
             clusters: &*self.ports.clusters,
             mint: &*self.ports.mint,
-        };
-        let worked = reconcile_identities(ports, cluster, &*self.ports.clock).await;
-        if worked.as_ref().is_ok_and(|count| *count > 0) {
-            // A namespace may have waited for these.
-            self.ports.signals.wake_namespaces();
         }
-        rest(self.ports, cluster, worked).await;
+    }
+
+    fn failures(&self) -> MutexGuard<'_, (Option<Instant>, Failures)> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, identity: &CredentialIdentity, error: EndIdentityError) {
+        let place = (
+            identity.cluster.clone(),
+            identity.kubernetes_namespace.clone(),
+        );
+        let mut failures = self.failures();
+        let entry = failures.1.entry(place);
+        entry.or_insert((0, identity.id, error)).0 += 1;
+    }
+
+    /// One warning for a namespace: what stands in the way of one identity there stands
+    /// in the way of most.
+    fn tell_failures(&self) {
+        let failures = {
+            let (told, failures) = &mut *self.failures();
+            if failures.is_empty() || told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
+                return;
+            }
+            *told = Some(Instant::now());
+            std::mem::take(failures)
+        };
+        for ((cluster, kubernetes_namespace), (identities, identity, error)) in failures {
+            tracing::warn!(
+                %cluster,
+                %kubernetes_namespace,
+                identities,
+                %identity,
+                powerless = error.is_powerless(),
+                error = &error as &dyn std::error::Error,
+                "cluster identities could not be ended yet; the first of them says why"
+            );
+        }
+    }
+}
+
+#[async_trait]
+impl Work for EndIdentities {
+    type Piece = CredentialIdentity;
+
+    fn places(&self, tried: Tried) -> usize {
+        of(ENDS, tried)
+    }
+
+    fn clusters(&self) -> &dyn ClusterDirectory {
+        &*self.ports.clusters
+    }
+
+    async fn due(&self) -> Result<Vec<DueWork>, StoreError> {
+        self.tell_failures();
+        let now = self.ports.clock.now();
+        self.ports.identities.due_ends(now).await
+    }
+
+    async fn claim(&self, due: &DueWork, limit: u32) -> Result<Vec<Self::Piece>, StoreError> {
+        claim_ended_identities(self.ports(), due, limit, self.ports.clock.now()).await
+    }
+
+    async fn act(&self, identity: Self::Piece) {
+        let ended = end_identity(self.ports(), &identity, &*self.ports.clock).await;
+        if let Err(error) = ended {
+            self.note(&identity, error);
+        }
+    }
+
+    fn rest(&self) {
+        // A namespace may have waited for these.
+        self.ports.signals.wake_namespaces();
     }
 
     async fn wait(&self) {
@@ -263,57 +357,70 @@ impl Work for EndIdentities<'_> {
     }
 }
 
-struct MakeNamespaces<'a, R> {
-    ports: &'a ReconcilerPorts,
+struct MakeNamespaces<R> {
+    ports: ReconcilerPorts,
     rng: Mutex<R>,
 }
 
-#[async_trait]
-impl<R: CryptoRng + Send> Work for MakeNamespaces<'_, R> {
-    async fn due(&self) -> Result<Vec<ClusterName>, StoreError> {
-        self.ports
-            .namespaces
-            .due_clusters(self.ports.clock.now())
-            .await
-    }
-
-    async fn round(&self, cluster: &ClusterName) {
-        let ports = NamespacePorts {
+impl<R> MakeNamespaces<R> {
+    fn ports(&self) -> NamespacePorts<'_> {
+        NamespacePorts {
             namespaces: &*self.ports.namespaces,
             identities: &*self.ports.identities,
             clusters: &*self.ports.clusters,
             provisioner: &*self.ports.provisioner,
             signals: &self.ports.signals,
-        };
-        let mut rng = {
-            let mut shared = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-            StdRng::from_rng(&mut *shared)
-        };
-        let worked = reconcile_namespaces(ports, cluster, &mut rng, &*self.ports.clock).await;
-        rest(self.ports, cluster, worked).await;
+        }
     }
+}
+
+#[async_trait]
+impl<R: CryptoRng + Send + 'static> Work for MakeNamespaces<R> {
+    type Piece = (Namespace, f64);
+
+    fn places(&self, tried: Tried) -> usize {
+        of(NAMESPACES, tried)
+    }
+
+    fn clusters(&self) -> &dyn ClusterDirectory {
+        &*self.ports.clusters
+    }
+
+    async fn due(&self) -> Result<Vec<DueWork>, StoreError> {
+        let now = self.ports.clock.now();
+        self.ports.namespaces.due_work(now).await
+    }
+
+    async fn claim(&self, due: &DueWork, limit: u32) -> Result<Vec<Self::Piece>, StoreError> {
+        let now = self.ports.clock.now();
+        let claimed = claim_namespaces(self.ports(), due, limit, now).await?;
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let claimed = claimed.into_iter();
+        Ok(claimed
+            .map(|namespace| (namespace, rng.random_range(0.75..1.25)))
+            .collect())
+    }
+
+    async fn act(&self, (namespace, jitter): Self::Piece) {
+        settle_namespace(self.ports(), &namespace, jitter, &*self.ports.clock).await;
+    }
+
+    fn rest(&self) {}
 
     async fn wait(&self) {
         self.ports.signals.namespaces_within(NAMESPACE_POLL).await;
     }
 }
 
-/// After a round. A store that does not take what was done is left alone for a
-/// moment: it may well go on answering what is due. So is a cluster that does not
-/// answer, and one that is not configured for longer: only a restart can change that.
-async fn rest(ports: &ReconcilerPorts, cluster: &ClusterName, worked: Result<usize, StoreError>) {
-    if worked.is_err() {
-        tell("work could not be done", worked);
-        tokio::time::sleep(STORE_PAUSE).await;
-    } else if ports.clusters.find(cluster).is_none() {
-        tokio::time::sleep(UNCONFIGURED_PAUSE).await;
-    } else if ports.clusters.status(cluster) == ClusterStatus::Unavailable {
-        tokio::time::sleep(UNAVAILABLE_PAUSE).await;
+fn of([new, before]: [usize; 2], tried: Tried) -> usize {
+    match tried {
+        Tried::Never => new,
+        Tried::Before => before,
     }
 }
 
 fn tell<T>(what: &'static str, result: Result<T, StoreError>) {
     if let Err(error) = result {
-        tracing::warn!(error = &error as &dyn std::error::Error, "{what}");
+        tell_store(&error, what);
     }
 }

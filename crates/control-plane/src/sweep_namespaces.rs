@@ -1,43 +1,51 @@
-//! The clusters follow the store, also where nobody has asked for anything: what
-//! of an active namespace was changed or removed behind our back is put right, and
-//! namespaces that no row knows are removed (contract N5).
+//! The clusters follow the store, also where nobody has asked for anything (contract
+//! N5): what of an active namespace was changed or removed behind our back is put
+//! right, and one that was deleted and stands again goes. What the store does not know
+//! is never removed: it is held until the operator says what (contract R8).
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    sync::atomic::{AtomicU64, Ordering},
+    collections::{BTreeSet, HashSet},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use remotegpu_accounts::AccountRepository;
 use remotegpu_namespaces::{
-    ClusterError, ClusterName, LocatedNamespace, Namespace, NamespaceProvisioner,
-    NamespaceRepository, NamespaceStatus,
+    ClaimRepository, ClusterDirectory, ClusterError, ClusterName, ClusterStatus, HeldKind,
+    HeldNamespace, HeldNamespaceRepository, LocatedNamespace, Namespace, NamespaceProvisioner,
+    NamespaceRepository,
 };
-use remotegpu_primitives::StoreError;
+use remotegpu_primitives::NamespaceId;
 use time::OffsetDateTime;
 
-use crate::{SweepError, own_accounts::OwnAccounts};
+use crate::{
+    SweepError,
+    compare_namespaces::{Comparison, compare_namespaces, missing},
+    repair_namespace::repair_namespace,
+};
 
-/// How many rows are read at once, and how many namespaces are repaired at once.
-const PAGE: u32 = 1000;
+/// How many namespaces are worked on at once.
 const AT_ONCE: usize = 8;
-/// More than so many unknown namespaces are removed at once only where they are at
-/// most half of what the cluster holds of ours. Requests that died in the middle
-/// leave one or two; many of them are the sign of a database that is not the one
-/// that made them.
-const FEW: usize = 10;
 
 /// What sweeping namespaces needs.
 #[derive(Clone, Copy)]
 pub struct NamespaceSweepPorts<'a> {
     /// Which namespaces there are.
     pub namespaces: &'a dyn NamespaceRepository,
-    /// Which accounts are this installation's.
-    pub accounts: &'a dyn AccountRepository,
+    /// Which of them wait for the operator's word.
+    pub held: &'a dyn HeldNamespaceRepository,
+    /// Whether what is missing is to be noted.
+    pub claims: &'a dyn ClaimRepository,
+    /// Which clusters answer.
+    pub clusters: &'a dyn ClusterDirectory,
     /// What the clusters hold.
     pub provisioner: &'a dyn NamespaceProvisioner,
     /// Where it is counted what was found.
     pub counts: &'a SweepCounts,
+    /// Whether anything is removed (contract R9).
+    pub may_remove: bool,
 }
 
 /// What sweeps have found since this instance started.
@@ -47,6 +55,8 @@ pub struct SweepCounts {
     removed: AtomicU64,
     identities_bound: AtomicU64,
     identities_removed: AtomicU64,
+    /// The namespaces without a row that the log has been told of.
+    told: Mutex<HashSet<(ClusterName, NamespaceId)>>,
 }
 
 impl SweepCounts {
@@ -55,7 +65,7 @@ impl SweepCounts {
         self.repaired.load(Ordering::Relaxed)
     }
 
-    /// How many namespaces were removed that no row knew.
+    /// How many namespaces were removed that had been deleted before and stood again.
     pub fn removed(&self) -> u64 {
         self.removed.load(Ordering::Relaxed)
     }
@@ -77,135 +87,117 @@ impl SweepCounts {
     pub(crate) fn identity_removed(&self) {
         self.identities_removed.fetch_add(1, Ordering::Relaxed);
     }
+
+    /// Which of a cluster's held namespaces the log was not told of before.
+    fn untold<'a>(
+        &self,
+        cluster: &ClusterName,
+        unknown: &'a [HeldNamespace],
+    ) -> Vec<&'a HeldNamespace> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let ids: HashSet<NamespaceId> = unknown.iter().map(|held| held.namespace_id).collect();
+        told.retain(|(of, id)| of != cluster || ids.contains(id));
+        let new = |held: &&HeldNamespace| told.insert((cluster.clone(), held.namespace_id));
+        unknown.iter().filter(new).collect()
+    }
 }
 
-/// Compares one cluster with the store once, and has the cluster follow.
+/// Compares one cluster with the store once, and has the cluster follow; `now` is the
+/// time at which the sweep begins.
 ///
-/// The cluster is read first and the store second: a row stands before its
-/// namespace, so that what is being made at this moment is found known. What names
-/// an account that is not ours belongs to another installation that shares the
-/// cluster, and stays; so does what has a row in any cluster, because a cluster may
-/// bear another name than it did, or two. `now` is the time at which the sweep begins.
+/// What goes goes first. Each namespace is worked on by itself: what the cluster
+/// refuses or fails to do to one is told, and waits for the next sweep. Only a cluster
+/// that is down ends the sweep.
 pub async fn sweep_namespaces(
     ports: NamespaceSweepPorts<'_>,
     cluster: &ClusterName,
     now: OffsetDateTime,
 ) -> Result<(), SweepError> {
-    let held = ports.provisioner.survey(cluster).await?;
-    let mut held: HashMap<String, LocatedNamespace> = held
-        .into_iter()
-        .map(|located| (located.object.name.clone(), located))
-        .collect();
-    let mut known = 0;
-    let mut drifted = Vec::new();
-    let mut after = None;
-    loop {
-        let rows = ports.namespaces.list_in(cluster, after, PAGE).await?;
-        let Some(last) = rows.last() else { break };
-        after = Some(last.id);
-        for row in rows {
-            let found = held.remove(row.kubernetes_namespace.as_str());
-            known += usize::from(found.is_some());
-            let is_whole = found.is_some_and(|found| found.is_whole && found.id == Some(row.id));
-            // What changed since may have been looked at half made.
-            if row.status == NamespaceStatus::Active && !is_whole && row.updated_at < now {
-                drifted.push(row);
-            }
+    let compared = compare_namespaces(ports.namespaces, ports.provisioner, cluster, now).await?;
+    tell_of_elsewhere(cluster, &compared.elsewhere);
+    if ports.may_remove {
+        for located in &compared.deleted {
+            discard(ports, located).await?;
         }
     }
-    // First what customers use; a removal that the cluster refuses waits for nobody.
-    stream::iter(drifted)
+    // Before anything is made: what is missing after a restore is not to come back.
+    let missing = hold(ports, cluster, &compared, now).await?;
+    let drifted = compared.drifted.into_iter();
+    let to_repair: Vec<_> = drifted.filter(|row| !missing.contains(&row.id)).collect();
+    stream::iter(to_repair)
         .map(Ok)
         .try_for_each_concurrent(AT_ONCE, |row| async move { repair(ports, &row).await })
-        .await?;
-    let strays = held.into_values().filter(|located| !located.is_going);
-    remove_unknown(ports, cluster, known, strays.collect()).await
+        .await
 }
 
-/// Removes those of the strays, which no row of this cluster claims, that are ours
-/// and have no row at all; `known` is how many namespaces rows of this cluster claim.
-async fn remove_unknown(
+/// Writes down what is held, and warns of what is new. Answers which active namespaces
+/// are missing, and left alone.
+async fn hold(
     ports: NamespaceSweepPorts<'_>,
     cluster: &ClusterName,
-    known: usize,
-    strays: Vec<LocatedNamespace>,
-) -> Result<(), SweepError> {
-    let ids: Vec<_> = strays.iter().filter_map(|located| located.id).collect();
-    let rows = ports.namespaces.find_among(&ids).await?;
-    tell_of_elsewhere(cluster, &rows);
-    let with_row: HashMap<_, _> = rows.iter().map(|row| (row.id, row)).collect();
-    let mut known = known;
-    let mut unknown = Vec::new();
-    let mut ours = OwnAccounts::new(ports.accounts);
-    for located in strays {
-        let (Some(id), Some(account)) = (located.id, located.account_id) else {
-            continue;
-        };
-        if with_row.contains_key(&id) {
-            known += 1;
-            continue;
-        }
-        if ours.has(account).await? {
-            unknown.push(located);
-        }
+    compared: &Comparison,
+    now: OffsetDateTime,
+) -> Result<HashSet<NamespaceId>, SweepError> {
+    let known = ports.held.list_held(Some(cluster)).await?;
+    let known_missing: HashSet<NamespaceId> = known
+        .iter()
+        .filter(|held| held.kind == HeldKind::Missing)
+        .map(|held| held.namespace_id)
+        .collect();
+    let claim = ports.claims.known_claim(cluster).await?;
+    let look = claim.is_some_and(|claim| claim.look_for_missing);
+    let is_missing = |row: &&Namespace| {
+        compared.absent.contains(&row.id) && (look || known_missing.contains(&row.id))
+    };
+    let missing_rows: Vec<&Namespace> = compared.drifted.iter().filter(is_missing).collect();
+    let missing_rows_held = missing_rows.iter().map(|row| missing(row, now));
+    let mut held = compared.unknown.clone();
+    held.extend(missing_rows_held);
+    ports.held.note_held(cluster, &held).await?;
+    if look {
+        ports.claims.missing_is_noted(cluster).await?;
     }
-    if unknown.len() > FEW && unknown.len() > known {
-        tracing::error!(
+    for new in ports.counts.untold(cluster, &compared.unknown) {
+        tracing::warn!(
             %cluster,
-            unknown = unknown.len(),
-            known,
-            "the database knows less than half of the cluster's namespaces, and none is removed: \
-             is it the right database, or a backup? Bring the right one back, or delete what may \
-             go with kubectl and take the label remotegpu.ai/namespace-id off the rest"
+            kubernetes_namespace = %new.kubernetes_namespace,
+            "a namespace that no row knows is held: see remotegpu-api admin held list"
         );
-        return Ok(());
     }
-    for located in unknown {
-        match ports.provisioner.discard(&located).await {
-            Ok(()) => {
-                ports.counts.removed.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(
-                    %cluster,
-                    kubernetes_namespace = located.object.name,
-                    "a namespace that no row knows is removed"
-                );
-            }
-            Err(error @ ClusterError::Unavailable(_)) => return Err(error.into()),
-            Err(error) => tracing::warn!(
-                %cluster,
+    Ok(missing_rows.iter().map(|row| row.id).collect())
+}
+
+/// Removes what was deleted before and stands again.
+async fn discard(
+    ports: NamespaceSweepPorts<'_>,
+    located: &LocatedNamespace,
+) -> Result<(), SweepError> {
+    match ports.provisioner.discard(located).await {
+        Ok(()) => {
+            ports.counts.removed.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(
+                cluster = %located.cluster,
+                kubernetes_namespace = located.object.name,
+                "a namespace that was deleted before is removed"
+            );
+        }
+        Err(error) => {
+            end_if_down(ports, &located.cluster, &error)?;
+            tracing::warn!(
+                cluster = %located.cluster,
                 kubernetes_namespace = located.object.name,
                 error = &error as &dyn std::error::Error,
-                "a namespace that no row knows could not be removed"
-            ),
+                "a namespace that was deleted before could not be removed"
+            );
         }
     }
     Ok(())
 }
 
-/// Warns of namespaces that stand in this cluster and belong to another one by
-/// their rows.
-fn tell_of_elsewhere(cluster: &ClusterName, rows: &[Namespace]) {
-    let elsewhere = rows.iter().filter(|row| row.cluster != *cluster);
-    let clusters: BTreeSet<&str> = elsewhere.clone().map(|row| row.cluster.as_str()).collect();
-    if !clusters.is_empty() {
-        tracing::warn!(
-            %cluster,
-            namespaces = elsewhere.count(),
-            held_by = ?clusters,
-            "namespaces that are held by other clusters in the database stand in this one, and \
-             are left alone: the cluster was renamed, or is configured twice"
-        );
-    }
-}
-
-/// Puts one namespace right. One that cannot be does not keep the others waiting;
-/// a cluster that does not answer does.
+/// Puts one namespace right. One that cannot be does not keep the others waiting.
 async fn repair(ports: NamespaceSweepPorts<'_>, row: &Namespace) -> Result<(), SweepError> {
-    if !is_active(ports, row).await? {
-        return Ok(());
-    }
-    match ports.provisioner.provision(row).await {
-        Ok(()) => {
+    match repair_namespace(ports.namespaces, ports.provisioner, row).await {
+        Ok(true) => {
             ports.counts.repaired.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
                 namespace = %row.id,
@@ -213,32 +205,47 @@ async fn repair(ports: NamespaceSweepPorts<'_>, row: &Namespace) -> Result<(), S
                 "a namespace that was changed in the cluster is put right"
             );
         }
-        Err(error @ ClusterError::Unavailable(_)) => return Err(error.into()),
-        Err(error) => tracing::warn!(
-            namespace = %row.id,
-            cluster = %row.cluster,
-            error = &error as &dyn std::error::Error,
-            "a namespace that was changed in the cluster could not be put right"
-        ),
-    }
-    // Who deleted it meanwhile may have been done before there was anything to remove.
-    if is_active(ports, row).await? {
-        return Ok(());
-    }
-    match ports.provisioner.remove(row).await {
-        Ok(_) => {}
-        Err(error @ ClusterError::Unavailable(_)) => return Err(error.into()),
-        Err(error) => tracing::warn!(
-            namespace = %row.id,
-            cluster = %row.cluster,
-            error = &error as &dyn std::error::Error,
-            "a namespace that was deleted while it was put right may be left in the cluster"
-        ),
+        Ok(false) => {}
+        Err(error @ SweepError::Store(_)) => return Err(error),
+        Err(SweepError::Cluster(error)) => {
+            end_if_down(ports, &row.cluster, &error)?;
+            tracing::warn!(
+                namespace = %row.id,
+                cluster = %row.cluster,
+                error = &error as &dyn std::error::Error,
+                "a namespace that was changed in the cluster could not be put right"
+            );
+        }
     }
     Ok(())
 }
 
-async fn is_active(ports: NamespaceSweepPorts<'_>, row: &Namespace) -> Result<bool, StoreError> {
-    let again = ports.namespaces.find(row.account_id, row.id).await?;
-    Ok(again.is_some_and(|again| again.status == NamespaceStatus::Active))
+/// Ends the sweep where the cluster as a whole is down; what is wrong with one object
+/// alone does not.
+fn end_if_down(
+    ports: NamespaceSweepPorts<'_>,
+    cluster: &ClusterName,
+    error: &ClusterError,
+) -> Result<(), SweepError> {
+    let is_down = matches!(error, ClusterError::Unavailable(_))
+        && ports.clusters.status(cluster) == ClusterStatus::Unavailable;
+    if is_down {
+        return Err(ClusterError::Unavailable(None).into());
+    }
+    Ok(())
+}
+
+/// Warns of namespaces that stand in this cluster and belong to another one by
+/// their rows.
+fn tell_of_elsewhere(cluster: &ClusterName, rows: &[Namespace]) {
+    let clusters: BTreeSet<&str> = rows.iter().map(|row| row.cluster.as_str()).collect();
+    if !clusters.is_empty() {
+        tracing::warn!(
+            %cluster,
+            namespaces = rows.len(),
+            held_by = ?clusters,
+            "namespaces that are held by other clusters in the database stand in this one, and \
+             are left alone: the cluster was renamed, or is configured twice"
+        );
+    }
 }

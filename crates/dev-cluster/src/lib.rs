@@ -143,6 +143,13 @@ impl DevCluster {
         identity::kubeconfig(&self.server_url(), self.ca_pem(), &self.cluster.identity.admin_token)
     }
 
+    /// The same of the cluster that another process runs in the configuration's folder.
+    pub fn admin_kubeconfig_of(config: &DevClusterConfig) -> Result<String, DevClusterError> {
+        let identity = Identity::open(&config.data_dir)?;
+        let url = format!("https://127.0.0.1:{}", config.listen.port());
+        Ok(identity::kubeconfig(&url, &identity.ca_pem, &identity.admin_token))
+    }
+
     /// Ends watches, lets requests under way finish and frees the port and the folder.
     pub async fn stop(self) {
         let Self { cluster, server, tasks, .. } = self;

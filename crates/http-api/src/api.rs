@@ -15,8 +15,9 @@ use remotegpu_accounts::{
     AttemptRepository, AuditLog, SessionPolicy, SessionRepository, UserRepository,
 };
 use remotegpu_control_plane::{
-    AuditBuffer, ConcurrencyLimit, KeyCache, KeyUses, KnownIdentities, Load, MintLimits,
-    Overloaded, PasswordWorkers, Signals, SweepCounts,
+    AuditBuffer, ConcurrencyLimit, IdentityUses, KeyCache, KeyChangeLimits, KeyUses,
+    KnownIdentities, Load, MintLimits, Overloaded, PasswordWorkers, RestoreNotice, Signals,
+    SweepCounts,
 };
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
@@ -28,6 +29,7 @@ use time::OffsetDateTime;
 
 use crate::{
     PublicUrl,
+    error::{ApiError, ErrorCode},
     last_readiness::LastReadiness,
     public_url::{Authority, ExtraHost},
     request_metrics::RequestMetrics,
@@ -67,6 +69,8 @@ pub struct ApiPorts {
     pub attempts: Arc<dyn AttemptRepository>,
     /// API keys.
     pub keys: Arc<dyn ApiKeyRepository>,
+    /// How often accounts issue and rotate keys.
+    pub key_changes: Arc<KeyChangeLimits>,
     /// The keys that are remembered, for the metrics.
     pub key_cache: Arc<KeyCache>,
     /// Namespaces.
@@ -75,6 +79,8 @@ pub struct ApiPorts {
     pub identities: Arc<dyn IdentityRepository>,
     /// The cluster identities that worked before.
     pub known_identities: Arc<KnownIdentities>,
+    /// Uses of cluster identities that are not written down yet.
+    pub identity_uses: Arc<IdentityUses>,
     /// The clusters that are configured.
     pub clusters: Arc<dyn ClusterDirectory>,
     /// What mints cluster tokens.
@@ -95,6 +101,8 @@ pub struct ApiPorts {
     pub backlog: Arc<dyn BacklogSource>,
     /// What sweeps of the clusters found, for the metrics.
     pub sweeps: Arc<SweepCounts>,
+    /// Whether the database was restored under this instance.
+    pub restore_notice: Arc<RestoreNotice>,
     /// Whether requests can be served.
     pub readiness: Arc<dyn Readiness>,
     /// The time.
@@ -106,7 +114,27 @@ pub struct ApiPorts {
 #[async_trait]
 pub trait Readiness: Send + Sync {
     /// Asks now.
-    async fn check(&self) -> Result<(), StoreError>;
+    async fn check(&self) -> Result<Ready, Unready>;
+}
+
+/// That requests can be served, and what is to be said all the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// What whoever runs the installation should know, in sentences; anybody may
+    /// read them.
+    pub warnings: Vec<String>,
+}
+
+/// Why requests cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[error("the instance is not ready")]
+pub struct Unready {
+    /// What may be said of it to anybody, in a sentence; nothing where the store
+    /// just does not answer.
+    pub sentence: Option<String>,
+    /// The whole reason.
+    #[source]
+    pub source: StoreError,
 }
 
 /// The API, shared by all its threads and both its listeners.
@@ -116,6 +144,7 @@ pub struct Api {
     pub(crate) metrics: RequestMetrics,
     pub(crate) requests: ConcurrencyLimit,
     pub(crate) last_readiness: LastReadiness,
+    closed: AtomicBool,
     draining: AtomicBool,
 }
 
@@ -128,8 +157,25 @@ impl Api {
             ports,
             metrics: RequestMetrics::new(),
             last_readiness: LastReadiness::default(),
+            closed: AtomicBool::new(false),
             draining: AtomicBool::new(false),
         })
+    }
+
+    /// Refuses everything but `/livez`, `/readyz` and `/metrics` until
+    /// [`Self::open`]: the store is not yet what requests need (contract R6).
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Lets requests in. What was said of the store before counts no more.
+    pub async fn open(&self) {
+        self.last_readiness.forget().await;
+        self.closed.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     /// Lets `/readyz` say from now on that this instance is going down, so that
@@ -151,6 +197,15 @@ impl Api {
             WorkClass::Mint => self.ports.mint_limits.check(),
             WorkClass::Other | WorkClass::Probe => Ok(()),
         }
+    }
+
+    /// Contract R7: an instance under which the database was restored answers what
+    /// machines ask about it, and nothing else.
+    pub(crate) fn check_database(&self, class: WorkClass) -> Result<(), ApiError> {
+        if class != WorkClass::Probe && self.ports.restore_notice.is_given() {
+            return Err(restored());
+        }
+        Ok(())
     }
 
     /// How much is under way, and was refused, by class of work.
@@ -183,6 +238,13 @@ impl fmt::Debug for Api {
             .field("config", &self.config)
             .finish_non_exhaustive()
     }
+}
+
+/// What is answered when the database was restored under this instance.
+pub(crate) fn restored() -> ApiError {
+    let detail = "The database was restored or replaced while this server ran; it answers \
+                  again after it is started anew";
+    ApiError::new(ErrorCode::DatabaseUnavailable, detail)
 }
 
 /// The operating system's generator of randomness.

@@ -62,7 +62,7 @@ error_codes! {
     UnsupportedMediaType = 415 "unsupported_media_type" 0 "The body must be application/json in UTF-8, without a content-encoding",
     Misdirected = 421 "misdirected" 0 "This server does not answer for this host",
     TooManyAttempts = 429 "too_many_attempts" 1 "Too many attempts",
-    RateLimited = 429 "rate_limited" 1 "This API key asks for credentials too often",
+    RateLimited = 429 "rate_limited" 1 "This is asked for too often",
     Internal = 500 "internal" 0 "Something went wrong on the server",
     ClusterUnavailable = 503 "cluster_unavailable" 5 "The cluster is not available",
     TokenWithoutExpiration = 503 "token_without_expiration" 5 "The backing Kubernetes token response did not include an expiration",
@@ -172,7 +172,7 @@ impl ApiError {
         }
     }
 
-    /// Contract A8, X8: the next try may come after this long, which is told in
+    /// Contract A8, K16, X8: the next try may come after this long, which is told in
     /// whole seconds.
     pub(crate) fn come_again(code: ErrorCode, wait: Duration) -> Self {
         let part = u64::from(wait.subsec_nanoseconds() > 0);
@@ -181,6 +181,12 @@ impl ApiError {
             retry_after: Some(seconds.max(1)),
             ..code.into()
         }
+    }
+
+    /// The same error in other words than its code's.
+    pub(crate) fn saying(mut self, detail: String) -> Self {
+        self.detail = detail.into();
+        self
     }
 
     pub(crate) fn throttled(wait: Duration) -> Self {

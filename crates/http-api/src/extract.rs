@@ -16,7 +16,7 @@ pub(crate) use key_caller::KeyCaller;
 pub(crate) use path_id::PathId;
 pub(crate) use query::Query;
 pub(crate) use session_caller::{
-    Admin, OneTimePassword, Read, SessionCaller, Write, cookie_name, session_cookies,
+    Admin, Anyone, OneTimePassword, Read, SessionCaller, Write, cookie_name, session_cookies,
 };
 
 pub(crate) use unread_body::UnreadBody;

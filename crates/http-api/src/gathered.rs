@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use remotegpu_control_plane::{AuditBuffer, KeyCache, KeyCacheCounts, Load, SweepCounts};
-use remotegpu_namespaces::{Backlog, ClusterName, ClusterStatus, NamespaceStatus};
+use remotegpu_namespaces::{Backlog, ClaimState, ClusterName, ClusterStatus, NamespaceStatus};
 use time::OffsetDateTime;
 
 use crate::Api;
@@ -20,6 +20,7 @@ pub(crate) struct Gathered<'a> {
     pub(crate) sweeps: &'a SweepCounts,
     pub(crate) audit: &'a AuditBuffer,
     pub(crate) clusters: Vec<ClusterHealth>,
+    pub(crate) restored: bool,
     /// Absent where the store did not tell.
     pub(crate) backlog: Option<Backlog>,
     pub(crate) now: OffsetDateTime,
@@ -29,6 +30,7 @@ pub(crate) struct ClusterHealth {
     name: ClusterName,
     status: ClusterStatus,
     given_up: bool,
+    claim: ClaimState,
 }
 
 impl<'a> Gathered<'a> {
@@ -38,6 +40,7 @@ impl<'a> Gathered<'a> {
         let health = |name: ClusterName| ClusterHealth {
             status: ports.clusters.status(&name),
             given_up: ports.clusters.is_given_up(&name),
+            claim: ports.clusters.claim(&name),
             name,
         };
         let clusters = ports.clusters.list().into_iter();
@@ -48,6 +51,7 @@ impl<'a> Gathered<'a> {
             sweeps: &ports.sweeps,
             audit: &ports.audit,
             clusters: clusters.map(|cluster| health(cluster.name)).collect(),
+            restored: ports.restore_notice.is_given(),
             backlog: asked.ok().and_then(Result::ok),
             now,
         }
@@ -70,6 +74,7 @@ impl<'a> Gathered<'a> {
         counter!("identities_unknown_removed_total").absolute(self.sweeps.identities_removed());
         counter!("audit_events_dropped_total").absolute(self.audit.dropped());
         gauge!("audit_events_waiting").set(number(self.audit.waiting()));
+        gauge!("database_restored").set(truth(self.restored));
         for cluster in &self.clusters {
             let name = cluster.name.as_str().to_owned();
             let answers = match cluster.status {
@@ -78,6 +83,14 @@ impl<'a> Gathered<'a> {
                 ClusterStatus::Unavailable => 0.0,
             };
             gauge!("cluster_answers", "cluster" => name.clone()).set(answers);
+            for state in ClaimState::ALL {
+                let labels = [
+                    ("cluster", name.clone()),
+                    ("state", state.as_str().to_owned()),
+                ];
+                let holds = truth(cluster.claim == state);
+                gauge!("remotegpu_cluster_claim", &labels).set(holds);
+            }
             gauge!("cluster_breaker_open", "cluster" => name).set(truth(cluster.given_up));
         }
         self.record_backlog();
@@ -103,6 +116,14 @@ impl<'a> Gathered<'a> {
             (self.now - end).as_seconds_f64().max(0.0)
         });
         gauge!("identities_ended_oldest_seconds").set(oldest);
+        for ClusterHealth { name, .. } in &self.clusters {
+            let held = known.map_or(f64::NAN, |backlog| {
+                let found = backlog.held.iter().find(|(of, _)| of == name);
+                number(found.map_or(0, |(_, count)| *count))
+            });
+            let name = name.as_str().to_owned();
+            gauge!("remotegpu_namespaces_held", "cluster" => name).set(held);
+        }
     }
 }
 
@@ -140,7 +161,7 @@ pub(crate) fn describe() {
         ),
         (
             "namespaces_unknown_removed_total",
-            "Namespaces that no row knew and that were removed from their cluster.",
+            "Namespaces that had been deleted, stood again and were removed from their cluster.",
         ),
         (
             "identities_bound_again_total",
@@ -171,24 +192,36 @@ pub(crate) fn describe() {
             "Audit events of this instance that are not written yet.",
         ),
         (
+            "database_restored",
+            "Whether the database was restored under this instance, which has to be restarted.",
+        ),
+        (
             "cluster_answers",
-            "Whether a cluster answered when it was last asked.",
+            "Whether a cluster is up, as its last probe has shown.",
         ),
         (
             "cluster_breaker_open",
-            "Whether a cluster was given up for a moment and is not asked.",
+            "Whether a cluster is down, so that nothing but its probe is asked.",
         ),
         (
             "namespaces_unsettled",
             "Namespaces that their cluster has to make or remove, by status.",
         ),
         (
+            "remotegpu_cluster_claim",
+            "1 for what holds of a cluster's claim: held where this database acts there.",
+        ),
+        (
+            "remotegpu_namespaces_held",
+            "Namespaces that stand under our labels without a row, and wait for the operator.",
+        ),
+        (
             "identities_ended_waiting",
-            "Cluster identities that have ended and still stand in their cluster.",
+            "Cluster identities that have ended and of which something still stands in their cluster.",
         ),
         (
             "identities_ended_oldest_seconds",
-            "How long ago the first of these ended.",
+            "How long ago the first of these ended whose service account still stands.",
         ),
     ] {
         describe_gauge!(name, what);

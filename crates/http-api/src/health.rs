@@ -1,13 +1,16 @@
 //! What machines ask about this instance (contract R4).
 
 use actix_web::{HttpResponse, get, http::header, web};
+use remotegpu_namespaces::{ClaimState, Cluster};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     Api,
+    api::restored,
     error::{ApiError, ErrorCode},
     gathered::Gathered,
+    middleware::starting,
 };
 
 /// That all is well.
@@ -16,6 +19,19 @@ pub(crate) struct HealthResponse {
     /// Always `ok`.
     #[schema(example = "ok")]
     status: &'static str,
+}
+
+/// That requests are served.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReadinessResponse {
+    /// Always `ok`.
+    #[schema(example = "ok")]
+    status: &'static str,
+    /// What whoever runs the installation should know all the same, in sentences;
+    /// left out where there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    warnings: Vec<String>,
 }
 
 const OK: HealthResponse = HealthResponse { status: "ok" };
@@ -29,22 +45,55 @@ pub(crate) async fn livez() -> web::Json<HealthResponse> {
 
 /// Whether this instance can serve requests
 ///
-/// It cannot without its database, and does not want to while it is going down.
-/// A cluster that is down does not count.
+/// It cannot without its database, or where the database is an older or much newer
+/// version's, nor after its database was restored while it ran, and does not want to
+/// while it is starting or going down. A cluster that is down does not
+/// count, nor does one in which another database acts: the answer's `warnings` say so.
 #[utoipa::path(tag = "health", responses(
-    (status = 200, description = "It can.", body = HealthResponse),
+    (status = 200, description = "It can.", body = ReadinessResponse),
     (status = 503, description = "`database_unavailable`, or `overloaded` while it is going down."),
 ))]
 #[get("/readyz")]
-pub(crate) async fn readyz(api: web::Data<Api>) -> Result<web::Json<HealthResponse>, ApiError> {
+pub(crate) async fn readyz(api: web::Data<Api>) -> Result<web::Json<ReadinessResponse>, ApiError> {
     if api.is_draining() {
         let detail = "The server is going down";
         return Err(ApiError::new(ErrorCode::Overloaded, detail));
     }
-    let check = api.last_readiness.or_ask(&*api.ports.readiness).await;
-    // Migrations that are missing are no answer of a database that is ready.
-    check.map_err(|error| ApiError::from(ErrorCode::DatabaseUnavailable).because(error))?;
-    Ok(web::Json(OK))
+    if api.ports.restore_notice.is_given() {
+        return Err(restored());
+    }
+    let ready = api.last_readiness.or_ask(&*api.ports.readiness).await;
+    let ready = ready.map_err(|unready| {
+        // The schema is another version's: whoever asks learns what to do (contract R6).
+        let error = match &unready.sentence {
+            Some(sentence) => ApiError::new(ErrorCode::DatabaseUnavailable, sentence.clone()),
+            None => ErrorCode::DatabaseUnavailable.into(),
+        };
+        // While it starts that is what is waited for, and nobody needs to be woken.
+        if api.is_closed() {
+            return error;
+        }
+        error.because(unready)
+    })?;
+    if api.is_closed() {
+        return Err(starting());
+    }
+    let mut warnings = ready.warnings;
+    warnings.extend(claims_that_are_not_held(&api));
+    Ok(web::Json(ReadinessResponse {
+        status: "ok",
+        warnings,
+    }))
+}
+
+/// Contract R9. A cluster that is merely away is told of in the list of clusters.
+fn claims_that_are_not_held(api: &Api) -> Vec<String> {
+    let clusters = api.ports.clusters.list().into_iter();
+    let warning = |cluster: Cluster| match api.ports.clusters.claim(&cluster.name) {
+        ClaimState::Held | ClaimState::Unknown => None,
+        state => Some(format!("{}: {}", cluster.name, state.sentence())),
+    };
+    clusters.filter_map(warning).collect()
 }
 
 #[get("/metrics")]

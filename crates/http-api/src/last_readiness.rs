@@ -5,10 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use remotegpu_primitives::StoreError;
 use tokio::sync::Mutex;
 
-use crate::Readiness;
+use crate::{Readiness, Ready, Unready};
 
 /// For how long an answer is good.
 const FRESH: Duration = Duration::from_millis(250);
@@ -19,7 +18,7 @@ const FRESH: Duration = Duration::from_millis(250);
 #[derive(Default)]
 pub(crate) struct LastReadiness(Mutex<Option<(Instant, Answer)>>);
 
-type Answer = Result<(), Arc<StoreError>>;
+type Answer = Result<Ready, Arc<Unready>>;
 
 impl LastReadiness {
     /// The last answer if it is fresh, else a new one, for which all who come
@@ -39,6 +38,11 @@ impl LastReadiness {
         *last = Some((Instant::now(), answer.clone()));
         answer
     }
+
+    /// Has the next one who comes ask anew.
+    pub(crate) async fn forget(&self) {
+        *self.0.lock().await = None;
+    }
 }
 
 #[cfg(test)]
@@ -47,6 +51,7 @@ mod tests {
 
     use async_trait::async_trait;
     use futures_util::future::join_all;
+    use remotegpu_primitives::StoreError;
 
     use super::*;
 
@@ -56,13 +61,16 @@ mod tests {
 
     #[async_trait]
     impl Readiness for Slow {
-        async fn check(&self) -> Result<(), StoreError> {
+        async fn check(&self) -> Result<Ready, Unready> {
             let before = self.0.fetch_add(1, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(50)).await;
             if before == 0 {
-                return Err(StoreError::unavailable("not yet"));
+                return Err(Unready {
+                    sentence: None,
+                    source: StoreError::unavailable("not yet"),
+                });
             }
-            Ok(())
+            Ok(Ready::default())
         }
     }
 

@@ -25,7 +25,7 @@ mod server;
 mod v1;
 mod wire;
 
-pub use api::{Api, ApiConfig, ApiPorts, Readiness};
+pub use api::{Api, ApiConfig, ApiPorts, Readiness, Ready, Unready};
 pub use openapi::openapi_json;
 pub use public_url::{ExtraHost, InvalidExtraHost, InvalidPublicUrl, PublicUrl};
 pub use server::{ServerLimits, ServerStopper, internal_server, public_server};

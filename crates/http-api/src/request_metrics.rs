@@ -187,6 +187,7 @@ mod tests {
             AuditBuffer::default(),
         );
         let mut gathered = Gathered {
+            restored: false,
             loads: vec![("mint", load)],
             mints_rate_limited: 7,
             key_cache: &cache,
@@ -217,6 +218,7 @@ mod tests {
             namespaces: vec![(NamespaceStatus::Failed, 3)],
             ended_identities: 2,
             oldest_end: Some(gathered.now - time::Duration::milliseconds(1500)),
+            held: Vec::new(),
         });
         let known = one.render(&gathered);
         for line in [

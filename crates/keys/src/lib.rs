@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 mod api_key;
+mod installation_keys;
 mod key_changes;
 mod key_name;
 mod repository;
@@ -10,6 +11,7 @@ mod secret;
 pub use api_key::{
     ApiKey, ApiKeyChange, KeyRefused, KeySecret, KeyStatus, NewApiKey, NewKeySecret, PresentedKey,
 };
+pub use installation_keys::{InstallationKeys, OwnedKey};
 pub use key_changes::{KeyChange, KeyChangeFeed, KeyChangeSubscription, KeyNews};
 pub use key_name::{InvalidKeyName, KeyName};
 pub use repository::{ApiKeyRepository, InsertApiKey, RevokeApiKey, RotateApiKey, UpdateApiKey};

@@ -69,6 +69,30 @@ pub trait ApiKeyRepository: Send + Sync {
     /// Notes when keys were last used, unless less than a minute has passed since
     /// the time that is stored; so no time is ever set back (contract K14).
     async fn record_use(&self, uses: &[(ApiKeyId, OffsetDateTime)]) -> Result<(), StoreError>;
+
+    /// Removes up to `limit` keys that were revoked or expired before `before`, with
+    /// their secrets; audit events stay. Keys that still have a row of a cluster
+    /// identity wait for it to go (contract K16). Answers how many went.
+    async fn remove_dead(&self, before: OffsetDateTime, limit: u32) -> Result<u64, StoreError>;
+
+    /// Removes what accounts have of revoked and expired keys beyond `most`, the
+    /// oldest first, on the same terms (contract K16). Looks at the accounts that have
+    /// lost a key since `since`, or, without it, at all. One account that cannot be
+    /// worked on is told of, and keeps no other from it.
+    async fn remove_surplus(
+        &self,
+        most: u32,
+        since: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) -> Result<u64, StoreError>;
+
+    /// Removes up to `limit` secrets whose grace was over before `before`, and of which
+    /// no cluster identity is left (contract K16). Answers how many went.
+    async fn remove_ended_secrets(
+        &self,
+        before: OffsetDateTime,
+        limit: u32,
+    ) -> Result<u64, StoreError>;
 }
 
 /// What came of [`ApiKeyRepository::insert`].

@@ -33,6 +33,9 @@ pub struct CredentialIdentity {
 }
 
 impl CredentialIdentity {
+    /// An identity for which nothing was minted for so long ends (contract X12).
+    pub const IDLE_AFTER: Duration = Duration::days(30);
+
     /// What its objects are called in the cluster. The secret's identifier lets
     /// the cluster's own audit log name the key; the making's identifier keeps an
     /// identity that is made anew from bearing the name of the one before, whose
@@ -43,6 +46,11 @@ impl CredentialIdentity {
             self.secret_id.as_uuid().simple(),
             self.id.as_uuid().simple()
         )
+    }
+
+    /// Whether an object of this name may be one of that making.
+    pub fn is_name_of(name: &str, id: IdentityId) -> bool {
+        name.starts_with("key-") && name.ends_with(&format!("-{}", id.as_uuid().simple()))
     }
 }
 
@@ -59,9 +67,12 @@ pub struct LocatedIdentity {
     pub binding: Option<LocatedObject>,
     /// The service account.
     pub service_account: Option<LocatedObject>,
-    /// The name of the identity, where something bears it that does not look like
-    /// ours: it is never touched, and must not count as gone either.
-    pub obstacle: Option<String>,
+    /// Why the binding does not count as gone although it was not located: it cannot be
+    /// read, or something bears its name that does not look like ours and is never
+    /// touched.
+    pub binding_obstacle: Option<String>,
+    /// The same of the service account.
+    pub account_obstacle: Option<String>,
 }
 
 /// One object of a cluster, and which of all that ever had its name.

@@ -2,22 +2,36 @@
 #![deny(missing_docs)]
 
 mod backlog;
+mod claim;
 mod cluster;
 mod credential;
+mod due_work;
+mod held;
+mod identity_census;
 mod name;
 mod namespace;
 mod provisioner;
 mod repository;
+mod sweep_lease;
 
 pub use backlog::{Backlog, BacklogSource};
+pub use claim::{
+    Claim, ClaimHolder, ClaimRepository, ClaimState, ClaimVersion, ClusterClaims, ClusterUid,
+    DatabaseIdentity, FoundClaim, KnownClaim, StandingClaim, WriteClaim, judge_claim, may_take,
+};
 pub use cluster::{
     Cluster, ClusterDirectory, ClusterError, ClusterName, ClusterStatus, CredentialMint,
-    InvalidClusterName,
+    IdentityObjects, IdentityPage, InvalidClusterName, ListPlace,
 };
 pub use credential::{
     CredentialIdentity, ExecCredential, LocatedIdentity, LocatedObject, MintError, MintedToken,
     PlainClusterToken, TokenLifetime, UnusableToken,
 };
+pub use due_work::{DueWork, Tried};
+pub use held::{
+    AdoptNamespace, Adoption, HeldKind, HeldNamespace, HeldNamespaceRepository, WantedOfHeld,
+};
+pub use identity_census::IdentityCensus;
 pub use name::{InvalidNamespaceName, KubernetesNamespaceName, NamespaceName};
 pub use namespace::{IllegalTransition, Namespace, NamespaceStatus, NewNamespace};
 pub use provisioner::{LocatedNamespace, NamespaceProvisioner, Removal};
@@ -25,3 +39,4 @@ pub use repository::{
     EnsureIdentity, IdentityRepository, IdentityStanding, InsertNamespace, NamespaceRepository,
     RenameNamespace,
 };
+pub use sweep_lease::SweepLeaseRepository;

@@ -105,6 +105,19 @@ impl KubernetesNamespaceName {
         Self(name)
     }
 
+    /// What an account would call it: the name without its random end (contract R8).
+    pub fn without_random_end(&self) -> Result<NamespaceName, InvalidNamespaceName> {
+        let kept = match self.0.rsplit_once('-') {
+            Some((kept, end))
+                if end.len() == 6 && end.bytes().all(|b| Self::ALPHABET.contains(&b)) =>
+            {
+                kept
+            }
+            _ => &self.0,
+        };
+        NamespaceName::parse(kept)
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -175,6 +188,27 @@ mod tests {
                 .starts_with(&format!("{}-", "x".repeat(55)))
         );
         assert_eq!(cluster_name.as_str().len(), 62);
+    }
+
+    #[test]
+    fn the_random_end_comes_off_and_nothing_else_does() {
+        // R8
+        for (name, kept) in [
+            ("team-ml-x7k2pq", "team-ml"),
+            ("team-x7k2pq", "team"),
+            // Not of our making.
+            ("team-ml", "team-ml"),
+            ("team-x7k2p1", "team-x7k2p1"),
+            ("x7k2pq", "x7k2pq"),
+        ] {
+            let name = KubernetesNamespaceName::from_stored(name.to_owned());
+            assert_eq!(name.without_random_end().unwrap().as_str(), kept);
+        }
+        let odd = KubernetesNamespaceName::from_stored("all-x7k2pq".to_owned());
+        assert_eq!(
+            odd.without_random_end(),
+            Err(InvalidNamespaceName::ReservedAll)
+        );
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! A namespace and its life (contract N3 to N6).
 
-use remotegpu_primitives::{AccountId, NamespaceId};
+use remotegpu_primitives::{AccountId, NamespaceId, Vocabulary, Word};
 use time::OffsetDateTime;
 
 use crate::{ClusterName, KubernetesNamespaceName, NamespaceName};
@@ -19,7 +19,7 @@ pub struct Namespace {
     /// The cluster it stands in.
     pub cluster: ClusterName,
     /// Where it is in its life.
-    pub status: NamespaceStatus,
+    pub status: Word<NamespaceStatus>,
     /// What the account should know about the status, in a sentence.
     pub message: Option<String>,
     /// When it was made.
@@ -94,6 +94,16 @@ impl NamespaceStatus {
         Self::ALL
             .into_iter()
             .filter(move |from| from.to(self).is_ok())
+    }
+}
+
+impl Vocabulary for NamespaceStatus {
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+
+    fn of_word(word: &str) -> Option<Self> {
+        Self::from_stored(word)
     }
 }
 

@@ -8,7 +8,9 @@ use remotegpu_primitives::{
 };
 use time::OffsetDateTime;
 
-use crate::{ClusterName, CredentialIdentity, Namespace, NamespaceName, NewNamespace};
+use crate::{
+    ClusterName, CredentialIdentity, DueWork, Namespace, NamespaceName, NewNamespace, Tried,
+};
 
 /// A store of namespaces. Other accounts' namespaces, and those that the cluster
 /// has let go, do not exist to it; their cluster names stay taken.
@@ -40,6 +42,9 @@ pub trait NamespaceRepository: Send + Sync {
     /// Which of these there are, whosever they are and in whichever cluster.
     async fn find_among(&self, ids: &[NamespaceId]) -> Result<Vec<Namespace>, StoreError>;
 
+    /// Which of these there were, until their cluster let go of them.
+    async fn removed_among(&self, ids: &[NamespaceId]) -> Result<Vec<Namespace>, StoreError>;
+
     /// Stores a namespace as `provisioning`, unless the account has as many as
     /// it may have: its own limit, or else `default_limit` (contract N3).
     async fn insert(
@@ -69,15 +74,16 @@ pub trait NamespaceRepository: Send + Sync {
         act: &Act,
     ) -> Result<Option<Namespace>, StoreError>;
 
-    /// The clusters that have work to do on namespaces, each once.
-    async fn due_clusters(&self, now: OffsetDateTime) -> Result<Vec<ClusterName>, StoreError>;
+    /// Which clusters have work to do on namespaces, of which kind, each once.
+    async fn due_work(&self, now: OffsetDateTime) -> Result<Vec<DueWork>, StoreError>;
 
-    /// Claims up to `limit` namespaces on which this cluster has work to do, until
-    /// `until`: nobody else gets them before. What a dead instance claimed comes
-    /// back when its time is over.
+    /// Claims up to `limit` namespaces on which this cluster has work to do, of this
+    /// kind or of both, until `until`: nobody else gets them before. What a dead
+    /// instance claimed comes back when its time is over.
     async fn claim(
         &self,
         cluster: &ClusterName,
+        tried: Option<Tried>,
         limit: u32,
         now: OffsetDateTime,
         until: OffsetDateTime,
@@ -104,7 +110,8 @@ pub trait NamespaceRepository: Send + Sync {
         now: OffsetDateTime,
     ) -> Result<(), StoreError>;
 
-    /// The cluster has let go of a namespace that was being deleted.
+    /// The cluster has let go of a namespace that was being deleted, and with it of
+    /// the bindings in it: identities of which nothing else was left go too.
     async fn remove(&self, id: NamespaceId, now: OffsetDateTime) -> Result<(), StoreError>;
 }
 
@@ -152,17 +159,16 @@ pub trait IdentityRepository: Send + Sync {
     /// Ends an identity now, if it does not end earlier.
     async fn end(&self, id: IdentityId, now: OffsetDateTime) -> Result<(), StoreError>;
 
-    /// The clusters that hold identities that have ended, each once.
-    async fn clusters_with_ended(
-        &self,
-        now: OffsetDateTime,
-    ) -> Result<Vec<ClusterName>, StoreError>;
+    /// Which clusters hold identities that have ended, of which kind, each once.
+    async fn due_ends(&self, now: OffsetDateTime) -> Result<Vec<DueWork>, StoreError>;
 
-    /// Claims up to `limit` identities of this cluster that have ended, until
-    /// `until`.
+    /// Claims up to `limit` identities of this cluster that have ended, of this kind
+    /// or of both, until `until`. Of those that were tried before the one that ended
+    /// last comes first: its tokens are the likeliest to be in use.
     async fn claim_ended(
         &self,
         cluster: &ClusterName,
+        tried: Option<Tried>,
         limit: u32,
         now: OffsetDateTime,
         until: OffsetDateTime,
@@ -181,22 +187,54 @@ pub trait IdentityRepository: Send + Sync {
         now: OffsetDateTime,
     ) -> Result<IdentityStanding, StoreError>;
 
+    /// Notes now, before the answer, that a token was minted for the identity, unless
+    /// it has ended: then `false`, and nothing is noted (contract X12).
+    async fn note_mint(&self, id: IdentityId, now: OffsetDateTime) -> Result<bool, StoreError>;
+
+    /// Notes when tokens were last minted for identities, unless less than an hour
+    /// has passed since the time that is stored; so no time is ever set back.
+    async fn record_mints(&self, mints: &[(IdentityId, OffsetDateTime)]) -> Result<(), StoreError>;
+
+    /// Ends up to `limit` identities for which nothing was minted since `before`, in
+    /// one statement that asks again for each whether that is so (contract X12).
+    /// Answers how many.
+    async fn end_idle(
+        &self,
+        before: OffsetDateTime,
+        limit: u32,
+        now: OffsetDateTime,
+    ) -> Result<u64, StoreError>;
+
     /// The cluster has forgotten the identity.
     async fn remove(&self, id: IdentityId) -> Result<(), StoreError>;
+
+    /// The cluster has removed the identity's service account, so that its tokens open
+    /// nothing, and kept its binding (contract X9).
+    async fn mark_powerless(&self, id: IdentityId, now: OffsetDateTime) -> Result<(), StoreError>;
 
     /// The cluster did not forget the identity; the work is due again at
     /// `retry_at`.
     async fn postpone(&self, id: IdentityId, retry_at: OffsetDateTime) -> Result<(), StoreError>;
 
-    /// How many identities a namespace still has.
+    /// How many identities a namespace still has that may open it. Those of which
+    /// nothing but a binding is left do not count: it goes with the namespace.
     async fn count_in(&self, namespace: NamespaceId) -> Result<u64, StoreError>;
 
     /// Which of these are stored.
     async fn stored_among(&self, ids: &[IdentityId])
     -> Result<Vec<CredentialIdentity>, StoreError>;
 
-    /// Ends every identity that nothing living justifies; answers how many
-    /// (contract X10).
+    /// The identifiers of those of these that are stored: what a sweep asks of every
+    /// object that it finds.
+    async fn known_among(&self, ids: &[IdentityId]) -> Result<Vec<IdentityId>, StoreError>;
+
+    /// Looks at the next slice of all identities, and ends those of it that nothing
+    /// living justifies; answers how many (contract X10). Acts end what loses its
+    /// reason in their own transactions: this finds what they cannot, such as what
+    /// somebody wrote by hand. So it may take its time: all instances together take
+    /// a slice every 40 seconds, and come round in about an hour; who asks before
+    /// that looks at nothing. An identity whose reasons cannot be read is told of
+    /// and ended, and keeps none of the others from being looked at.
     async fn end_unjustified(&self, now: OffsetDateTime) -> Result<u64, StoreError>;
 }
 
@@ -207,6 +245,9 @@ pub enum IdentityStanding {
     Living {
         /// When its secret ends.
         ends_at: Option<OffsetDateTime>,
+        /// When a token was last minted for it, or else when it was made: as it is
+        /// written down, which is up to an hour late (contract X12).
+        last_minted_at: OffsetDateTime,
     },
     /// It has ended, or is not stored.
     Ended,

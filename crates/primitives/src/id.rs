@@ -75,6 +75,10 @@ macro_rules! id {
 }
 
 id! {
+    /// One installation of the product: all instances that share a database.
+    InstallationId
+}
+id! {
     /// The tenant that owns keys, namespaces and tokens (contract A11).
     AccountId
 }
@@ -101,6 +105,10 @@ id! {
 id! {
     /// What one key secret is to the cluster of one namespace (contract X9).
     IdentityId
+}
+id! {
+    /// One run of a server, for as long as it lives (contract R10).
+    InstanceId
 }
 id! {
     /// What the audit log knows an act by (contract R5).

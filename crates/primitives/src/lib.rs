@@ -5,14 +5,16 @@ mod act;
 mod id;
 mod paging;
 mod store_error;
+mod word;
 
 pub use act::{Act, Actor, Origin};
 pub use id::{
-    AccountId, ApiKeyId, AuditEventId, IdentityId, KeySecretId, MalformedId, NamespaceId,
-    SessionId, UserId,
+    AccountId, ApiKeyId, AuditEventId, IdentityId, InstallationId, InstanceId, KeySecretId,
+    MalformedId, NamespaceId, SessionId, UserId,
 };
 pub use paging::{Cursor, InvalidPage, Page, PageRequest};
 pub use store_error::StoreError;
+pub use word::{Vocabulary, Word};
 
 /// Where the time comes from. Only the binary has one that reads the system's
 /// clock; everything else is given the time, so that a test can choose it.

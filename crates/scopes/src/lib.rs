@@ -19,6 +19,9 @@ pub enum Scopes {
     Inference,
     /// Kubernetes credentials only.
     KubernetesExec(NamespaceAccess),
+    /// What a store holds and [`Scopes::parse`] does not take, as it stands there: a
+    /// newer version wrote it. It opens nothing (contract R6).
+    Unknown(String),
 }
 
 /// Which namespaces a key may get Kubernetes credentials for.
@@ -31,6 +34,12 @@ pub enum NamespaceAccess {
 }
 
 impl Scopes {
+    /// Reads what a store holds: what [`Display`](fmt::Display) gave, perhaps a newer
+    /// version's.
+    pub fn from_stored(json: String) -> Self {
+        Self::parse(&json).unwrap_or(Self::Unknown(json))
+    }
+
     /// Whether the inference routes open (contract I1).
     pub fn allow_inference(&self) -> bool {
         matches!(self, Self::All | Self::Inference)
@@ -42,7 +51,7 @@ impl Scopes {
         match self {
             Self::All | Self::KubernetesExec(NamespaceAccess::All) => true,
             Self::KubernetesExec(NamespaceAccess::Only(ids)) => ids.contains(&namespace),
-            Self::Inference => false,
+            Self::Inference | Self::Unknown(_) => false,
         }
     }
 
@@ -58,8 +67,11 @@ impl Scopes {
 
 impl fmt::Display for Scopes {
     /// The canonical JSON: one member, never `false`, identifiers sorted
-    /// (contract K1).
+    /// (contract K1). Of what is not known, what the store holds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.to_json().fmt(f)
+        match self.to_json() {
+            Ok(json) => json.fmt(f),
+            Err(stored) => f.write_str(stored),
+        }
     }
 }

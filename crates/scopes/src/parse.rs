@@ -97,8 +97,9 @@ impl Scopes {
         }
     }
 
-    pub(crate) fn to_json(&self) -> serde_json::Value {
-        match self {
+    /// The JSON of what is known, or else the text that it was read from.
+    pub(crate) fn to_json(&self) -> Result<serde_json::Value, &str> {
+        Ok(match self {
             Self::All => json!({"all": true}),
             Self::Inference => json!({"inference": true}),
             Self::KubernetesExec(NamespaceAccess::All) => {
@@ -108,7 +109,8 @@ impl Scopes {
                 let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
                 json!({"kubernetes_exec": {"namespace_ids": ids}})
             }
-        }
+            Self::Unknown(stored) => return Err(stored),
+        })
     }
 }
 
@@ -481,6 +483,26 @@ mod tests {
         assert!(Scopes::Inference.allow_inference());
         let every = Scopes::KubernetesExec(NamespaceAccess::All);
         assert!(every.allow_kubernetes_exec(b) && !every.allow_inference());
+    }
+
+    #[test]
+    fn what_a_newer_version_wrote_opens_nothing_and_stays_as_it_is() {
+        // R6
+        let id: NamespaceId = A.parse().unwrap();
+        for stored in [
+            r#"{"volumes":{"read":true}}"#,
+            r#"{"all":true,"volumes":true}"#,
+            r#"{"kubernetes_exec":{"all_namespaces":true,"read_only":true}}"#,
+            "nonsense",
+        ] {
+            let scopes = Scopes::from_stored(stored.to_owned());
+            assert!(!scopes.allow_kubernetes_exec(id) && !scopes.allow_inference());
+            assert_eq!(scopes.namespace_ids().count(), 0);
+            assert_eq!(scopes.to_string(), stored);
+            assert!(Scopes::parse(stored).is_err(), "nobody can send it");
+        }
+        let known = Scopes::from_stored(r#"{"all":true}"#.to_owned());
+        assert_eq!(known, Scopes::All);
     }
 
     proptest! {

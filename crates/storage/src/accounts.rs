@@ -18,6 +18,7 @@ use crate::{
     connection::{with_conn, with_tx},
     error::Failure,
     identities::end_identities,
+    readable::load_readable,
     schema::{accounts, credential_identities, sessions},
     types::{DbTime, DbUuid, db_time, domain_time},
 };
@@ -100,7 +101,7 @@ impl AccountRepository for Database {
     }
 
     async fn list(&self, page: PageRequest) -> Result<Page<Account>, StoreError> {
-        let rows = with_conn!(self, read, |c| {
+        let found = with_conn!(self, read, |c| {
             let mut query = accounts::table
                 .select(AccountRow::as_select())
                 .order(accounts::id.desc())
@@ -109,13 +110,10 @@ impl AccountRepository for Database {
             if let Some(after) = page.after() {
                 query = query.filter(accounts::id.lt(DbUuid(after.0)));
             }
-            Ok(query.load(c).await?)
+            Ok(load_readable!(c, query, AccountRow, "accounts"))
         })?;
-        let accounts: Result<Vec<Account>, Failure> =
-            rows.into_iter().map(Account::try_from).collect();
-        Ok(Page::from_overfull(accounts?, page.limit(), |account| {
-            account.id.as_uuid()
-        }))
+        let accounts = found.map(|row: AccountRow| Account::try_from(row));
+        Ok(accounts.page(page.limit(), |account| account.id.as_uuid()))
     }
 
     async fn insert(&self, account: &Account, act: &Act) -> Result<(), StoreError> {

@@ -1,14 +1,14 @@
 //! API keys and their secrets.
 
+mod dead;
 mod rows;
-mod uses;
 
 use async_trait::async_trait;
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, IntoSql, JoinOnDsl, NullableExpressionMethods,
     OptionalExtension, QueryDsl, SelectableHelper, sql_types::Bool,
 };
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::RunQueryDsl;
 use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent};
 use remotegpu_keys::{
     ApiKey, ApiKeyChange, ApiKeyRepository, HashedApiKey, InsertApiKey, KeyStatus, NewApiKey,
@@ -24,21 +24,18 @@ use crate::{
     Database,
     accounts::hold_account,
     audit_events::record,
-    connection::{begin_on_sqlite, with_conn, with_quick_conn, with_tx, within},
-    database::Pools,
+    connection::{with_conn, with_quick_conn, with_tx},
     error::Failure,
     identities::{end_identities, living},
+    readable::load_readable,
     schema::{accounts, api_keys, credential_identities, key_secrets, memberships, namespaces},
     types::{DbTime, DbUuid, db_time},
+    uses::USES,
 };
 
-pub use rows::{ApiKeyRow, PresentedRow, presented};
+pub use rows::{ApiKeyRow, PresentedRow, has_unknown_words, presented};
 pub(crate) use rows::{join_key, presented_columns, presented_keys};
 use rows::{scopes_text, secret_row};
-use uses::{KeyUse, key_use};
-
-/// How many uses of keys are written in one transaction.
-const USES_AT_ONCE: usize = 1000;
 
 /// The account's key, or what to answer when it cannot be changed (contract K6,
 /// K7). Holds the account's row.
@@ -57,7 +54,7 @@ macro_rules! active_key {
         let Some(row) = row else {
             return Ok($outcome::NotFound);
         };
-        let key = ApiKey::try_from(row)?;
+        let key = ApiKey::from(row);
         if key.status($now) != KeyStatus::Active {
             return Ok($outcome::NotActive);
         }
@@ -97,7 +94,7 @@ impl ApiKeyRepository for Database {
             .first(c)
             .await
             .optional()?))?;
-        Ok(row.map(ApiKey::try_from).transpose()?)
+        Ok(row.map(ApiKey::from))
     }
 
     async fn find_by_hash(&self, hash: &HashedApiKey) -> Result<Option<PresentedKey>, StoreError> {
@@ -106,7 +103,7 @@ impl ApiKeyRepository for Database {
             .first(c)
             .await
             .optional()?))?;
-        Ok(row.map(presented).transpose()?)
+        Ok(row.map(presented))
     }
 
     async fn find_by_secret(
@@ -118,7 +115,7 @@ impl ApiKeyRepository for Database {
             .first(c)
             .await
             .optional()?))?;
-        Ok(row.map(presented).transpose()?)
+        Ok(row.map(presented))
     }
 
     async fn list(
@@ -126,7 +123,7 @@ impl ApiKeyRepository for Database {
         account: AccountId,
         page: PageRequest,
     ) -> Result<Page<ApiKey>, StoreError> {
-        let rows = with_conn!(self, read, |c| {
+        let found = with_conn!(self, read, |c| {
             let mut query = api_keys::table
                 .filter(api_keys::account_id.eq(DbUuid::from(account)))
                 .select(ApiKeyRow::as_select())
@@ -136,12 +133,10 @@ impl ApiKeyRepository for Database {
             if let Some(after) = page.after() {
                 query = query.filter(api_keys::id.lt(DbUuid(after.0)));
             }
-            Ok(query.load(c).await?)
+            Ok(load_readable!(c, query, ApiKeyRow, "API keys"))
         })?;
-        let keys: Result<Vec<ApiKey>, Failure> = rows.into_iter().map(ApiKey::try_from).collect();
-        Ok(Page::from_overfull(keys?, page.limit(), |key| {
-            key.id.as_uuid()
-        }))
+        let keys = found.map(|row| Ok(ApiKey::from(row)));
+        Ok(keys.page(page.limit(), |key| key.id.as_uuid()))
     }
 
     async fn insert(
@@ -193,7 +188,7 @@ impl ApiKeyRepository for Database {
             };
             let issued = event(act, key.account_id, key.id, AuditAction::ApiKeyIssued);
             record!(c, issued.with(details));
-            Ok(InsertApiKey::Inserted(row.try_into()?))
+            Ok(InsertApiKey::Inserted(row.into()))
         })?;
         Ok(inserted)
     }
@@ -277,7 +272,7 @@ impl ApiKeyRepository for Database {
             }
             let updated = event(act, account, id, AuditAction::ApiKeyUpdated);
             record!(c, updated.with(what_changed(change)));
-            Ok(UpdateApiKey::Updated(row.try_into()?))
+            Ok(UpdateApiKey::Updated(row.into()))
         })?;
         Ok(updated)
     }
@@ -298,7 +293,7 @@ impl ApiKeyRepository for Database {
                 .await?;
             end_identities!(c, credential_identities::key_id.eq(DbUuid::from(id)), now);
             record!(c, event(act, account, id, AuditAction::ApiKeyRevoked));
-            Ok(RevokeApiKey::Revoked(row.try_into()?))
+            Ok(RevokeApiKey::Revoked(row.into()))
         })?;
         Ok(revoked)
     }
@@ -351,41 +346,34 @@ impl ApiKeyRepository for Database {
             };
             let rotated = event(act, account, id, AuditAction::ApiKeyRotated);
             record!(c, rotated.with(details));
-            Ok(RotateApiKey::Rotated(row.try_into()?))
+            Ok(RotateApiKey::Rotated(row.into()))
         })?;
         Ok(rotated)
     }
 
     async fn record_use(&self, uses: &[(ApiKeyId, OffsetDateTime)]) -> Result<(), StoreError> {
-        let uses: Vec<KeyUse> = uses
-            .iter()
-            .map(|(id, time)| key_use((*id).into(), *time))
-            .collect();
-        for uses in uses.chunks(USES_AT_ONCE) {
-            within(self.deadline(), async {
-                match self.pools() {
-                    Pools::Postgres(pool) => {
-                        let mut lease = pool.get().await?;
-                        let done = uses::on_postgres(lease.begin(), uses).await;
-                        lease.finish(&done);
-                        done
-                    }
-                    Pools::Sqlite { write, .. } => {
-                        let mut lease = begin_on_sqlite(write).await?;
-                        let uses = uses.to_owned();
-                        let connection = lease.begin();
-                        connection
-                            .spawn_blocking(move |connection| uses::on_sqlite(connection, &uses))
-                            .await?;
-                        connection.batch_execute("COMMIT").await?;
-                        lease.finish(&Ok(()));
-                        Ok(())
-                    }
-                }
-            })
-            .await?;
-        }
-        Ok(())
+        self.record_times(USES, uses).await
+    }
+
+    async fn remove_dead(&self, before: OffsetDateTime, limit: u32) -> Result<u64, StoreError> {
+        self.remove_keys_dead_before(before, limit).await
+    }
+
+    async fn remove_surplus(
+        &self,
+        most: u32,
+        since: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        self.remove_surplus_of_dead_keys(most, since, now).await
+    }
+
+    async fn remove_ended_secrets(
+        &self,
+        before: OffsetDateTime,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.remove_secrets_ended_before(before, limit).await
     }
 }
 

@@ -11,10 +11,10 @@ use diesel::{
 };
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use remotegpu_accounts::{
-    AuditAction, AuditDetails, AuditEvent, AuditFilter, AuditLog, AuditSubject, NewAuditEvent,
-    actor_from_parts, actor_parts,
+    AuditDetails, AuditEvent, AuditFilter, AuditLog, EventActor, EventSubject, NewAuditEvent,
+    actor_parts,
 };
-use remotegpu_primitives::{AccountId, AuditEventId, Origin, Page, PageRequest, StoreError};
+use remotegpu_primitives::{AccountId, AuditEventId, Origin, Page, PageRequest, StoreError, Word};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -23,9 +23,9 @@ use crate::{
     connection::{begin_on_postgres, begin_on_sqlite, with_conn, within},
     database::Pools,
     error::Failure,
+    readable::load_readable,
     schema::audit_events,
     types::{DbTime, DbUuid},
-    users::role,
 };
 
 /// How many events are written in one statement.
@@ -112,11 +112,9 @@ impl From<&AuditDetails> for DetailsRow {
     }
 }
 
-impl TryFrom<DetailsRow> for AuditDetails {
-    type Error = Failure;
-
-    fn try_from(row: DetailsRow) -> Result<Self, Failure> {
-        Ok(Self {
+impl From<DetailsRow> for AuditDetails {
+    fn from(row: DetailsRow) -> Self {
+        Self {
             name: row.name,
             prefix: row.prefix,
             changed: row.changed,
@@ -124,10 +122,10 @@ impl TryFrom<DetailsRow> for AuditDetails {
             identity: row.identity,
             token_id: row.token_id,
             expires_at: row.expires_at,
-            role: row.role.as_deref().map(role).transpose()?,
+            role: row.role.map(Word::from_stored),
             key_limit: row.key_limit,
             namespace_limit: row.namespace_limit,
-        })
+        }
     }
 }
 
@@ -154,30 +152,28 @@ pub fn rows(event: &NewAuditEvent) -> Result<Vec<EventRow>, Failure> {
     Ok(event.accounts.iter().map(row).collect())
 }
 
-impl TryFrom<EventRow> for AuditEvent {
-    type Error = Failure;
-
-    fn try_from(row: EventRow) -> Result<Self, Failure> {
-        let corrupt = |what: &str| Failure::Corrupt(format!("the event {:?} has {what}", row.id));
-        let actor = actor_from_parts(&row.actor_type, row.actor_id.map(|id| id.0));
-        let subject = AuditSubject::from_parts(&row.subject_type, row.subject_id.0);
-        let ip = row.ip.as_deref().map(str::parse::<IpAddr>).transpose();
+/// What of an event cannot be read is left out of it, and the event is shown all the
+/// same (contract R6).
+impl From<EventRow> for AuditEvent {
+    fn from(row: EventRow) -> Self {
+        let ip = row.ip.map(|ip| ip.parse::<IpAddr>());
         let details: Result<DetailsRow, _> = serde_json::from_str(&row.details);
-        Ok(Self {
+        if details.is_err() || matches!(ip, Some(Err(_))) {
+            tracing::warn!(event = %row.id.0, "a part of an audit event cannot be read");
+        }
+        Self {
             id: row.id.into(),
             account_id: row.account_id.into(),
             occurred_at: row.occurred_at.into(),
-            action: AuditAction::parse(&row.action).ok_or_else(|| corrupt("no known action"))?,
-            actor: actor.ok_or_else(|| corrupt("no known actor"))?,
-            subject: subject.ok_or_else(|| corrupt("no known subject"))?,
+            action: Word::from_stored(row.action),
+            actor: EventActor::from_stored(row.actor_type, row.actor_id.map(|id| id.0)),
+            subject: EventSubject::from_stored(row.subject_type, row.subject_id.0),
             origin: Origin {
-                ip: ip.map_err(|_| corrupt("an ip that is none"))?,
-                request_id: row.request_id.clone(),
+                ip: ip.and_then(Result::ok),
+                request_id: row.request_id,
             },
-            details: details
-                .map_err(|_| corrupt("details that are none"))?
-                .try_into()?,
-        })
+            details: details.unwrap_or_default().into(),
+        }
     }
 }
 
@@ -189,7 +185,7 @@ impl AuditLog for Database {
         filter: AuditFilter,
         page: PageRequest,
     ) -> Result<Page<AuditEvent>, StoreError> {
-        let rows = with_conn!(self, read, |c| {
+        let found = with_conn!(self, read, |c| {
             let mut query = audit_events::table
                 .filter(audit_events::account_id.eq(DbUuid::from(account)))
                 .select(EventRow::as_select())
@@ -210,13 +206,10 @@ impl AuditLog for Database {
                     .filter(audit_events::id.ge(first))
                     .filter(audit_events::occurred_at.ge(DbTime::from(since)));
             }
-            Ok(query.load(c).await?)
+            Ok(load_readable!(c, query, EventRow, "audit events"))
         })?;
-        let events: Result<Vec<AuditEvent>, Failure> =
-            rows.into_iter().map(AuditEvent::try_from).collect();
-        Ok(Page::from_overfull(events?, page.limit(), |event| {
-            event.id.as_uuid()
-        }))
+        let events = found.map(|row: EventRow| Ok(AuditEvent::from(row)));
+        Ok(events.page(page.limit(), |event| event.id.as_uuid()))
     }
 
     async fn append(&self, events: &[NewAuditEvent]) -> Result<(), StoreError> {

@@ -4,9 +4,11 @@ use std::{collections::BTreeSet, error::Error as _, fmt, path::Path, sync::Arc, 
 
 use bb8::{Builder, ErrorSink, ManageConnection, Pool, QueueStrategy};
 use diesel::{
-    QueryDsl,
+    ExpressionMethods, JoinOnDsl, NullableExpressionMethods, QueryDsl,
+    migration::MigrationSource,
+    pg::Pg,
     result::{DatabaseErrorKind, Error as QueryError},
-    sql_types::BigInt,
+    sqlite::Sqlite,
 };
 use diesel_async::RunQueryDsl;
 use remotegpu_primitives::StoreError;
@@ -14,9 +16,10 @@ use remotegpu_primitives::StoreError;
 use crate::{
     connection::with_conn,
     error::{ConnectError, Failure, OpenError},
-    migrations::{self, applied},
+    migrations::{self, Found, MIN_VERSION_SINCE, Patience, SchemaAge, applied},
     postgres::PgManager,
     quick_reads::{QuickReads, SILENCE},
+    schema::installation,
     sqlite::{LiteManager, Purpose, prepare_file},
 };
 
@@ -74,17 +77,6 @@ pub enum Source {
 
 /// SQLite's readers beside its one writer.
 const SQLITE_READERS: u32 = 4;
-/// How long a start waits for another instance's migrations.
-const MIGRATION_TIMEOUT: Duration = Duration::from_mins(2);
-/// The key of PostgreSQL's lock around migrations; any number that nobody else
-/// uses in this database ("remotegp" in ASCII).
-const MIGRATION_LOCK: i64 = 0x7265_6d6f_7465_6770;
-
-diesel::define_sql_function! {
-    /// Waits for a lock that the session holds until it ends.
-    fn pg_advisory_lock(key: BigInt);
-}
-
 impl Database {
     /// Opens the database at `postgres://...` or `sqlite:<path>`, whatever is in
     /// it. A SQLite file that does not exist is made, readable by its owner
@@ -121,58 +113,69 @@ impl Database {
         })
     }
 
-    /// Brings the schema up to date. Instances that start at the same time wait
-    /// for one another.
+    /// Brings the schema up to date, and answers which migrations were run. Instances
+    /// that start at the same time wait for one another.
     ///
     /// # Errors
-    /// [`OpenError::Newer`] when the database was written by a newer version,
-    /// [`OpenError::Migration`] when a migration fails.
-    pub async fn migrate(&self) -> Result<(), OpenError> {
+    /// [`OpenError::TooOld`] when this program is, [`OpenError::MigrationFailed`] and the
+    /// like when a migration fails.
+    pub async fn migrate(&self) -> Result<Vec<String>, OpenError> {
+        let patience = Patience::default();
+        self.migrate_from(migrations::POSTGRES, migrations::SQLITE, patience)
+            .await
+    }
+
+    /// The same with migrations from anywhere.
+    pub(crate) async fn migrate_from(
+        &self,
+        on_postgres: impl MigrationSource<Pg> + Send + 'static,
+        on_sqlite: impl MigrationSource<Sqlite> + Send + 'static,
+        patience: Patience,
+    ) -> Result<Vec<String>, OpenError> {
+        let known = Arc::clone(&self.known);
         match &self.source {
             Source::Postgres(manager) => {
-                let opened = manager.open(MIGRATION_TIMEOUT).await;
-                let mut connection = opened.map_err(|error| unreachable(manager, error))?;
-                diesel::select(pg_advisory_lock(MIGRATION_LOCK))
-                    .execute(&mut connection)
-                    .await
-                    .map_err(|error| OpenError::Migration(Box::new(error)))?;
-                blocking(move || migrations::run_on_postgres(connection)).await
+                // No statement of it has a time limit.
+                let opened = manager.open(Duration::ZERO).await;
+                let connection = opened.map_err(|error| unreachable(manager, error))?;
+                let run =
+                    move || migrations::run_on_postgres(connection, &on_postgres, &known, patience);
+                blocking(run).await
             }
             Source::Sqlite(manager) => {
                 let manager = manager.clone();
                 blocking(move || {
                     let opened = manager.open();
-                    let mut connection =
+                    let connection =
                         opened.map_err(|error| OpenError::Migration(Box::new(error)))?;
-                    migrations::run_on_sqlite(&mut connection)
+                    migrations::run_on_sqlite(connection, manager.path(), &on_sqlite, &known)
                 })
                 .await
             }
         }
     }
 
-    /// Whether the database answers, and its schema is this binary's, neither
-    /// older nor newer.
+    /// Whether the database answers, and this program can work with its schema: it has
+    /// every migration that this program knows, and does not say that this program is too
+    /// old. One small query, where it can.
     ///
     /// # Errors
-    /// A sentence that says which.
-    pub async fn check(&self) -> Result<(), OpenError> {
-        let applied = match self.applied().await {
-            Err(failure) if says_never_migrated(&failure) => BTreeSet::new(),
-            applied => applied.map_err(StoreError::from)?,
-        };
-        migrations::judge(&self.known, &applied)
+    /// A sentence that says what is wrong.
+    pub async fn check(&self) -> Result<SchemaAge, OpenError> {
+        let found = self.found().await.map_err(StoreError::from)?;
+        migrations::judge(&self.known, &found)
     }
 
-    /// Whether the store can be used just now: it answers, and its schema is
-    /// this binary's. One small query.
+    /// Whether the store can be used just now, as [`Self::check`] says.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] in either case.
+    /// [`StoreError::Unavailable`] if it cannot.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let applied = self.applied().await?;
-        migrations::judge(&self.known, &applied)
-            .map_err(|error| StoreError::Unavailable(Some(Box::new(error))))
+        match self.check().await {
+            Ok(_) => Ok(()),
+            Err(OpenError::Store(error)) => Err(error),
+            Err(error) => Err(StoreError::Unavailable(Some(Box::new(error)))),
+        }
     }
 
     /// What the database is called, for people.
@@ -183,12 +186,42 @@ impl Database {
         }
     }
 
-    async fn applied(&self) -> Result<BTreeSet<String>, Failure> {
-        let versions = with_conn!(self, read, |c| Ok(applied::table
+    /// What the database says of its own schema.
+    async fn found(&self) -> Result<Found, Failure> {
+        let asked = with_conn!(self, read, |c| Ok(applied::table
+            .left_join(installation::table.on(installation::id.eq(1_i64)))
+            .select((applied::version, installation::min_version.nullable()))
+            .load::<(String, Option<String>)>(c)
+            .await?));
+        let refused = match asked {
+            Ok(rows) => {
+                let (applied, needed): (BTreeSet<_>, Vec<_>) = rows.into_iter().unzip();
+                return Ok(Found {
+                    applied,
+                    min_version: needed.into_iter().flatten().next(),
+                });
+            }
+            Err(failure) if is_of_no_kind(&failure) => failure,
+            Err(failure) => return Err(failure),
+        };
+        // A table or a column may not be there yet.
+        let asked = with_conn!(self, read, |c| Ok(applied::table
             .select(applied::version)
             .load::<String>(c)
-            .await?))?;
-        Ok(versions.into_iter().collect())
+            .await?));
+        let applied: BTreeSet<String> = match asked {
+            Ok(versions) => versions.into_iter().collect(),
+            Err(failure) if says_never_migrated(&failure) => BTreeSet::new(),
+            Err(failure) => return Err(failure),
+        };
+        if applied.contains(MIN_VERSION_SINCE) {
+            // The column is there, and something else was wrong.
+            return Err(refused);
+        }
+        Ok(Found {
+            applied,
+            min_version: None,
+        })
     }
 
     pub(crate) fn pools(&self) -> &Pools {
@@ -291,6 +324,15 @@ fn unreachable(manager: &PgManager, error: ConnectError) -> OpenError {
         server: manager.server(),
         source: Box::new(error),
     }
+}
+
+/// Whether the database had no word of its own for what was wrong: that a table or a
+/// column is not there has none.
+fn is_of_no_kind(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Query(QueryError::DatabaseError(DatabaseErrorKind::Unknown, _))
+    )
 }
 
 /// The one error that names the table of migrations is that there is none.

@@ -41,23 +41,63 @@ pub enum OpenError {
         #[source]
         source: Source,
     },
-    /// The schema has what this binary does not know.
+    /// The database says that it is not for programs as old as this one.
     #[error(
-        "the database was written by a newer version of this program (migration {migration}); use that version"
+        "this version of the program is too old for the database, which needs one that knows \
+         migration {migration}"
     )]
-    Newer {
-        /// The first migration that is unknown here.
+    TooOld {
+        /// The migration that a program must know.
         migration: String,
     },
     /// The schema lacks what this binary needs.
-    #[error("the database lacks migration {migration}; start the server once")]
+    #[error(
+        "the database lacks migration {migration}; `remotegpu-api migrate` or a start of the \
+         server brings it up to date"
+    )]
     Older {
         /// The first migration that is missing.
         migration: String,
     },
-    /// A migration failed; those before it stand.
+    /// What is to be migrated cannot be learned.
     #[error("the database's schema could not be brought up to date")]
     Migration(#[source] Source),
+    /// One migration failed; those before it stand, where the database is PostgreSQL.
+    #[error("migration {migration} could not be run")]
+    MigrationFailed {
+        /// Its name.
+        migration: String,
+        /// Why.
+        #[source]
+        source: Source,
+    },
+    /// Another instance has been migrating all the time.
+    #[error(
+        "another instance has been bringing the database's schema up to date for {minutes} minutes"
+    )]
+    Busy {
+        /// For how long it was waited for.
+        minutes: u64,
+    },
+    /// The SQLite file could not be copied, and so its schema was not changed.
+    #[error("the database could not be copied to {} before its schema is changed", path.display())]
+    Copy {
+        /// The copy.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Source,
+    },
+    /// After the migrations rows would refer to what is not there: nothing was changed.
+    #[error(
+        "after the migrations rows of {child} would refer to rows of {parent} that are not there"
+    )]
+    References {
+        /// Whose rows.
+        child: String,
+        /// To whose.
+        parent: String,
+    },
     /// The database was reached, but a question about its schema failed.
     #[error(transparent)]
     Store(#[from] StoreError),

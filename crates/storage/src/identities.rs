@@ -1,15 +1,19 @@
 //! Cluster identities of key secrets: what must end, ends here.
 
+mod idle;
+mod reasons;
+mod unjustified;
+
 use async_trait::async_trait;
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, JoinOnDsl, NullableExpressionMethods,
     OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
 };
 use diesel_async::RunQueryDsl;
-use remotegpu_keys::PresentedKey;
+use reasons::{Justification, NamespaceState, justifications, justified};
 use remotegpu_namespaces::{
-    ClusterName, CredentialIdentity, EnsureIdentity, IdentityRepository, IdentityStanding,
-    KubernetesNamespaceName, NamespaceStatus,
+    ClusterName, CredentialIdentity, DueWork, EnsureIdentity, IdentityRepository, IdentityStanding,
+    KubernetesNamespaceName, Tried,
 };
 use remotegpu_primitives::{IdentityId, NamespaceId, StoreError};
 use time::{Duration, OffsetDateTime};
@@ -17,10 +21,11 @@ use time::{Duration, OffsetDateTime};
 use crate::{
     Database,
     accounts::hold_account,
-    api_keys::{ApiKeyRow, PresentedRow, join_key, presented, presented_columns, presented_keys},
+    api_keys::{ApiKeyRow, PresentedRow, presented, presented_keys},
     connection::{with_conn, with_quick_conn, with_tx},
     schema::{accounts, api_keys, credential_identities, key_secrets, memberships, namespaces},
-    types::{DbTime, DbUuid, db_time, domain_time},
+    types::{DbTime, DbUuid, db_time, domain_time, time_or},
+    uses::MINTS,
 };
 
 /// How far the clocks of two instances may be apart. An end bears the time of the act
@@ -28,10 +33,12 @@ use crate::{
 const CLOCKS_APART: Duration = Duration::MINUTE;
 /// How many identities are judged at once, and how many are asked for.
 const BATCH: i64 = 200;
+/// Of how many identifiers it is asked at once whether they are known.
+const ASKED_AT_ONCE: usize = 1000;
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = credential_identities)]
-struct IdentityRow {
+pub(crate) struct IdentityRow {
     id: DbUuid,
     secret_id: DbUuid,
     key_id: DbUuid,
@@ -75,54 +82,12 @@ impl From<IdentityRow> for CredentialIdentity {
     }
 }
 
-/// Of a namespace: account, status, when it was removed.
-type NamespaceState = (DbUuid, String, Option<DbTime>);
-
-/// An identity, its namespace, that one's state, and its key.
-type Justification = (DbUuid, DbUuid, NamespaceState, PresentedRow);
-
-/// Identities with all that they stand on: a [`Justification`] each.
-macro_rules! justifications {
-    () => {
-        join_key!(
-            credential_identities::table
-                .inner_join(
-                    namespaces::table.on(namespaces::id.eq(credential_identities::namespace_id)),
-                )
-                .inner_join(
-                    key_secrets::table.on(key_secrets::id.eq(credential_identities::secret_id)),
-                )
-        )
-        .select((
-            credential_identities::id,
-            namespaces::id,
-            (
-                namespaces::account_id,
-                namespaces::status,
-                namespaces::removed_at,
-            ),
-            presented_columns!(),
-        ))
-    };
-}
-
 /// Identities that have not ended.
 macro_rules! living {
     ($now:expr) => {
         credential_identities::ends_at
             .is_null()
             .or(credential_identities::ends_at.gt($crate::types::DbTime::from($now)))
-    };
-}
-
-/// Identities that have ended and that nobody works on.
-macro_rules! unclaimed {
-    ($now:expr) => {
-        credential_identities::ends_at.le($now).and(
-            credential_identities::claimed_until
-                .is_null()
-                .or(credential_identities::claimed_until.le($now)),
-        )
     };
 }
 
@@ -142,21 +107,6 @@ macro_rules! end_identities {
 
 pub(crate) use {end_identities, living};
 
-/// Whether key, secret, account and namespace allow an identity at `now`
-/// (contract X9, X11).
-fn justified(
-    key: &PresentedKey,
-    namespace: NamespaceId,
-    (owner, status, removed_at): &NamespaceState,
-    now: OffsetDateTime,
-) -> bool {
-    key.check(now).is_ok()
-        && key.key.scopes.allow_kubernetes_exec(namespace)
-        && *owner == DbUuid::from(key.key.account_id)
-        && status == NamespaceStatus::Active.as_str()
-        && removed_at.is_none()
-}
-
 fn stored(row: IdentityRow, now: OffsetDateTime) -> EnsureIdentity {
     if row.ends_at.is_some_and(|end| end <= DbTime::from(now)) {
         EnsureIdentity::Ending
@@ -170,6 +120,7 @@ impl Database {
     async fn standing_by_its_reasons(
         &self,
         id: IdentityId,
+        last_minted_at: OffsetDateTime,
         now: OffsetDateTime,
     ) -> Result<IdentityStanding, StoreError> {
         let found: Option<Justification> = with_conn!(self, read, |c| Ok(justifications!()
@@ -181,12 +132,14 @@ impl Database {
         let Some((_, namespace, state, key)) = found else {
             return Ok(IdentityStanding::Ended);
         };
-        let key = presented(key)?;
+        let key = presented(key);
         if !justified(&key, namespace.into(), &state, now) {
             return Ok(IdentityStanding::Ended);
         }
-        let ends_at = key.ends_at();
-        Ok(IdentityStanding::Living { ends_at })
+        Ok(IdentityStanding::Living {
+            ends_at: key.ends_at(),
+            last_minted_at,
+        })
     }
 }
 
@@ -244,7 +197,7 @@ impl IdentityRepository for Database {
             let (Some(key), Some(state)) = (key, state) else {
                 return Ok(EnsureIdentity::Refused);
             };
-            let key = presented(key)?;
+            let key = presented(key);
             let same_key = key.key.account_id == wanted.account_id && key.key.id == wanted.key_id;
             if !same_key || !justified(&key, wanted.namespace_id, &state, now) {
                 return Ok(EnsureIdentity::Refused);
@@ -281,51 +234,19 @@ impl IdentityRepository for Database {
         Ok(())
     }
 
-    async fn clusters_with_ended(
-        &self,
-        now: OffsetDateTime,
-    ) -> Result<Vec<ClusterName>, StoreError> {
-        let names: Vec<String> = with_conn!(self, read, |c| Ok(credential_identities::table
-            .filter(unclaimed!(DbTime::from(now)))
-            .select(credential_identities::cluster)
-            .distinct()
-            .load(c)
-            .await?))?;
-        Ok(names.into_iter().map(ClusterName::from_stored).collect())
+    async fn due_ends(&self, now: OffsetDateTime) -> Result<Vec<DueWork>, StoreError> {
+        self.ends_that_are_due(now).await
     }
 
     async fn claim_ended(
         &self,
         cluster: &ClusterName,
+        tried: Option<Tried>,
         limit: u32,
         now: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<Vec<CredentialIdentity>, StoreError> {
-        let now = DbTime::from(now);
-        // Looked for by a reader, so that the many times when nothing is due
-        // disturb no writer.
-        let ids: Vec<DbUuid> = with_conn!(self, read, |c| Ok(credential_identities::table
-            .filter(unclaimed!(now))
-            .filter(credential_identities::cluster.eq(cluster.as_str()))
-            .order(credential_identities::ends_at)
-            .limit(i64::from(limit))
-            .select(credential_identities::id)
-            .load(c)
-            .await?))?;
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        // The condition once more: somebody may have claimed one meanwhile.
-        let rows = with_conn!(self, write, |c| Ok(diesel::update(
-            credential_identities::table
-        )
-        .filter(credential_identities::id.eq_any(ids))
-        .filter(unclaimed!(now))
-        .set(credential_identities::claimed_until.eq(DbTime::from(until)))
-        .returning(IdentityRow::as_returning())
-        .get_results(c)
-        .await?))?;
-        Ok(rows.into_iter().map(CredentialIdentity::from).collect())
+        self.claim_ends(cluster, tried, limit, now, until).await
     }
 
     async fn has_ended(&self, id: IdentityId, now: OffsetDateTime) -> Result<bool, StoreError> {
@@ -344,22 +265,34 @@ impl IdentityRepository for Database {
         now: OffsetDateTime,
     ) -> Result<IdentityStanding, StoreError> {
         // The smallest query there is: each mint waits for it.
-        let ends_at: Option<Option<DbTime>> =
+        let found: Option<(Option<DbTime>, DbTime)> =
             with_quick_conn!(self, |c| Ok(credential_identities::table
                 .filter(credential_identities::id.eq(DbUuid::from(id)))
-                .select(credential_identities::ends_at)
+                .select((
+                    credential_identities::ends_at,
+                    time_or(
+                        credential_identities::last_minted_at,
+                        credential_identities::created_at,
+                    ),
+                ))
                 .get_result(c)
                 .await
                 .optional()?))?;
-        let Some(ends_at) = ends_at.map(domain_time) else {
+        let Some((ends_at, last_minted_at)) = found else {
             return Ok(IdentityStanding::Ended);
         };
-        match ends_at {
+        let last_minted_at = last_minted_at.into();
+        match domain_time(ends_at) {
             Some(end) if end <= now => Ok(IdentityStanding::Ended),
             // An end of this very time, or of a clock that is ahead of ours? Then
             // not the time counts, but what has been done.
-            Some(end) if end <= now + CLOCKS_APART => self.standing_by_its_reasons(id, now).await,
-            ends_at => Ok(IdentityStanding::Living { ends_at }),
+            Some(end) if end <= now + CLOCKS_APART => {
+                self.standing_by_its_reasons(id, last_minted_at, now).await
+            }
+            ends_at => Ok(IdentityStanding::Living {
+                ends_at,
+                last_minted_at,
+            }),
         }
     }
 
@@ -367,6 +300,20 @@ impl IdentityRepository for Database {
         with_conn!(self, write, |c| {
             diesel::delete(credential_identities::table)
                 .filter(credential_identities::id.eq(DbUuid::from(id)))
+                .execute(c)
+                .await?;
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    async fn mark_powerless(&self, id: IdentityId, now: OffsetDateTime) -> Result<(), StoreError> {
+        with_conn!(self, write, |c| {
+            // The first time counts.
+            diesel::update(credential_identities::table)
+                .filter(credential_identities::id.eq(DbUuid::from(id)))
+                .filter(credential_identities::powerless_at.is_null())
+                .set(credential_identities::powerless_at.eq(DbTime::from(now)))
                 .execute(c)
                 .await?;
             Ok(())
@@ -390,6 +337,7 @@ impl IdentityRepository for Database {
         let here = credential_identities::namespace_id.eq(DbUuid::from(namespace));
         let count: i64 = with_conn!(self, read, |c| Ok(credential_identities::table
             .filter(here)
+            .filter(credential_identities::powerless_at.is_null())
             .count()
             .get_result(c)
             .await?))?;
@@ -415,33 +363,38 @@ impl IdentityRepository for Database {
         Ok(stored)
     }
 
-    async fn end_unjustified(&self, now: OffsetDateTime) -> Result<u64, StoreError> {
-        let mut ended = 0;
-        let mut after = DbUuid(uuid::Uuid::nil());
-        loop {
-            let rows: Vec<Justification> = with_conn!(self, read, |c| Ok(justifications!()
-                .filter(credential_identities::id.gt(after))
-                .filter(living!(now))
-                .order(credential_identities::id)
-                .limit(BATCH)
+    async fn known_among(&self, ids: &[IdentityId]) -> Result<Vec<IdentityId>, StoreError> {
+        let mut known = Vec::new();
+        for ids in ids.chunks(ASKED_AT_ONCE) {
+            let ids = ids.iter().map(|id| DbUuid::from(*id));
+            let found: Vec<DbUuid> = with_conn!(self, read, |c| Ok(credential_identities::table
+                .filter(credential_identities::id.eq_any(ids.clone()))
+                .select(credential_identities::id)
                 .load(c)
                 .await?))?;
-            let Some(last) = rows.last() else {
-                return Ok(ended);
-            };
-            after = last.0;
-            for (id, namespace, state, key) in rows {
-                if !justified(&presented(key)?, namespace.into(), &state, now) {
-                    // One by one: no two rows are held at a time, so that nobody
-                    // who holds others is waited for in a circle.
-                    let count = with_conn!(self, write, |c| Ok(end_identities!(
-                        c,
-                        credential_identities::id.eq(id),
-                        now
-                    )))?;
-                    ended += count as u64;
-                }
-            }
+            known.extend(found.into_iter().map(IdentityId::from));
         }
+        Ok(known)
+    }
+
+    async fn end_unjustified(&self, now: OffsetDateTime) -> Result<u64, StoreError> {
+        self.end_unjustified_slice(now).await
+    }
+
+    async fn note_mint(&self, id: IdentityId, now: OffsetDateTime) -> Result<bool, StoreError> {
+        self.note_identity_mint(id, now).await
+    }
+
+    async fn record_mints(&self, mints: &[(IdentityId, OffsetDateTime)]) -> Result<(), StoreError> {
+        self.record_times(MINTS, mints).await
+    }
+
+    async fn end_idle(
+        &self,
+        before: OffsetDateTime,
+        limit: u32,
+        now: OffsetDateTime,
+    ) -> Result<u64, StoreError> {
+        self.end_idle_identities(before, limit, now).await
     }
 }

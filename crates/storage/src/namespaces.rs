@@ -1,6 +1,6 @@
 //! Namespaces, and the work on them that is due.
 
-mod rows;
+pub(crate) mod rows;
 
 use async_trait::async_trait;
 use diesel::{
@@ -9,8 +9,8 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent};
 use remotegpu_namespaces::{
-    ClusterName, InsertNamespace, Namespace, NamespaceName, NamespaceRepository, NamespaceStatus,
-    NewNamespace, RenameNamespace,
+    ClusterName, DueWork, InsertNamespace, Namespace, NamespaceName, NamespaceRepository,
+    NamespaceStatus, NewNamespace, RenameNamespace, Tried,
 };
 use remotegpu_primitives::{AccountId, Act, NamespaceId, Page, PageRequest, StoreError};
 use time::OffsetDateTime;
@@ -22,6 +22,7 @@ use crate::{
     connection::{with_conn, with_tx},
     error::Failure,
     identities::end_identities,
+    readable::load_readable,
     schema::{accounts, credential_identities, namespaces},
     types::{DbTime, DbUuid},
 };
@@ -34,6 +35,12 @@ const AT_ONCE: usize = 200;
 /// The words of the statuses from which a namespace may take a step.
 fn origins(to: NamespaceStatus) -> Vec<&'static str> {
     to.origins().map(NamespaceStatus::as_str).collect()
+}
+
+/// The words of all statuses: what bears another is a newer version's to work on
+/// (contract R6).
+pub(crate) fn known_words() -> [&'static str; NamespaceStatus::ALL.len()] {
+    NamespaceStatus::ALL.map(NamespaceStatus::as_str)
 }
 
 /// The account's namespace, unless the cluster has let go of it.
@@ -58,7 +65,7 @@ impl NamespaceRepository for Database {
             .first(c)
             .await
             .optional()?))?;
-        Ok(row.map(Namespace::try_from).transpose()?)
+        Ok(row.map(Namespace::from))
     }
 
     async fn list(
@@ -66,7 +73,7 @@ impl NamespaceRepository for Database {
         account: AccountId,
         page: PageRequest,
     ) -> Result<Page<Namespace>, StoreError> {
-        let rows = with_conn!(self, read, |c| {
+        let found = with_conn!(self, read, |c| {
             let mut query = namespaces::table
                 .filter(namespaces::account_id.eq(DbUuid::from(account)))
                 .filter(namespaces::removed_at.is_null())
@@ -77,11 +84,10 @@ impl NamespaceRepository for Database {
             if let Some(after) = page.after() {
                 query = query.filter(namespaces::id.lt(DbUuid(after.0)));
             }
-            Ok(query.load(c).await?)
+            Ok(load_readable!(c, query, NamespaceRow, "namespaces"))
         })?;
-        Ok(Page::from_overfull(read(rows)?, page.limit(), |item| {
-            item.id.as_uuid()
-        }))
+        let namespaces = found.map(|row| Ok(Namespace::from(row)));
+        Ok(namespaces.page(page.limit(), |item| item.id.as_uuid()))
     }
 
     async fn list_in(
@@ -103,7 +109,7 @@ impl NamespaceRepository for Database {
             }
             Ok(query.load(c).await?)
         })?;
-        Ok(read(rows)?)
+        Ok(read(rows))
     }
 
     async fn find_among(&self, ids: &[NamespaceId]) -> Result<Vec<Namespace>, StoreError> {
@@ -115,7 +121,21 @@ impl NamespaceRepository for Database {
                 .select(NamespaceRow::as_select())
                 .load(c)
                 .await?))?;
-            found.extend(read(rows)?);
+            found.extend(read(rows));
+        }
+        Ok(found)
+    }
+
+    async fn removed_among(&self, ids: &[NamespaceId]) -> Result<Vec<Namespace>, StoreError> {
+        let mut found = Vec::new();
+        for ids in ids.chunks(AT_ONCE) {
+            let rows = with_conn!(self, read, |c| Ok(namespaces::table
+                .filter(namespaces::id.eq_any(ids.iter().map(|id| DbUuid::from(*id))))
+                .filter(namespaces::removed_at.is_not_null())
+                .select(NamespaceRow::as_select())
+                .load(c)
+                .await?))?;
+            found.extend(read(rows));
         }
         Ok(found)
     }
@@ -167,7 +187,7 @@ impl NamespaceRepository for Database {
                 .await?;
             let created = event(act, new.account_id, new.id, AuditAction::NamespaceCreated);
             record!(c, created.with(named(&new.name)));
-            Ok(InsertNamespace::Inserted(row.try_into()?))
+            Ok(InsertNamespace::Inserted(row.into()))
         })?;
         Ok(inserted)
     }
@@ -191,11 +211,12 @@ impl NamespaceRepository for Database {
             let Some(row) = row else {
                 return Ok(RenameNamespace::NotFound);
             };
-            let namespace = Namespace::try_from(row)?;
-            match namespace.status {
-                NamespaceStatus::Active => {}
-                NamespaceStatus::Deleting => return Ok(RenameNamespace::NotFound),
-                NamespaceStatus::Provisioning | NamespaceStatus::Failed => {
+            let namespace = Namespace::from(row);
+            match namespace.status.known() {
+                Some(NamespaceStatus::Active) => {}
+                Some(NamespaceStatus::Deleting) => return Ok(RenameNamespace::NotFound),
+                // Nor where a newer version has the word (contract R6).
+                Some(NamespaceStatus::Provisioning | NamespaceStatus::Failed) | None => {
                     return Ok(RenameNamespace::NotReady);
                 }
             }
@@ -222,7 +243,7 @@ impl NamespaceRepository for Database {
                 .await?;
             let renamed = event(act, account, id, AuditAction::NamespaceRenamed);
             record!(c, renamed.with(named(name)));
-            Ok(RenameNamespace::Renamed(row.try_into()?))
+            Ok(RenameNamespace::Renamed(row.into()))
         })?;
         Ok(renamed)
     }
@@ -262,49 +283,23 @@ impl NamespaceRepository for Database {
                 .await
                 .optional()?)
         })?;
-        Ok(row.map(Namespace::try_from).transpose()?)
+        Ok(row.map(Namespace::from))
     }
 
-    async fn due_clusters(&self, now: OffsetDateTime) -> Result<Vec<ClusterName>, StoreError> {
-        let names: Vec<String> = with_conn!(self, read, |c| Ok(namespaces::table
-            .filter(namespaces::next_attempt_at.le(DbTime::from(now)))
-            .select(namespaces::cluster)
-            .distinct()
-            .load(c)
-            .await?))?;
-        Ok(names.into_iter().map(ClusterName::from_stored).collect())
+    async fn due_work(&self, now: OffsetDateTime) -> Result<Vec<DueWork>, StoreError> {
+        self.namespaces_that_are_due(now).await
     }
 
     async fn claim(
         &self,
         cluster: &ClusterName,
+        tried: Option<Tried>,
         limit: u32,
         now: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<Vec<Namespace>, StoreError> {
-        let now = DbTime::from(now);
-        // Looked for by a reader, so that the many times when nothing is due
-        // disturb no writer.
-        let due: Vec<DbUuid> = with_conn!(self, read, |c| Ok(namespaces::table
-            .filter(namespaces::next_attempt_at.le(now))
-            .filter(namespaces::cluster.eq(cluster.as_str()))
-            .order(namespaces::next_attempt_at)
-            .limit(i64::from(limit))
-            .select(namespaces::id)
-            .load(c)
-            .await?))?;
-        if due.is_empty() {
-            return Ok(Vec::new());
-        }
-        // The condition once more: who claimed one meanwhile has moved its time.
-        let rows = with_conn!(self, write, |c| Ok(diesel::update(namespaces::table)
-            .filter(namespaces::id.eq_any(due))
-            .filter(namespaces::next_attempt_at.le(now))
-            .set(namespaces::next_attempt_at.eq(DbTime::from(until)))
-            .returning(NamespaceRow::as_returning())
-            .get_results(c)
-            .await?))?;
-        Ok(read(rows)?)
+        self.claim_due_namespaces(cluster, tried, limit, now, until)
+            .await
     }
 
     async fn mark_active(&self, id: NamespaceId, now: OffsetDateTime) -> Result<bool, StoreError> {
@@ -392,8 +387,8 @@ impl NamespaceRepository for Database {
 
     async fn remove(&self, id: NamespaceId, now: OffsetDateTime) -> Result<(), StoreError> {
         let now = DbTime::from(now);
-        with_conn!(self, write, |c| {
-            diesel::update(namespaces::table)
+        with_tx!(self, |c| {
+            let removed = diesel::update(namespaces::table)
                 .filter(namespaces::id.eq(DbUuid::from(id)))
                 .filter(namespaces::status.eq(NamespaceStatus::Deleting.as_str()))
                 .filter(namespaces::removed_at.is_null())
@@ -404,6 +399,14 @@ impl NamespaceRepository for Database {
                 ))
                 .execute(c)
                 .await?;
+            if removed > 0 {
+                let here = credential_identities::namespace_id.eq(DbUuid::from(id));
+                diesel::delete(credential_identities::table)
+                    .filter(here)
+                    .filter(credential_identities::powerless_at.is_not_null())
+                    .execute(c)
+                    .await?;
+            }
             Ok(())
         })?;
         Ok(())

@@ -14,6 +14,8 @@ table! {
     installation (id) {
         id -> BigInt,
         created_at -> SqlTime,
+        min_version -> Nullable<Text>,
+        uuid -> Nullable<SqlUuid>,
     }
 }
 
@@ -150,6 +152,31 @@ table! {
         created_at -> SqlTime,
         ends_at -> Nullable<SqlTime>,
         claimed_until -> Nullable<SqlTime>,
+        last_minted_at -> Nullable<SqlTime>,
+        powerless_at -> Nullable<SqlTime>,
+    }
+}
+
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    identity_rounds (id) {
+        id -> BigInt,
+        due_at -> SqlTime,
+        looked_up_to -> Nullable<SqlUuid>,
+        slice -> BigInt,
+    }
+}
+
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    sweep_leases (cluster) {
+        cluster -> Text,
+        holder -> SqlUuid,
+        held_until -> SqlTime,
     }
 }
 
@@ -181,6 +208,46 @@ table! {
         ip -> Nullable<Text>,
         request_id -> Nullable<Text>,
         details -> Text,
+    }
+}
+
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    pulse (id) {
+        id -> BigInt,
+        pulsed_at -> SqlTime,
+        raised_from -> SqlTime,
+    }
+}
+
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    cluster_claims (cluster) {
+        cluster -> Text,
+        cluster_uid -> Text,
+        counter -> BigInt,
+        look_for_missing -> Bool,
+        taken_at -> SqlTime,
+    }
+}
+
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    held_namespaces (cluster, kubernetes_namespace) {
+        cluster -> Text,
+        kubernetes_namespace -> Text,
+        kind -> Text,
+        uid -> Nullable<Text>,
+        namespace_id -> SqlUuid,
+        account_id -> Nullable<SqlUuid>,
+        first_seen_at -> SqlTime,
+        wanted -> Nullable<Text>,
     }
 }
 

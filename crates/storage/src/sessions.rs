@@ -10,7 +10,7 @@ use remotegpu_accounts::{
     AuditAction, AuditDetails, AuditSubject, HashedSession, InsertSession, NewAuditEvent,
     NewSession, Session, SessionContext, SessionRepository,
 };
-use remotegpu_primitives::{AccountId, Act, SessionId, StoreError};
+use remotegpu_primitives::{AccountId, Act, SessionId, StoreError, Word};
 use time::OffsetDateTime;
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     connection::{with_conn, with_tx},
     schema::{accounts, memberships, sessions, users},
     types::{DbTime, DbUuid},
-    users::{UserRow, hold_password, role},
+    users::{UserRow, hold_password},
 };
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -134,7 +134,7 @@ impl SessionRepository for Database {
             session: session.into(),
             user: user.into(),
             account: account.try_into()?,
-            role: role(&word)?,
+            role: Word::from_stored(word),
         }))
     }
 

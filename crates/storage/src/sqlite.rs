@@ -6,9 +6,13 @@ use std::{
     io,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
-use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+use diesel::{
+    Connection, SqliteConnection, connection::SimpleConnection, result::Error as QueryError,
+};
 use diesel_async::sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper};
 use futures_util::{FutureExt, TryFutureExt, future::BoxFuture};
 
@@ -16,6 +20,9 @@ use crate::{
     connection::Lease,
     error::{ConnectError, OpenError},
 };
+
+/// How long another process that is at work on the file is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A SQLite connection whose statements run on threads that may block.
 pub type LiteConnection = SyncConnectionWrapper<SqliteConnection, Detached>;
@@ -62,6 +69,11 @@ impl LiteManager {
         Self { path, purpose }
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Makes a connection; blocks.
     pub fn open(&self) -> Result<SqliteConnection, ConnectError> {
         let path = self.path.to_string_lossy();
@@ -69,12 +81,32 @@ impl LiteManager {
         // The timeout comes first: another process may be at work on the file.
         let shared = "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;";
         let own = match self.purpose {
-            Purpose::Write => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
+            Purpose::Write => "PRAGMA synchronous = FULL;",
             Purpose::Read => "PRAGMA query_only = ON;",
         };
         connection.batch_execute(shared)?;
+        if self.purpose == Purpose::Write {
+            write_ahead(&mut connection)?;
+        }
         connection.batch_execute(own)?;
         Ok(connection)
+    }
+}
+
+/// Has the file written ahead. A file is turned to that once, and who does it while
+/// another process is at work on it is told at once that it is locked: SQLite's own
+/// patience does not count there.
+fn write_ahead(connection: &mut SqliteConnection) -> Result<(), ConnectError> {
+    let began = Instant::now();
+    loop {
+        match connection.batch_execute("PRAGMA journal_mode = WAL;") {
+            Err(QueryError::DatabaseError(_, told))
+                if told.message().contains("locked") && began.elapsed() < PATIENCE =>
+            {
+                thread::sleep(Duration::from_millis(20));
+            }
+            done => return Ok(done?),
+        }
     }
 }
 

@@ -30,6 +30,20 @@ pub struct SqlTime;
 
 impl sql_types::SqlOrd for SqlTime {}
 
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// The first time, or the second where there is no first. Indexes are of this.
+    #[sql_name = "coalesce"]
+    fn time_or(first: sql_types::Nullable<SqlTime>, second: SqlTime) -> SqlTime;
+
+    /// The same where the second may be absent too.
+    #[sql_name = "coalesce"]
+    fn time_or_none(
+        first: sql_types::Nullable<SqlTime>,
+        second: sql_types::Nullable<SqlTime>,
+    ) -> sql_types::Nullable<SqlTime>;
+}
+
 /// A UUID in a query or row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, AsExpression, FromSqlRow)]
 #[diesel(sql_type = SqlUuid)]
@@ -61,6 +75,8 @@ id_columns!(
     ApiKeyId,
     AuditEventId,
     IdentityId,
+    InstallationId,
+    InstanceId,
     KeySecretId,
     NamespaceId,
     SessionId,

@@ -10,7 +10,7 @@ use remotegpu_accounts::{
     Account, AuditAction, AuditDetails, AuditSubject, CreateUser, Email, HashedPassword,
     Membership, NewAuditEvent, NewUser, PasswordChange, Role, User, UserRepository,
 };
-use remotegpu_primitives::{AccountId, Act, SessionId, StoreError, UserId};
+use remotegpu_primitives::{AccountId, Act, SessionId, StoreError, UserId, Word};
 
 use crate::{
     Database,
@@ -89,12 +89,6 @@ fn account_created(account: &Account, act: &Act) -> NewAuditEvent {
     NewAuditEvent::new(act, account.id, AuditAction::AccountCreated, subject)
 }
 
-/// Reads the word of a role.
-pub fn role(word: &str) -> Result<Role, Failure> {
-    word.parse()
-        .map_err(|_| Failure::Corrupt(format!("{word} is no role")))
-}
-
 /// Holds the user's row until the transaction ends, if this is still their
 /// password. Whoever stores what the password opened does this first: then a
 /// change of the password finds it, or it the change. An account's row is held
@@ -139,7 +133,7 @@ impl UserRepository for Database {
         let read = |(account, word): (AccountRow, String)| {
             Ok::<_, Failure>(Membership {
                 account: account.try_into()?,
-                role: role(&word)?,
+                role: Word::from_stored(word),
             })
         };
         let memberships: Result<Vec<Membership>, Failure> = rows.into_iter().map(read).collect();
@@ -252,7 +246,7 @@ impl UserRepository for Database {
                 .execute(c)
                 .await?;
             let details = AuditDetails {
-                role: Some(role),
+                role: Some(role.into()),
                 ..AuditDetails::default()
             };
             let subject = AuditSubject::User(user.id);

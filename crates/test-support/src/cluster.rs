@@ -2,29 +2,38 @@
 //! being slow at one step, or answering nonsense. Whether ours behaves like
 //! Kubernetes is for the conformance suite to say, not for this.
 
+mod claim;
+mod faults;
+mod identity_page;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future::Future,
+    future::{Future, pending},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
+use identity_page::identity_page;
 use remotegpu_namespaces::{
     Cluster, ClusterDirectory, ClusterError, ClusterName, ClusterStatus, CredentialIdentity,
-    CredentialMint, LocatedIdentity, LocatedNamespace, LocatedObject, MintError, MintedToken,
-    Namespace, NamespaceProvisioner, PlainClusterToken, Removal,
+    CredentialMint, IdentityObjects, IdentityPage, ListPlace, LocatedIdentity, LocatedNamespace,
+    LocatedObject, MintError, MintedToken, Namespace, NamespaceProvisioner, PlainClusterToken,
+    Removal,
 };
 use remotegpu_primitives::{AccountId, Clock, IdentityId, NamespaceId};
 use time::Duration;
+
+use claim::HeldClaim;
 
 /// What a test does at one step of the cluster's.
 pub type Hook = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// How the cluster answers a request for a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TokenAnswer {
     /// As it was asked.
+    #[default]
     AsAsked,
     /// Without an expiration.
     NoExpiration,
@@ -37,11 +46,13 @@ pub struct TestCluster {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     during_provision: Mutex<Option<Hook>>,
+    after_claim_read: Mutex<Option<Hook>>,
     during_make: Mutex<Option<Hook>>,
     during_mint: Mutex<Option<Hook>>,
     after_locate: Mutex<Option<Hook>>,
 }
 
+#[derive(Default)]
 struct State {
     up: bool,
     answer: TokenAnswer,
@@ -49,14 +60,23 @@ struct State {
     namespaces: BTreeMap<String, Standing>,
     held_by: Option<String>,
     kept: BTreeSet<String>,
+    failing: BTreeSet<String>,
+    hanging: BTreeSet<String>,
+    surveys: usize,
+    keeps_bindings: bool,
     service_accounts: BTreeMap<String, String>,
     bindings: BTreeMap<String, String>,
     owners: BTreeMap<String, (IdentityId, AccountId)>,
     made: u64,
+    uid: String,
+    claim: HeldClaim,
 }
 
 impl State {
     fn check_kept(&self, name: &str) -> Result<(), ClusterError> {
+        if self.failing.contains(name) {
+            return Err(ClusterError::Unavailable(None));
+        }
         if self.kept.contains(name) {
             let reason = format!("{name} is kept");
             return Err(ClusterError::Refused { reason });
@@ -81,17 +101,11 @@ impl TestCluster {
             clock,
             state: Mutex::new(State {
                 up: true,
-                answer: TokenAnswer::AsAsked,
-                refuses: None,
-                namespaces: BTreeMap::new(),
-                held_by: None,
-                kept: BTreeSet::new(),
-                service_accounts: BTreeMap::new(),
-                bindings: BTreeMap::new(),
-                owners: BTreeMap::new(),
-                made: 0,
+                uid: "test-cluster".to_owned(),
+                ..State::default()
             }),
             during_provision: Mutex::new(None),
+            after_claim_read: Mutex::new(None),
             during_make: Mutex::new(None),
             during_mint: Mutex::new(None),
             after_locate: Mutex::new(None),
@@ -106,11 +120,6 @@ impl TestCluster {
     /// Lets the cluster answer requests for tokens so from now on.
     pub fn set_answer(&self, answer: TokenAnswer) {
         self.state().answer = answer;
-    }
-
-    /// Lets the cluster refuse namespaces for this reason, or no more.
-    pub fn set_refusal(&self, reason: Option<&str>) {
-        self.state().refuses = reason.map(str::to_owned);
     }
 
     /// Runs `hook` whenever a namespace is being made, before it stands.
@@ -160,6 +169,12 @@ impl TestCluster {
             .is_some_and(|found| found.is_whole)
     }
 
+    /// The account that the namespace's label names.
+    pub fn account_of(&self, name: &str) -> Option<AccountId> {
+        let state = self.state();
+        state.namespaces.get(name).map(|found| found.account_id)
+    }
+
     /// Changes a namespace behind the control plane's back.
     pub fn bend(&self, name: &str) {
         if let Some(found) = self.state().namespaces.get_mut(name) {
@@ -177,9 +192,14 @@ impl TestCluster {
         self.state().held_by = held_by.map(str::to_owned);
     }
 
-    /// Refuses from now on to remove what has these names.
-    pub fn keep<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
-        self.state().kept = names.into_iter().map(str::to_owned).collect();
+    /// The names of the service accounts that it has.
+    pub fn service_accounts(&self) -> Vec<String> {
+        self.state().service_accounts.keys().cloned().collect()
+    }
+
+    /// How often its namespaces were looked through.
+    pub fn surveys(&self) -> usize {
+        self.state().surveys
     }
 
     /// How many service accounts and how many bindings it has.
@@ -188,18 +208,15 @@ impl TestCluster {
         (state.service_accounts.len(), state.bindings.len())
     }
 
-    /// Loses a service account behind the control plane's back.
-    pub fn lose_service_account(&self, identity: &str) {
-        self.state().service_accounts.remove(identity);
-    }
-
-    /// Loses all bindings behind the control plane's back.
-    pub fn lose_bindings(&self) {
-        self.state().bindings.clear();
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn hang_on(&self, name: &str) {
+        let hangs = self.state().hanging.contains(name);
+        if hangs {
+            pending::<()>().await;
+        }
     }
 
     fn answering(&self) -> Result<MutexGuard<'_, State>, ClusterError> {
@@ -261,10 +278,12 @@ impl NamespaceProvisioner for TestCluster {
             is_going: false,
         });
         standing.is_whole = true;
+        standing.account_id = namespace.account_id;
         Ok(())
     }
 
     async fn remove(&self, namespace: &Namespace) -> Result<Removal, ClusterError> {
+        self.hang_on(namespace.kubernetes_namespace.as_str()).await;
         let mut state = self.answering()?;
         let held_by = state.held_by.clone();
         let name = namespace.kubernetes_namespace.as_str();
@@ -281,7 +300,8 @@ impl NamespaceProvisioner for TestCluster {
     }
 
     async fn survey(&self, cluster: &ClusterName) -> Result<Vec<LocatedNamespace>, ClusterError> {
-        let state = self.answering()?;
+        let mut state = self.answering()?;
+        state.surveys += 1;
         let located = state
             .namespaces
             .iter()
@@ -316,9 +336,12 @@ impl CredentialMint for TestCluster {
     async fn make(&self, identity: &CredentialIdentity) -> Result<(), ClusterError> {
         run(&self.during_make).await;
         let mut state = self.answering()?;
+        let name = identity.object_name();
+        if state.failing.contains(&name) {
+            return Err(ClusterError::Unavailable(None));
+        }
         state.made += 1;
         let uid = format!("uid-{}", state.made);
-        let name = identity.object_name();
         let owner = (identity.id, identity.account_id);
         state.owners.insert(name.clone(), owner);
         state
@@ -369,6 +392,7 @@ impl CredentialMint for TestCluster {
     }
 
     async fn locate(&self, identity: &CredentialIdentity) -> Result<LocatedIdentity, ClusterError> {
+        self.hang_on(&identity.object_name()).await;
         let located = {
             let state = self.answering()?;
             let name = identity.object_name();
@@ -385,7 +409,8 @@ impl CredentialMint for TestCluster {
                 cluster: identity.cluster.clone(),
                 binding: locate(identity.kubernetes_namespace.as_str(), &state.bindings),
                 service_account: locate("remotegpu-credentials", &state.service_accounts),
-                obstacle: None,
+                binding_obstacle: None,
+                account_obstacle: None,
             }
         };
         run(&self.after_locate).await;
@@ -404,33 +429,29 @@ impl CredentialMint for TestCluster {
                 objects.retain(|name, uid| !(*name == object.name && *uid == object.uid));
             }
         };
-        remove(&mut state.bindings, &located.binding);
         remove(&mut state.service_accounts, &located.service_account);
+        if state.keeps_bindings && located.binding.is_some() {
+            let reason = "bindings are kept".to_owned();
+            let kept = ClusterError::Refused { reason };
+            return Err(ClusterError::BindingLeft(Box::new(kept)));
+        }
+        remove(&mut state.bindings, &located.binding);
         Ok(())
     }
 
-    async fn list(&self, cluster: &ClusterName) -> Result<Vec<LocatedIdentity>, ClusterError> {
+    async fn list(
+        &self,
+        cluster: &ClusterName,
+        kind: IdentityObjects,
+        place: Option<&ListPlace>,
+    ) -> Result<IdentityPage, ClusterError> {
         let state = self.answering()?;
-        let held = state.owners.iter().filter_map(|(name, (id, account))| {
-            let object = |objects: &BTreeMap<String, String>| {
-                objects.get(name).map(|uid| LocatedObject {
-                    namespace: "any".to_owned(),
-                    name: name.clone(),
-                    uid: uid.clone(),
-                })
-            };
-            let located = LocatedIdentity {
-                id: Some(*id),
-                account_id: Some(*account),
-                cluster: cluster.clone(),
-                binding: object(&state.bindings),
-                service_account: object(&state.service_accounts),
-                obstacle: None,
-            };
-            let stands = located.binding.is_some() || located.service_account.is_some();
-            stands.then_some(located)
-        });
-        Ok(held.collect())
+        let objects = match kind {
+            IdentityObjects::ServiceAccounts => &state.service_accounts,
+            IdentityObjects::Bindings => &state.bindings,
+        };
+        let owner = |name: &str| state.owners.get(name).copied();
+        Ok(identity_page(cluster, kind, objects, owner, place))
     }
 }
 

@@ -4,6 +4,8 @@
 //! [`TestPostgres::private`] is a server that a test may stop, kill and start again. Nothing outlives the
 //! run: a watchdog ends the server and removes its folder even when the tests were killed.
 
+mod restoring;
+
 use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -277,6 +279,23 @@ impl TestDatabase {
     /// A statement failed, or the server does not answer; the error tells what `psql` said.
     pub fn query(&self, sql: &str) -> Result<String> {
         self.programs.query(&self.url(), sql)
+    }
+
+    /// Another database of the same server with all that is in this one; nobody may be
+    /// connected to it.
+    ///
+    /// # Errors
+    /// Somebody is connected, or the server does not answer.
+    pub fn copy(&self) -> Result<Self> {
+        let name = format!("t_{:016x}", random());
+        let postgres = database_url(self.port, "postgres");
+        let statement = format!("CREATE DATABASE {name} TEMPLATE {}", self.name);
+        self.programs.query(&postgres, &statement)?;
+        Ok(Self {
+            programs: self.programs.clone(),
+            port: self.port,
+            name,
+        })
     }
 }
 

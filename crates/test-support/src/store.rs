@@ -11,10 +11,12 @@ use remotegpu_keys::{
     PresentedKey,
 };
 use remotegpu_namespaces::{
-    ClusterName, InsertNamespace, KubernetesNamespaceName, Namespace, NamespaceName,
-    NamespaceRepository, NewNamespace,
+    ClaimRepository, ClusterName, InsertNamespace, KubernetesNamespaceName, Namespace,
+    NamespaceName, NamespaceRepository, NewNamespace,
 };
-use remotegpu_primitives::{AccountId, ApiKeyId, KeySecretId, NamespaceId, SessionId, UserId};
+use remotegpu_primitives::{
+    AccountId, ApiKeyId, InstallationId, KeySecretId, NamespaceId, SessionId, UserId,
+};
 use remotegpu_scopes::Scopes;
 use remotegpu_storage::{Database, DatabaseOptions};
 use tempfile::TempDir;
@@ -41,6 +43,32 @@ impl TestStore {
             database,
             _folder: folder,
         })
+    }
+
+    /// Makes an installation of it, as a server's first start does: it knows from then
+    /// on who it is.
+    pub async fn settle(&self, now: OffsetDateTime) -> Result<()> {
+        let rng = &mut rng();
+        let user = NewUser {
+            id: UserId::generate(now, rng),
+            email: Email::parse("admin@localhost")?,
+            password: HashedPassword::of_nobody(),
+            password_change: PasswordChange::NotNeeded,
+            created_at: now,
+        };
+        let account = Account {
+            id: AccountId::generate(now, rng),
+            name: AccountName::parse("Operator")?,
+            limits: AccountLimits::default(),
+            suspended_at: None,
+            created_at: now,
+        };
+        self.database
+            .insert_first(&user, &account, &act(now))
+            .await?;
+        let installation = InstallationId::generate(now, rng);
+        self.database.settle_holder(installation).await?;
+        Ok(())
     }
 
     /// A person with an account of their own, signed in. Their password is
@@ -91,7 +119,7 @@ impl TestStore {
                 created_at: now,
             },
             account,
-            role: Role::Admin,
+            role: Role::Admin.into(),
         })
     }
 

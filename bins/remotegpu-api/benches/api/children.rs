@@ -2,6 +2,7 @@
 //! load generator's.
 
 mod delay;
+mod list_server;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -27,11 +28,20 @@ pub enum ChildRole {
     EmptyRoute,
     /// A development cluster that answers so much later.
     SlowCluster,
+    /// A cluster that does nothing but list identities.
+    ListServer,
 }
 
 /// Runs such a process until it is killed.
-pub fn run_child(role: ChildRole, port: u16, folder: Option<&Path>, delay: Duration) -> Result<()> {
+pub fn run_child(
+    role: ChildRole,
+    port: u16,
+    folder: Option<&Path>,
+    delay: Duration,
+    objects: usize,
+) -> Result<()> {
     match role {
+        ChildRole::ListServer => list_server::run(port, folder.context("--child-folder")?, objects),
         ChildRole::EmptyRoute => empty_route(port),
         ChildRole::SlowCluster => slow_cluster(port, folder.context("--child-folder")?, delay),
     }
@@ -116,6 +126,63 @@ impl SlowCluster {
 
     pub fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join(KUBECONFIG)
+    }
+}
+
+/// A cluster that lists so many identities, running.
+pub struct ListServer {
+    folder: TempDir,
+    port: u16,
+    _process: Process,
+}
+
+/// The sweeps that a list server has seen from their first page to their last.
+#[derive(Debug, Clone, Copy)]
+pub struct SweepsSeen {
+    pub count: u64,
+    /// How long the last of them took.
+    pub took: Duration,
+}
+
+impl ListServer {
+    pub fn start(objects: usize) -> Result<Self> {
+        let (folder, port) = (tempfile::tempdir()?, free_port());
+        let arguments = [
+            format!("--child-folder={}", folder.path().display()),
+            format!("--child-objects={objects}"),
+        ];
+        let mut process = spawn("list-server", port, &arguments)?;
+        let kubeconfig = folder.path().join(KUBECONFIG);
+        wait_for("the list server", &mut process, || kubeconfig.exists())?;
+        Ok(Self {
+            folder,
+            port,
+            _process: process,
+        })
+    }
+
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join(KUBECONFIG)
+    }
+
+    pub fn sweeps(&self) -> Result<SweepsSeen> {
+        let agent = ureq::Agent::new_with_config(
+            ureq::Agent::config_builder()
+                // Its certificate was made for this run.
+                .tls_config(
+                    ureq::tls::TlsConfig::builder()
+                        .disable_verification(true)
+                        .build(),
+                )
+                .build(),
+        );
+        let url = format!("https://127.0.0.1:{}{}", self.port, list_server::SWEEPS);
+        let seen: serde_json::Value = agent.get(&url).call()?.body_mut().read_json()?;
+        let number = |member: &str| seen[member].as_u64().context("no number of sweeps");
+        Ok(SweepsSeen {
+            count: number("count")?,
+            took: Duration::from_millis(number("took_ms")?),
+        })
     }
 }
 

@@ -79,6 +79,32 @@ pub struct Accounts {
     pub keys_each: usize,
 }
 
+/// What each account has besides keys.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// So many namespaces, which are said to be active.
+    pub namespaces: usize,
+    /// In this cluster.
+    pub cluster: &'static str,
+    /// An identity in the cluster `bench` for each key in each namespace.
+    pub with_identities: bool,
+}
+
+impl Default for Extent {
+    fn default() -> Self {
+        Self {
+            namespaces: 0,
+            cluster: "bench",
+            with_identities: false,
+        }
+    }
+}
+
+/// The identity with this number, of rows and of whatever stands for a cluster.
+pub fn identity_id(number: usize) -> String {
+    format!("0198c0de-0000-7000-8000-{number:012x}")
+}
+
 impl Accounts {
     /// A hundred keys for an account: more than most have, and the limit lets no account
     /// have them all.
@@ -98,18 +124,17 @@ pub fn email(number: usize) -> String {
 impl Dataset {
     /// Draws everything from one seed: the same accounts have the same keys in every run.
     pub fn generate(groups: &[Accounts]) -> Result<Self> {
-        Self::generate_with_namespaces(groups, 0)
+        Self::generate_with(groups, Extent::default())
     }
 
-    /// The same, with so many namespaces in each account, which are said to be active in
-    /// the cluster `bench`.
-    pub fn generate_with_namespaces(groups: &[Accounts], namespaces: usize) -> Result<Self> {
+    /// The same, with more in each account.
+    pub fn generate_with(groups: &[Accounts], extent: Extent) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut files = Files::create(folder.path())?;
         let mut rng = StdRng::seed_from_u64(1);
         let password = PlainPassword::presented(PASSWORD).hash(&mut rng)?;
         let scopes = Scopes::All.to_string().replace('"', "\"\"");
-        let mut keys = Keys::default();
+        let (mut keys, mut identities) = (Keys::default(), 0);
         let sizes = groups
             .iter()
             .flat_map(|group| std::iter::repeat_n(group.keys_each, group.count));
@@ -123,13 +148,16 @@ impl Dataset {
             writeln!(files.accounts, "{account},Account {number},{MADE_TEXT}")?;
             writeln!(files.users, "{user},{email},\"{hash}\",{MADE_TEXT}")?;
             writeln!(files.memberships, "{account},{user},admin,{MADE_TEXT}")?;
-            for index in 0..namespaces {
+            let mut namespaces = Vec::new();
+            for index in 0..extent.namespaces {
                 let id = NamespaceId::generate(made, &mut rng);
                 let name = format!("n{index}");
+                let cluster = extent.cluster;
                 writeln!(
                     files.namespaces,
-                    "{id},{account},{name},bench-{number}-{index},bench,active,{MADE_TEXT},{MADE_TEXT}"
+                    "{id},{account},{name},bench-{number}-{index},{cluster},active,{MADE_TEXT},{MADE_TEXT}"
                 )?;
+                namespaces.push((id, format!("bench-{number}-{index}")));
             }
             for _ in 0..size {
                 let made = MADE + Duration::milliseconds(i64::try_from(keys.len())?);
@@ -147,6 +175,17 @@ impl Dataset {
                     "{secret},{id},\\x{hash},{prefix},{MADE_TEXT}"
                 )?;
                 keys.text.push_str(plain.reveal());
+                if extent.with_identities {
+                    for (namespace, name) in &namespaces {
+                        let identity = identity_id(identities);
+                        // A token was minted for it as the rows are loaded.
+                        writeln!(
+                            files.identities,
+                            "{identity},{secret},{id},{account},{namespace},{name},bench,true,{MADE_TEXT},now"
+                        )?;
+                        identities += 1;
+                    }
+                }
             }
         }
         files.finish()?;
@@ -165,11 +204,12 @@ struct Files {
     namespaces: BufWriter<File>,
     api_keys: BufWriter<File>,
     key_secrets: BufWriter<File>,
+    identities: BufWriter<File>,
 }
 
 impl Files {
     /// In an order in which every row refers to rows before it.
-    const LAYOUT: [(&'static str, &'static str); 6] = [
+    const LAYOUT: [(&'static str, &'static str); 7] = [
         ("accounts", "id, name, created_at"),
         ("users", "id, email, password_hash, created_at"),
         ("memberships", "account_id, user_id, role, created_at"),
@@ -182,6 +222,10 @@ impl Files {
             "id, account_id, name, prefix, scopes, created_at, created_by",
         ),
         ("key_secrets", "id, key_id, hash, prefix, created_at"),
+        (
+            "credential_identities",
+            "id, secret_id, key_id, account_id, namespace_id, kubernetes_namespace, cluster, bound, created_at, last_minted_at",
+        ),
     ];
 
     fn create(folder: &Path) -> Result<Self> {
@@ -197,6 +241,7 @@ impl Files {
             namespaces: create("namespaces")?,
             api_keys: create("api_keys")?,
             key_secrets: create("key_secrets")?,
+            identities: create("credential_identities")?,
         })
     }
 
@@ -207,6 +252,7 @@ impl Files {
         self.namespaces.flush()?;
         self.api_keys.flush()?;
         self.key_secrets.flush()?;
+        self.identities.flush()?;
         Ok(())
     }
 

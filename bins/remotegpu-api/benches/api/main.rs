@@ -67,6 +67,8 @@ struct Arguments {
     child_folder: Option<PathBuf>,
     #[arg(long, hide = true, default_value_t = 0)]
     child_delay_ms: u64,
+    #[arg(long, hide = true, default_value_t = 0)]
+    child_objects: usize,
     /// What `cargo bench` adds.
     #[arg(long, hide = true)]
     bench: bool,
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
             arguments.child_port,
             arguments.child_folder.as_deref(),
             Duration::from_millis(arguments.child_delay_ms),
+            arguments.child_objects,
         )
         .map(|()| ExitCode::SUCCESS),
         None => measure(&arguments),

@@ -30,8 +30,8 @@ pub enum Scenario {
     OverloadMints,
     /// Cluster credentials and `kubectl` on a real API server; on PostgreSQL.
     Credentials,
-    /// What an instance costs that has ten thousand namespaces and nothing to do; on
-    /// PostgreSQL.
+    /// What an instance costs that has ten thousand namespaces, or a hundred thousand or
+    /// a million identities, and nothing to do; on PostgreSQL.
     Idle,
     /// Thousands of clients that keep the server waiting; on one database.
     SlowClients,
@@ -66,7 +66,10 @@ impl Scenario {
             Self::OverloadSignIns => overload::sign_ins(backend, effort, report),
             Self::OverloadMints => overload::mints(backend, effort, report),
             Self::Credentials => credentials::measure(backend, effort, report),
-            Self::Idle => idle::measure(backend, effort, report),
+            Self::Idle => {
+                idle::measure(backend, effort, report)?;
+                idle::measure_identities(backend, effort, report)
+            }
             Self::SlowClients => slow_clients::measure(backend, effort, report),
         }
     }
@@ -86,6 +89,9 @@ pub struct Effort {
     pub many_keys: usize,
     /// How many namespaces an idle instance has.
     pub namespaces: usize,
+    /// How many identities two idle instances have, and one that must not grow by them.
+    pub identities: usize,
+    pub most_identities: usize,
     pub connections: usize,
     pub load_threads: usize,
     pub starts: usize,
@@ -104,6 +110,8 @@ impl Effort {
             few_keys: 1_000,
             many_keys: 1_000_000,
             namespaces: 10_000,
+            identities: 100_000,
+            most_identities: 1_000_000,
             connections: 32,
             load_threads,
             starts: 5,
@@ -119,6 +127,8 @@ impl Effort {
             overload: Duration::from_secs(6),
             many_keys: 20_000,
             namespaces: 500,
+            identities: 10_000,
+            most_identities: 50_000,
             starts: 2,
             ..thorough
         }

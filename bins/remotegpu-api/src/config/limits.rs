@@ -24,6 +24,7 @@ pub struct Limits {
     pub mint_queue: usize,
     pub mint_rate: NonZeroU32,
     pub mint_burst: NonZeroU32,
+    pub key_change_rate: NonZeroU32,
     pub request_concurrency: usize,
 }
 
@@ -53,6 +54,7 @@ impl Limits {
             mint_queue: count("mint_queue", 0..=10_000)?,
             mint_rate: rate("mint_rate")?,
             mint_burst: rate("mint_burst")?,
+            key_change_rate: rate("key_change_rate")?,
             request_concurrency: count("request_concurrency", 1..=1_000_000)?,
         })
     }

@@ -136,6 +136,7 @@ fn a_wrong_value_stops_the_start_with_a_sentence_that_names_it() {
         ("database_url", "user:secret"),
         ("database_connections", "0"),
         ("database_connections", "many"),
+        ("migrate_at_start", "later"),
         ("data_dir", "/proc/nowhere"),
         ("dev_cluster_listen", "nonsense"),
         ("dev_cluster_listen", "0.0.0.0:0"),
@@ -162,6 +163,9 @@ fn a_wrong_value_stops_the_start_with_a_sentence_that_names_it() {
         ("mint_queue", "all"),
         ("mint_rate", "0"),
         ("mint_burst", "0"),
+        ("key_change_rate", "0"),
+        ("sweep_seconds", "0"),
+        ("dead_key_retention_days", "0"),
         ("request_concurrency", "0"),
         ("database_acquire_ms", "0"),
         ("database_statement_ms", "5000"),
@@ -349,24 +353,26 @@ async fn a_database_that_cannot_be_used_is_named_without_its_password() {
     assert!(stdout.contains("wrong  database: "), "{stdout}");
     assert!(!stdout.contains("canary"), "{stdout}");
 
-    // One that is newer than the program is left alone.
+    // R6: one that the program is too old for is left alone.
     let database = TestPostgres::shared().unwrap().create_database().unwrap();
     let flag = format!("--database-url={}", database.url());
     let options = ServerOptions::new(Backend::Sqlite).with("database-url", database.url());
     drop(Server::start_with(options).await);
     let add = "INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000000')";
     database.query(add).unwrap();
+    let need = "UPDATE installation SET min_version = '29990101000000'";
+    database.query(need).unwrap();
     for arguments in [&[flag.as_str()][..], &[&flag, "admin", "account", "list"]] {
         let said = ground.refuses(arguments);
         assert!(
-            said.starts_with("database_url: the database was written by a newer"),
+            said.starts_with("database_url: this version of the program is too old"),
             "{said}"
         );
     }
     let check = run(ground.command(&[&flag, "check"]));
     assert_eq!(check.status.code(), Some(1), "{check:?}");
     assert!(
-        String::from_utf8_lossy(&check.stdout).contains("newer"),
+        String::from_utf8_lossy(&check.stdout).contains("too old"),
         "{check:?}"
     );
 }
@@ -569,7 +575,7 @@ async fn over_tls_the_cookie_is_bound_to_the_host() {
         )
     };
     eventually("the server is ready", Duration::from_secs(20), async || {
-        curl(&[&format!("{url}/readyz")]).0
+        curl(&[&format!("{url}/readyz")]).1.contains(" 200")
     })
     .await;
     let body = json!({"email": "admin@localhost", "password": ADMIN_PASSWORD}).to_string();

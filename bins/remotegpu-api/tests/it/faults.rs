@@ -2,6 +2,10 @@
 //! time and in the contract's words, nothing of what the cluster said gets
 //! anywhere, and all is well again when it is.
 
+mod one_object;
+mod sweeper;
+mod two_clusters;
+
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -17,8 +21,9 @@ use crate::support::{
 
 /// C7: what every answer has to keep.
 const IN_TIME: Duration = Duration::from_secs(5);
-/// How long it may take until all is well again: a breaker's pause, and room.
-const RECOVERED: Duration = Duration::from_secs(6);
+/// How long it may take until all is well again: five seconds to the next probe (R10),
+/// and room.
+const RECOVERED: Duration = Duration::from_secs(9);
 
 /// For how long an instance's claim on a piece of work outlives it.
 const CLAIMED: Duration = Duration::from_secs(10);

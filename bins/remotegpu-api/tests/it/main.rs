@@ -9,6 +9,7 @@
     reason = "Everything here is a test: it fails by panicking, and tells a story to its end."
 )]
 
+mod claims;
 mod configuration;
 mod connecting;
 mod conventions;
@@ -16,14 +17,17 @@ mod crash;
 mod draining;
 mod faults;
 mod fuzzing;
+mod growth;
 mod instances;
 mod journeys;
 mod operator;
 mod overload;
 mod readme;
 mod real_control_plane;
+mod restoring;
 mod rotation;
 mod slow_clients;
 mod support;
+mod upgrades;
 mod v1;
 mod walks;

@@ -1,6 +1,8 @@
 //! What only a real API server can show, from the server's front door to the
 //! cluster.
 
+mod faults;
+
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},

@@ -22,7 +22,7 @@ use crate::{
         shown,
     },
     labels::{NAMESPACE_ID, is_going, metadata},
-    listing::list,
+    listing::{Listing, list},
     placement::Placement,
 };
 
@@ -124,16 +124,18 @@ async fn look(cluster: &KubeCluster, placement: &Placement) -> Result<Found, Clu
     if found.hidden.contains(&classes.resource) {
         return Ok(found);
     }
-    let defaults = list(cluster, &classes.collection, "", ACT, |class: Value| {
+    let defaults = list(cluster, listing(&classes.collection, ""), |class: Value| {
         let is_default = class["globalDefault"] == true;
         is_default.then(|| metadata(&class, "name").to_owned())
     });
     let defaults = defaults.await?;
     let selector = format!("labelSelector={NAMESPACE_ID}");
     let namespaces = Namespace::url_path(&(), None);
-    let tenants = list(cluster, &namespaces, &selector, ACT, |namespace: Value| {
-        Some(metadata(&namespace, "name").to_owned())
-    });
+    let tenants = list(
+        cluster,
+        listing(&namespaces, &selector),
+        |namespace: Value| Some(metadata(&namespace, "name").to_owned()),
+    );
     let tenants: HashSet<String> = tenants.await?.into_iter().collect();
     for kind in kinds {
         if found.hidden.contains(&kind.resource) {
@@ -154,10 +156,18 @@ async fn look(cluster: &KubeCluster, placement: &Placement) -> Result<Found, Clu
             };
             (!refused.is_empty()).then(|| readable(&told()))
         };
-        let refused = list(cluster, &kind.collection, "", ACT, judge).await?;
+        let refused = list(cluster, listing(&kind.collection, ""), judge).await?;
         found.refused.extend(refused);
     }
     Ok(found)
+}
+
+fn listing<'a>(collection: &'a str, selector: &'a str) -> Listing<'a> {
+    Listing {
+        collection,
+        selector,
+        act: ACT,
+    }
 }
 
 fn kinds() -> [Kind; 7] {

@@ -1,6 +1,7 @@
 //! The cluster conformance suite: what holds on every cluster.
 
 mod baseline;
+mod claims;
 mod enforced;
 mod guards;
 mod identities;
@@ -37,6 +38,8 @@ pub async fn run(subject: &Subject) -> Vec<&'static str> {
         inspection::missing_right_is_named_with_its_remedy,
         inspection::what_was_applied_and_changed_is_named,
         inspection::inspection_leaves_nothing_behind,
+        claims::claim_is_made_once_and_written_by_compare_and_set,
+        claims::claim_that_may_not_be_read_is_told_apart_from_none,
         namespaces::namespace_is_provisioned_with_labels_and_again,
         namespaces::namespace_of_others_is_neither_adopted_nor_removed,
         namespaces::lost_labels_come_back,

@@ -17,9 +17,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::generate_simple_self_signed;
 use remotegpu_cluster::{ClusterConnection, ConnectError, KubeClusters, prerequisites};
 use remotegpu_namespaces::{
-    ClusterDirectory, ClusterError, ClusterName, ClusterStatus, CredentialMint, MintError,
-    NamespaceProvisioner, PlainClusterToken, TokenLifetime,
+    ClusterDirectory, ClusterError, ClusterName, ClusterStatus, CredentialMint, IdentityObjects,
+    MintError, NamespaceProvisioner, PlainClusterToken, TokenLifetime,
 };
+use remotegpu_primitives::IdentityId;
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use serde_json::json;
 
@@ -28,9 +29,20 @@ use crate::{
     subject::{identity, name, namespace},
 };
 
+/// The path of the probe, by which alone a cluster is judged (contract R10).
+const PROBE: &str = "/api/v1/namespaces/remotegpu-credentials";
+
+/// What a server says: to its probe, to what has a word in its path, and to all else.
+#[derive(Default)]
+struct Said {
+    all: (u16, String),
+    probe: Option<u16>,
+    of: Option<(&'static str, u16)>,
+}
+
 /// A server that always answers the same, with a certificate of its own.
 struct Liar {
-    answer: Arc<Mutex<(u16, String)>>,
+    answer: Arc<Mutex<Said>>,
     seen: Arc<Mutex<Vec<String>>>,
     handle: ServerHandle,
     clusters: KubeClusters,
@@ -38,7 +50,7 @@ struct Liar {
 
 async fn answer(
     request: HttpRequest,
-    answer: Data<Mutex<(u16, String)>>,
+    answer: Data<Mutex<Said>>,
     seen: Data<Mutex<Vec<String>>>,
 ) -> HttpResponse {
     let header = request.headers().get("authorization");
@@ -49,7 +61,17 @@ async fn answer(
         seen.push(format!("{method} {uri} {header}"));
         seen.len().to_string()
     };
-    let (status, body) = answer.lock().unwrap().clone();
+    let (status, body) = {
+        let said = answer.lock().unwrap();
+        let (all, body) = &said.all;
+        let own = if uri.path() == PROBE {
+            said.probe
+        } else {
+            let of = said.of.filter(|(word, _)| uri.path().contains(word));
+            of.map(|(_, status)| status)
+        };
+        (own.unwrap_or(*all), body.clone())
+    };
     let body = body.replace("COUNT", &count);
     if status == 0 {
         tokio::time::sleep(Duration::from_mins(1)).await;
@@ -68,7 +90,7 @@ impl Liar {
             .unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let server = format!("https://{}", listener.local_addr().unwrap());
-        let said: Arc<Mutex<(u16, String)>> = Arc::default();
+        let said: Arc<Mutex<Said>> = Arc::default();
         let seen: Arc<Mutex<Vec<String>>> = Arc::default();
         let (data, log) = (Data::from(Arc::clone(&said)), Data::from(Arc::clone(&seen)));
         let app = move || {
@@ -94,8 +116,49 @@ impl Liar {
     }
 
     fn says(&self, status: u16, body: &(impl ToString + ?Sized)) {
-        *self.answer.lock().unwrap() = (status, body.to_string());
+        self.answer.lock().unwrap().all = (status, body.to_string());
     }
+
+    /// Says this to the probe, whatever it says to others; 0 is silence.
+    fn says_to_its_probe(&self, status: Option<u16>) {
+        self.answer.lock().unwrap().probe = status;
+    }
+
+    /// Says this of what has the word in its path.
+    fn says_of(&self, of: Option<(&'static str, u16)>) {
+        self.answer.lock().unwrap().of = of;
+    }
+
+    /// What it was asked, but for its probe, since the last look.
+    fn asked(&self) -> Vec<String> {
+        let seen = std::mem::take(&mut *self.seen.lock().unwrap());
+        let mut asked = seen.into_iter();
+        asked
+            .by_ref()
+            .filter(|line| !line.contains(&format!("{PROBE} ")))
+            .collect()
+    }
+
+    fn status(&self) -> ClusterStatus {
+        self.clusters.status(&name())
+    }
+
+    /// How long it took until the cluster is known to be up, or down.
+    async fn until_up(&self, up: bool) -> Duration {
+        until(&self.clusters, up).await
+    }
+}
+
+/// How long it took until the cluster is known to be up, or down.
+async fn until(clusters: &KubeClusters, up: bool) -> Duration {
+    let began = Instant::now();
+    while clusters.is_given_up(&name()) == up {
+        assert!(began.elapsed() < Duration::from_secs(9), "up: {up}");
+        // Nobody watches it here.
+        let _ = clusters.probe(&name()).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    began.elapsed()
 }
 
 fn kubeconfig(server: &str, ca: &str) -> String {
@@ -168,10 +231,6 @@ async fn odd_token_answers_are_told_apart_and_never_quoted() {
         mint().await.unwrap_err(),
         MintError::IdentityMissing
     ));
-    assert!(matches!(
-        liar.clusters.status(&name()),
-        ClusterStatus::Available(None)
-    ));
     let refused = |error: &MintError| {
         assert!(!said(error).contains("canary"));
         matches!(error, MintError::Cluster(ClusterError::Refused { .. }))
@@ -182,40 +241,282 @@ async fn odd_token_answers_are_told_apart_and_never_quoted() {
             &json!({"message": "canary", "reason": "canary canary"}),
         );
         assert!(refused(&mint().await.unwrap_err()), "{status}");
-        assert!(matches!(
-            liar.clusters.status(&name()),
-            ClusterStatus::Available(None)
-        ));
     }
-    for status in [401, 429, 500, 503] {
-        liar.says(status, &json!({"message": "canary"}));
-        let error = mint().await.unwrap_err();
-        assert!(!refused(&error), "{status}");
-        let unavailable = matches!(error, MintError::Cluster(ClusterError::Unavailable(_)));
-        assert!(unavailable, "{status}");
-        assert_eq!(liar.clusters.status(&name()), ClusterStatus::Unavailable);
+    // R10: nobody has probed it yet.
+    assert_eq!(liar.status(), ClusterStatus::Unknown);
+    liar.handle.stop(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_is_judged_by_its_probe_alone() {
+    // R10
+    let liar = Liar::start().await;
+    let identity = identity(&namespace("judged"), 1);
+    let mint = async || liar.clusters.mint(&identity, TokenLifetime::MAX).await;
+    let error = async || match mint().await.unwrap_err() {
+        MintError::Cluster(error) => {
+            assert!(!said(&error).contains("canary"));
+            error
+        }
+        other => panic!("{other:?}"),
+    };
+    // What goes wrong with a request while the probe answers is that request's.
+    for probe in [200, 403, 404, 307] {
+        liar.says_to_its_probe(Some(probe));
+        for status in [401, 429, 500, 503] {
+            liar.says(status, &json!({"message": "canary"}));
+            let error = error().await;
+            assert!(matches!(error, ClusterError::Failed(_)), "{status}");
+            assert!(matches!(liar.status(), ClusterStatus::Available(_)));
+        }
+        let answered = liar.clusters.probe(&name()).await;
+        assert!(matches!(answered, Err(ClusterError::Failed(_))));
+        // The next one is a second later.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        liar.until_up(true).await;
+    }
+    // And what goes wrong with the probe is the cluster's. A single failure is enough
+    // to have it probed, and then nothing is asked.
+    for probe in [401, 429, 500, 503, 0] {
+        liar.says_to_its_probe(Some(probe));
+        liar.says(500, "canary");
+        let began = Instant::now();
+        while !matches!(error().await, ClusterError::Unavailable(Some(_))) {
+            assert!(began.elapsed() < Duration::from_secs(6), "{probe}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        println!(
+            "probe answered with {probe}: down after {:?}",
+            began.elapsed()
+        );
+        assert_eq!(liar.status(), ClusterStatus::Unavailable);
+        // All is well with the request itself: it is not made.
+        liar.says(201, "{}");
+        liar.asked();
+        let began = Instant::now();
+        assert!(matches!(error().await, ClusterError::Unavailable(Some(_))));
+        assert!(began.elapsed() < Duration::from_millis(100));
+        assert_eq!(liar.asked(), [""; 0], "{probe}");
+        liar.says_to_its_probe(Some(200));
+        // N5, X9: all go again within five seconds.
+        let back = liar.until_up(true).await;
+        println!("      up again after {back:?}");
+        assert!(back < Duration::from_secs(6), "{back:?}");
+        assert!(matches!(
+            mint().await.unwrap_err(),
+            MintError::NoExpiration | MintError::Unusable
+        ));
     }
     liar.handle.stop(false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_never_ends_is_given_up() {
-    // N5
+async fn failures_are_probed_once_a_second_at_the_most_and_what_is_down_every_five() {
+    // R10
+    let liar = Liar::start().await;
+    let identity = identity(&namespace("probed"), 1);
+    let mint = async || liar.clusters.mint(&identity, TokenLifetime::MAX).await;
+    let probes = || {
+        let seen = std::mem::take(&mut *liar.seen.lock().unwrap());
+        let probe = format!("{PROBE} ");
+        seen.iter().filter(|line| line.contains(&probe)).count()
+    };
+    liar.says_to_its_probe(Some(200));
+    liar.says(500, "");
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(3) {
+        futures_util::future::join_all((0..8).map(|_| mint())).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let count = probes();
+    assert!((2..=5).contains(&count), "{count} in three seconds");
+    liar.says_to_its_probe(Some(500));
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(12) {
+        let _ = mint().await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // At 0 or 1, and then 1, 2, 4 and 8 seconds after it went down.
+    let count = probes();
+    assert!((3..=6).contains(&count), "{count} in twelve seconds");
+    liar.handle.stop(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_object_that_fails_or_hangs_does_not_hide_the_other() {
+    // X9, R10
+    let liar = Liar::start().await;
+    let namespace = namespace("hidden");
+    let identity = identity(&namespace, 1);
+    liar.says_to_its_probe(Some(200));
+    let object = |kind_namespace: &str| {
+        json!({"metadata": {
+            "name": identity.object_name(), "namespace": kind_namespace, "uid": "u",
+            "labels": {
+                "app.kubernetes.io/managed-by": "remotegpu",
+                "remotegpu.ai/identity-id": identity.id.to_string(),
+            },
+        }})
+    };
+    liar.says(200, &object("any"));
+    for status in [500, 0] {
+        // The binding cannot be read.
+        liar.says_of(Some(("/rolebindings/", status)));
+        let began = Instant::now();
+        let located = liar.clusters.locate(&identity).await.unwrap();
+        assert!(located.binding.is_none() && located.service_account.is_some());
+        assert!(located.binding_obstacle.is_some() && located.account_obstacle.is_none());
+        assert!(began.elapsed() < Duration::from_secs(3));
+        liar.asked();
+        let left = CredentialMint::remove(&liar.clusters, &located)
+            .await
+            .unwrap_err();
+        assert!(matches!(left, ClusterError::BindingLeft(_)), "{left:?}");
+        let asked = liar.asked();
+        assert!(
+            asked.len() == 1 && asked[0].contains("/serviceaccounts/"),
+            "{asked:?}"
+        );
+
+        // It can, and cannot be removed.
+        liar.says_of(None);
+        let located = liar.clusters.locate(&identity).await.unwrap();
+        assert!(located.binding.is_some() && located.service_account.is_some());
+        liar.says_of(Some(("/rolebindings/", status)));
+        liar.asked();
+        let began = Instant::now();
+        let (removed, account_after) =
+            tokio::join!(CredentialMint::remove(&liar.clusters, &located), async {
+                loop {
+                    let asked = liar.seen.lock().unwrap().clone();
+                    if asked.iter().any(|line| {
+                        line.starts_with("DELETE") && line.contains("/serviceaccounts/")
+                    }) {
+                        break began.elapsed();
+                    }
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            });
+        let left = removed.unwrap_err();
+        assert!(matches!(left, ClusterError::BindingLeft(_)), "{left:?}");
+        assert!(
+            account_after < Duration::from_millis(1_500),
+            "{account_after:?}"
+        );
+        let asked = liar.asked();
+        let deletes: Vec<&String> = asked
+            .iter()
+            .filter(|line| line.starts_with("DELETE"))
+            .collect();
+        assert!(
+            deletes[0].contains("/rolebindings/"),
+            "the binding first: {deletes:?}"
+        );
+        assert!(began.elapsed() < Duration::from_secs(4));
+
+        // The account cannot: then it is that which is told.
+        liar.says_of(Some(("/serviceaccounts/", status)));
+        let error = CredentialMint::remove(&liar.clusters, &located)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, ClusterError::Failed(_)), "{error:?}");
+        let located = liar.clusters.locate(&identity).await.unwrap();
+        assert!(located.binding.is_some() && located.account_obstacle.is_some());
+        liar.says_of(None);
+    }
+    assert!(!liar.clusters.is_given_up(&name()));
+    liar.handle.stop(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_gets_no_further_is_given_up() {
+    // N5, X12
     let liar = Liar::start().await;
     let survey = async || liar.clusters.survey(&name()).await.unwrap_err();
-    let asked = || std::mem::take(&mut *liar.seen.lock().unwrap()).len();
-    let next = |token: &str| json!({"metadata": {"continue": token}, "items": []});
-    for (token, pages) in [("again", 2), ("a/../b", 1), (&*"x".repeat(5000), 1)] {
-        liar.says(200, &next(token));
+    let asked = || liar.asked().len();
+    let named = |name: &str| json!({"metadata": {"name": name, "uid": "u"}});
+    let next = |token: &str, names: &[&str]| {
+        let items: Vec<_> = names.iter().map(|name| named(name)).collect();
+        json!({"metadata": {"continue": token}, "items": items})
+    };
+    for (said, pages) in [
+        // The same objects again, whatever the word for the next page is.
+        (next("COUNT", &["a", "b"]), 2),
+        (next("again", &["a", "b"]), 2),
+        (next("COUNT", &[]), 1),
+        (next("a/../b", &["a"]), 1),
+        (next(&"x".repeat(5000), &["a"]), 1),
+    ] {
+        liar.says(200, &said);
         let error = survey().await;
-        assert!(matches!(error, ClusterError::Unavailable(Some(_))));
-        assert_eq!(asked(), pages);
+        assert!(matches!(error, ClusterError::Failed(_)));
+        assert_eq!(asked(), pages, "{said}");
     }
-    // Another token each time.
-    liar.says(200, &next("COUNT"));
-    let error = survey().await;
-    assert!(matches!(error, ClusterError::Unavailable(Some(_))));
-    assert_eq!(asked(), 400);
+    // What it forgets again and again, with and without another word.
+    let gone = |next: &str| json!({"kind": "Status", "metadata": {"continue": next}});
+    for next in ["", "same", "COUNT"] {
+        liar.says(410, &gone(next));
+        let error = survey().await;
+        assert!(matches!(error, ClusterError::Failed(_)));
+        assert!(asked() <= 9);
+    }
+    liar.handle.stop(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_list_is_read_to_its_end_also_when_the_cluster_forgets_where_it_was() {
+    // X12: what etcd has compacted goes on from where it was, as the API server says.
+    const OBJECTS: usize = 1700;
+    let liar = Liar::start().await;
+    let id = |number: usize| format!("00000000-0000-7000-8000-{number:012x}");
+    let item = |number: usize| {
+        json!({"metadata": {
+            "name": format!("key-0-{number:06}"), "namespace": "remotegpu-credentials", "uid": "u",
+            "labels": {
+                "app.kubernetes.io/managed-by": "remotegpu",
+                "remotegpu.ai/identity-id": id(number),
+            },
+        }})
+    };
+    let (mut begin, mut place) = (0, None);
+    let (mut found, mut pages, mut forgotten) = (Vec::new(), 0, 0);
+    loop {
+        let end = (begin + 250).min(OBJECTS);
+        let items: Vec<_> = (begin..end).map(item).collect();
+        let next = if end < OBJECTS { "tCOUNT" } else { "" };
+        // Every third request is too late.
+        pages += 1;
+        let gone = pages % 3 == 0;
+        if gone {
+            forgotten += 1;
+            let refused = json!({"reason": "Expired", "metadata": {"continue": "anew"}});
+            liar.says(410, &refused);
+        } else {
+            begin = end;
+            liar.says(
+                200,
+                &json!({"metadata": {"continue": next}, "items": items}),
+            );
+        }
+        let kind = IdentityObjects::ServiceAccounts;
+        let page = CredentialMint::list(&liar.clusters, &name(), kind, place.as_ref()).await;
+        let page = page.unwrap();
+        assert_eq!(page.found.is_empty(), gone);
+        found.extend(page.found.iter().filter_map(|one| one.id));
+        place = page.next;
+        let asked = liar.seen.lock().unwrap().last().cloned().unwrap();
+        if pages % 3 == 1 && pages > 1 {
+            assert!(asked.contains("&continue=anew "), "{asked}");
+        }
+        if place.is_none() {
+            break;
+        }
+    }
+    let expected: Vec<IdentityId> = (0..OBJECTS)
+        .map(|number| id(number).parse().unwrap())
+        .collect();
+    assert_eq!(found, expected);
+    assert!(forgotten >= 2);
     liar.handle.stop(false).await;
 }
 
@@ -233,9 +534,10 @@ async fn a_question_with_a_token_carries_no_other_credential() {
     assert!(!liar.clusters.opens(&identity, &token).await.unwrap());
     liar.says(503, "");
     liar.clusters.opens(&identity, &token).await.unwrap_err();
-    for seen in liar.seen.lock().unwrap().iter() {
+    for seen in liar.asked() {
         assert!(seen.ends_with(" Bearer tenant-canary"), "{seen}");
     }
+    tokio::time::sleep(Duration::from_secs(1)).await;
     liar.says(200, &json!({"gitVersion": "v1.33.0"}));
     liar.clusters.probe(&name()).await.unwrap();
     let last = liar.seen.lock().unwrap().last().cloned().unwrap();
@@ -295,6 +597,10 @@ async fn a_cluster_that_is_silent_or_away_costs_less_than_five_seconds() {
         );
         assert_eq!(clusters.status(&name()), ClusterStatus::Unavailable);
         assert!(!said(&error).contains("canary"));
+        // R10: and from now on nobody waits.
+        let began = Instant::now();
+        clusters.provision(&made).await.unwrap_err();
+        assert!(began.elapsed() < Duration::from_millis(100));
     }
     drop(mute);
     liar.handle.stop(false).await;
@@ -443,7 +749,8 @@ async fn clusters_are_listed_as_configured_and_public_words_win() {
     assert_eq!(list[1].certificate_authority_pem.as_deref(), Some("public"));
     let unknown = ClusterName::parse("b").unwrap();
     assert_eq!(clusters.find(&unknown), None);
-    let error = CredentialMint::list(&clusters, &unknown).await.unwrap_err();
+    let error = CredentialMint::list(&clusters, &unknown, IdentityObjects::Bindings, None);
+    let error = error.await.unwrap_err();
     assert!(matches!(error, ClusterError::NotConfigured(name) if name == unknown));
 }
 

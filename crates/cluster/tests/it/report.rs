@@ -21,7 +21,7 @@ pub async fn write(subject: &Subject, checks: &[&str]) {
     let Some(path) = std::env::var_os("REMOTEGPU_CONFORMANCE_REPORT") else {
         return;
     };
-    let version = subject.clusters.probe(&name()).await.unwrap().to_string();
+    let version = subject.clusters.probe(&name()).await.unwrap().clone();
     let assets = std::env::var_os("KUBEBUILDER_ASSETS").unwrap_or_default();
     let program = |name: &str, arguments: &[&str]| {
         let told = output(Path::new(&assets).join(name), arguments);

@@ -85,7 +85,7 @@ pub fn namespace(label: &str) -> Namespace {
         name: NamespaceName::from_stored(label.to_owned()),
         kubernetes_namespace: KubernetesNamespaceName::from_stored(format!("{label}-x7k2pq")),
         cluster: name(),
-        status: NamespaceStatus::Provisioning,
+        status: NamespaceStatus::Provisioning.into(),
         message: None,
         created_at: NOW,
         updated_at: NOW,

@@ -38,6 +38,7 @@ enum CompactScopes {
     Inference,
     AllNamespaces,
     Only(Arc<[Uuid]>),
+    Unknown(Arc<str>),
 }
 
 /// Microseconds since 1970, as precise as the store; the least one is no time.
@@ -111,6 +112,7 @@ impl From<&Scopes> for CompactScopes {
             Scopes::KubernetesExec(NamespaceAccess::Only(_)) => {
                 Self::Only(scopes.namespace_ids().map(NamespaceId::as_uuid).collect())
             }
+            Scopes::Unknown(stored) => Self::Unknown(stored.as_str().into()),
         }
     }
 }
@@ -126,6 +128,7 @@ impl From<&CompactScopes> for Scopes {
                 let ids = ids.map(NamespaceId::from_uuid);
                 Self::KubernetesExec(NamespaceAccess::Only(ids.collect()))
             }
+            CompactScopes::Unknown(stored) => Self::Unknown(stored.to_string()),
         }
     }
 }

@@ -53,6 +53,7 @@ fn what_comes_out_is_what_went_in() {
     for scopes in [
         Scopes::All,
         Scopes::Inference,
+        Scopes::Unknown(r#"{"volumes":true}"#.to_owned()),
         Scopes::KubernetesExec(NamespaceAccess::All),
         some,
     ] {
@@ -70,7 +71,7 @@ fn what_comes_out_is_what_went_in() {
     (key.account_suspended, key.maker_may_write) = (true, false);
     cache.insert(&hash, cache.begin(), &key);
     assert_eq!(get(&cache, &hash), Some(key));
-    assert_eq!(cache.counts(), KeyCacheCounts { hits: 5, misses: 5 });
+    assert_eq!(cache.counts(), KeyCacheCounts { hits: 6, misses: 6 });
 }
 
 #[test]
@@ -187,4 +188,21 @@ fn a_key_in_steady_use_is_noted_now_and_then() {
         })
         .collect::<Vec<i64>>();
     assert_eq!(noted, [0, 20, 40]);
+}
+
+#[test]
+fn a_retired_cache_remembers_nothing_again() {
+    // R7
+    let cache = trusted(100);
+    let (hash, key) = presented();
+    let begun = cache.begin();
+    cache.insert(&hash, begun, &key);
+    assert!(get(&cache, &hash).is_some());
+    cache.retire();
+    assert!(get(&cache, &hash).is_none() && !cache.is_trusted());
+    // Changes are heard of as before, which is no reason to trust it.
+    cache.trust(Instant::now());
+    let begun = cache.begin();
+    cache.insert(&hash, begun, &key);
+    assert!(get(&cache, &hash).is_none() && !cache.is_trusted());
 }

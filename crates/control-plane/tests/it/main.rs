@@ -6,10 +6,15 @@
     reason = "what does not hold ends the test"
 )]
 
+mod claims;
+mod end_all;
+mod held;
 mod limits;
 mod mint;
 mod reconcile;
 mod run_reconciler;
 mod sign_in;
+mod sweep_identities;
 mod sweep_namespaces;
+mod tidy_store;
 mod world;

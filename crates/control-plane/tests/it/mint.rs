@@ -6,14 +6,10 @@ use std::sync::{
 };
 
 use remotegpu_accounts::{AccountRepository, AuditAction, AuditFilter, AuditLog, AuditSubject};
-use remotegpu_control_plane::{MintExecCredentialError as Error, SweepPorts, sweep_identities};
+use remotegpu_control_plane::MintExecCredentialError as Error;
 use remotegpu_keys::{ApiKeyChange, ApiKeyRepository, KeyRefused, PlainApiKey};
-use remotegpu_namespaces::{
-    CredentialIdentity, CredentialMint, ExecCredential, NamespaceRepository,
-};
-use remotegpu_primitives::{
-    AccountId, Actor, ApiKeyId, IdentityId, KeySecretId, NamespaceId, PageRequest,
-};
+use remotegpu_namespaces::{ExecCredential, NamespaceRepository};
+use remotegpu_primitives::{Actor, ApiKeyId, NamespaceId, PageRequest};
 use remotegpu_scopes::{NamespaceAccess, Scopes};
 use remotegpu_test_support::{
     act,
@@ -273,11 +269,7 @@ async fn an_identity_that_ended_after_the_mint_began_is_not_made_again() {
         .await
         .unwrap();
     world.mint(&secret, namespace.id).await.unwrap();
-    for located in CredentialMint::list(&*world.cluster, &namespace.cluster)
-        .await
-        .unwrap()
-    {
-        let lost = located.service_account.unwrap().name;
+    for lost in world.cluster.service_accounts() {
         world.cluster.lose_service_account(&lost);
     }
     // Revoked while the cluster takes its time to say that there is none.
@@ -305,94 +297,6 @@ async fn an_identity_that_ended_after_the_mint_began_is_not_made_again() {
     assert!(!made.load(Ordering::Relaxed));
     world.clock.advance(Duration::SECOND);
     world.reconcile().await;
-    assert_eq!(world.cluster.identities(), (0, 0));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sweep_removes_what_nobody_remembers_and_nothing_else() {
-    // X10
-    let world = World::new().await;
-    let namespace = world.namespace("team-ml").await;
-    let (key, secret) = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
-    world.mint(&secret, namespace.id).await.unwrap();
-    let orphan = |account_id| CredentialIdentity {
-        id: IdentityId::generate(world.now(), &mut rng()),
-        secret_id: KeySecretId::generate(world.now(), &mut rng()),
-        key_id: key.id,
-        account_id,
-        namespace_id: namespace.id,
-        kubernetes_namespace: namespace.kubernetes_namespace.clone(),
-        cluster: namespace.cluster.clone(),
-        bound: false,
-        ends_at: None,
-    };
-    let elsewhere = AccountId::generate(world.now(), &mut rng());
-    for account in [world.ada.account.id, elsewhere] {
-        world.cluster.make(&orphan(account)).await.unwrap();
-    }
-    assert_eq!(world.cluster.identities(), (3, 3));
-    let database = &world.store.database;
-    let ports = SweepPorts {
-        identities: database,
-        accounts: database,
-        mint: &*world.cluster,
-        counts: &world.sweeps,
-    };
-    for removed in [1, 0] {
-        let swept = sweep_identities(ports, &namespace.cluster, &*world.clock);
-        assert_eq!(swept.await.unwrap(), removed);
-    }
-    assert_eq!(world.cluster.identities(), (2, 2));
-    assert!(world.mint(&secret, namespace.id).await.is_ok());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sweep_binds_again_what_lives_and_has_lost_its_binding() {
-    // X9: with a namespace that was deleted in the cluster, its bindings go.
-    let world = World::new().await;
-    let namespace = world.namespace("team-ml").await;
-    let key = async || {
-        let key = world.store.key(&world.ada, Scopes::All, None, world.now());
-        let (key, secret) = key.await.unwrap();
-        world.mint(&secret, namespace.id).await.unwrap();
-        key
-    };
-    let (living, revoked) = (key().await, key().await);
-    world.cluster.lose_bindings();
-    let (database, account) = (&world.store.database, world.ada.account.id);
-    database
-        .revoke(account, revoked.id, &act(world.now()))
-        .await
-        .unwrap();
-    assert_eq!(world.cluster.identities(), (2, 0));
-    let ports = SweepPorts {
-        identities: database,
-        accounts: database,
-        mint: &*world.cluster,
-        counts: &world.sweeps,
-    };
-    let swept = sweep_identities(ports, &namespace.cluster, &*world.clock);
-    assert_eq!(swept.await.unwrap(), 0);
-    assert_eq!(world.cluster.identities(), (2, 1));
-    world.reconcile().await;
-    assert_eq!(world.cluster.identities(), (1, 1));
-
-    // Revoked at the very time at which it is bound again.
-    world.cluster.lose_bindings();
-    let (store, now) = (world.store.database.clone(), world.now());
-    let living = living.id;
-    world.cluster.during_make(Box::new(move || {
-        let store = store.clone();
-        Box::pin(async move {
-            store.revoke(account, living, &act(now)).await.unwrap();
-        })
-    }));
-    let swept = sweep_identities(ports, &namespace.cluster, &*world.clock);
-    assert_eq!(swept.await.unwrap(), 0);
     assert_eq!(world.cluster.identities(), (0, 0));
 }
 

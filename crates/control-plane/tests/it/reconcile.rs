@@ -5,7 +5,7 @@ use remotegpu_control_plane::{
 };
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
-    CredentialMint, IdentityRepository, Namespace, NamespaceName, NamespaceRepository,
+    IdentityRepository, Namespace, NamespaceName, NamespaceProvisioner, NamespaceRepository,
     NamespaceStatus,
 };
 use remotegpu_scopes::Scopes;
@@ -66,7 +66,7 @@ async fn a_cluster_that_is_down_is_not_waited_for_and_is_made_up_for_later() {
     let known = world.find(&created).await.unwrap();
     assert_eq!(
         (known.status, known.message),
-        (NamespaceStatus::Active, None)
+        (NamespaceStatus::Active.into(), None)
     );
 }
 
@@ -100,7 +100,8 @@ async fn what_a_dead_instance_had_claimed_is_taken_up_again() {
     world.cluster.set_up(true);
     let database = &world.store.database;
     let until = world.now() + Duration::seconds(30);
-    let claimed = NamespaceRepository::claim(database, &created.cluster, 9, world.now(), until);
+    let claimed =
+        NamespaceRepository::claim(database, &created.cluster, None, 9, world.now(), until);
     let claimed = claimed.await.unwrap();
     assert_eq!(claimed.len(), 1);
     assert_eq!(world.reconcile().await.1, 0);
@@ -213,6 +214,7 @@ async fn a_rotated_secret_loses_its_identity_after_its_grace() {
     let rotated = rotate_api_key(
         database,
         &world.signals,
+        &world.key_changes,
         place,
         grace,
         &mut rng(),
@@ -265,8 +267,7 @@ async fn an_end_that_the_cluster_refuses_is_tried_more_and_more_rarely() {
         .await
         .unwrap();
     world.mint(&secret, namespace.id).await.unwrap();
-    let held = CredentialMint::list(&*world.cluster, &namespace.cluster).await;
-    let name = held.unwrap().remove(0).binding.unwrap().name;
+    let name = world.cluster.service_accounts().remove(0);
     world.cluster.keep([&*name]);
     let (database, account) = (&world.store.database, world.ada.account.id);
     database
@@ -297,6 +298,45 @@ async fn an_end_that_the_cluster_refuses_is_tried_more_and_more_rarely() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_binding_that_stays_keeps_neither_the_service_account_nor_the_namespace() {
+    // X9, N5
+    let world = World::new().await;
+    let namespace = world.namespace("team-ml").await;
+    world.cluster.provision(&namespace).await.unwrap();
+    let (key, secret) = world
+        .store
+        .key(&world.ada, Scopes::All, None, world.now())
+        .await
+        .unwrap();
+    world.mint(&secret, namespace.id).await.unwrap();
+    world.cluster.keep_bindings(true);
+    let (database, account) = (&world.store.database, world.ada.account.id);
+    database
+        .revoke(account, key.id, &act(world.now()))
+        .await
+        .unwrap();
+    assert_eq!(world.reconcile().await.0, 1);
+    assert_eq!(world.cluster.identities(), (0, 1));
+    // It is tried again, and more and more rarely.
+    let tried = async |after: i64| {
+        world.clock.advance(Duration::seconds(after));
+        world.reconcile().await.0
+    };
+    for (after, expected) in [(1, 1), (20, 1), (9, 0), (2, 1)] {
+        assert_eq!(tried(after).await, expected, "{after}");
+    }
+    assert_eq!(world.cluster.identities(), (0, 1));
+
+    // The namespace takes it along.
+    world.delete(&namespace).await.unwrap();
+    world.clock.advance(Duration::seconds(1));
+    assert_eq!(world.reconcile().await.1, 1);
+    assert_eq!(world.find(&namespace).await, None);
+    assert!(world.cluster.namespaces().is_empty());
+    assert_eq!(tried(60).await, 0, "nothing is remembered of it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_end_in_a_cluster_that_is_not_configured_is_left_to_who_knows_it() {
     // X9
     let world = World::new().await;
@@ -313,9 +353,10 @@ async fn an_end_in_a_cluster_that_is_not_configured_is_left_to_who_knows_it() {
         .unwrap();
     assert_eq!(world.reconcile().await.0, 0);
     // Nothing was claimed: an instance that knows the cluster gets it at once.
-    let claimed = store
-        .database
-        .claim_ended(&namespace.cluster, 9, now, now + Duration::SECOND);
+    let claimed =
+        store
+            .database
+            .claim_ended(&namespace.cluster, None, 9, now, now + Duration::SECOND);
     assert_eq!(claimed.await.unwrap().len(), 1);
 }
 

@@ -1,14 +1,179 @@
 //! What an instance does besides answering.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{
+    future::pending,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use remotegpu_accounts::{NewSession, PlainSession, Session, SessionPolicy, SessionRepository};
-use remotegpu_control_plane::{KeyUses, ReconcilerPorts, Signals, run_reconciler};
-use remotegpu_namespaces::NamespaceProvisioner;
-use remotegpu_primitives::SessionId;
-use remotegpu_test_support::{act, rng};
+use remotegpu_control_plane::{KeyUses, ReconcilerPorts, Signals, release_sweeps, run_reconciler};
+use remotegpu_keys::ApiKeyRepository;
+use remotegpu_namespaces::{IdentityRepository, Namespace, NamespaceProvisioner};
+use remotegpu_primitives::{ApiKeyId, InstanceId, SessionId};
+use remotegpu_scopes::Scopes;
+use remotegpu_test_support::{act, cluster::TestCluster, rng};
 
 use crate::world::World;
+
+/// Another key of the account and its identity in the namespace, by name.
+async fn key_in(world: &World, namespace: &Namespace) -> (ApiKeyId, String) {
+    let key = world
+        .store
+        .key(&world.ada, Scopes::All, None, world.now())
+        .await;
+    let (key, secret) = key.unwrap();
+    let credential = world.mint(&secret, namespace.id).await.unwrap();
+    let name = credential.token.reveal().strip_prefix("token-of-").unwrap();
+    (key.id, name.to_owned())
+}
+
+async fn revoke(world: &World, key: ApiKeyId) {
+    let account = world.ada.account.id;
+    let by = act(world.now());
+    let revoked = world.store.database.revoke(account, key, &by).await;
+    revoked.unwrap();
+}
+
+/// How long it took until that held.
+async fn until(what: &str, within: Duration, mut holds: impl AsyncFnMut() -> bool) -> Duration {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < within, "not within {within:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    began.elapsed()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ends_that_hang_keep_no_other_waiting() {
+    // X9, R10
+    const HANGING: usize = 60;
+    let world = World::new().await;
+    let namespace = world.namespace("team-ml").await;
+    let mut hanging = Vec::new();
+    for _ in 0..HANGING {
+        hanging.push(key_in(&world, &namespace).await);
+    }
+    world.cluster.hang(hanging.iter().map(|(_, name)| &**name));
+    let reconciling = tokio::spawn(run_reconciler(ports(&world), rng()));
+    for (key, _) in &hanging {
+        revoke(&world, *key).await;
+    }
+    // More than there are places for, and then some that do not hang.
+    for round in 0..3 {
+        let (key, _) = key_in(&world, &namespace).await;
+        assert_eq!(world.cluster.identities().0, HANGING + 1);
+        revoke(&world, key).await;
+        let ended = until("it has ended", Duration::from_secs(20), async || {
+            world.cluster.identities().0 == HANGING
+        });
+        let took = ended.await;
+        println!("{round}: ended after {took:?}");
+        // The first one comes after all those in line, which leave their places in turn.
+        if round > 0 {
+            assert!(took < Duration::from_secs(1), "{took:?}");
+        }
+    }
+    reconciling.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn namespaces_that_hang_keep_no_other_waiting() {
+    // N5, R10
+    let world = World::new().await;
+    let mut hanging = Vec::new();
+    for number in 0..20 {
+        let namespace = world.namespace(&format!("hanging-{number}")).await;
+        world.cluster.provision(&namespace).await.unwrap();
+        hanging.push(namespace);
+    }
+    let names = hanging
+        .iter()
+        .map(|namespace| namespace.kubernetes_namespace.as_str());
+    world.cluster.hang(names);
+    let reconciling = tokio::spawn(run_reconciler(ports(&world), rng()));
+    for namespace in &hanging {
+        world.delete(namespace).await.unwrap();
+    }
+    let other = world.namespace("other").await;
+    world.cluster.provision(&other).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.delete(&other).await.unwrap();
+    let gone = until("it is gone", Duration::from_secs(5), async || {
+        world.find(&other).await.is_none()
+    });
+    let took = gone.await;
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert_eq!(world.cluster.namespaces().len(), 20);
+    reconciling.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_instance_sweeps_a_cluster_and_another_soon_after_its_death() {
+    // R10
+    let world = World::settled().await;
+    let namespace = world.namespace("team-ml").await;
+    // Each has its own view of the cluster, which counts.
+    let views = [(); 3].map(|()| Arc::new(TestCluster::new(world.clock.clone())));
+    let instances = views.each_ref().map(|view| ReconcilerPorts {
+        clusters: view.clone(),
+        provisioner: view.clone(),
+        mint: view.clone(),
+        sweep_every: Duration::from_millis(200),
+        ..ports(&world)
+    });
+    let mut running: Vec<_> = instances
+        .iter()
+        .map(|ports| tokio::spawn(run_reconciler(ports.clone(), rng())))
+        .collect();
+    let sweeping = |since: &[usize]| -> Vec<usize> {
+        let counts = views.iter().map(|view| view.surveys());
+        let grown = counts.zip(since).enumerate();
+        grown
+            .filter(|(_, (now, then))| now > *then)
+            .map(|(index, _)| index)
+            .collect()
+    };
+    let counts = || -> Vec<usize> { views.iter().map(|view| view.surveys()).collect() };
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let first = sweeping(&[0, 0, 0]);
+    assert_eq!(first.len(), 1, "{first:?}");
+
+    // It dies, and gives up nothing.
+    running[first[0]].abort();
+    let _ = (&mut running[first[0]]).await;
+    let before = counts();
+    let (key, _) = key_in(&world, &namespace).await;
+    revoke(&world, key).await;
+    let store = &world.store.database;
+    let ended = until(
+        "a revocation waits for no lease",
+        Duration::from_secs(1),
+        async || store.count_in(namespace.id).await.unwrap() == 0,
+    );
+    ended.await;
+    assert_eq!(sweeping(&before), [0; 0]);
+    let taken = until("another sweeps", Duration::from_secs(10), async || {
+        !sweeping(&before).is_empty()
+    });
+    println!("taken over after {:?}", taken.await);
+    let second = sweeping(&before);
+    assert!(second.len() == 1 && second != first, "{second:?}");
+
+    // One that ends in an orderly way lets the next begin at once.
+    running[second[0]].abort();
+    let _ = (&mut running[second[0]]).await;
+    release_sweeps(store, instances[second[0]].instance)
+        .await
+        .unwrap();
+    let before = counts();
+    let taken = until("the last one sweeps", Duration::from_secs(3), async || {
+        !sweeping(&before).is_empty()
+    });
+    println!("taken over after {:?}", taken.await);
+    running.iter().for_each(tokio::task::JoinHandle::abort);
+}
 
 fn ports(world: &World) -> ReconcilerPorts {
     let database = Arc::new(world.store.database.clone());
@@ -16,15 +181,22 @@ fn ports(world: &World) -> ReconcilerPorts {
         accounts: database.clone(),
         clusters: world.cluster.clone(),
         keys: database.clone(),
+        dead_key_retention: time::Duration::days(90),
         sessions: database.clone(),
         session_policy: SessionPolicy::default(),
         namespaces: database.clone(),
+        held: database.clone(),
+        claims: world.claim_ports(),
         identities: database.clone(),
         provisioner: world.cluster.clone(),
         mint: world.cluster.clone(),
         signals: Arc::new(Signals::default()),
         sweeps: Arc::default(),
+        leases: database.clone(),
+        instance: InstanceId::generate(world.now(), &mut rng()),
+        sweep_every: Duration::from_secs(45),
         uses: Arc::new(KeyUses::default()),
+        identity_uses: Arc::default(),
         audit: Arc::default(),
         audit_log: database,
         audit_retention: time::Duration::days(365),
@@ -34,7 +206,7 @@ fn ports(world: &World) -> ReconcilerPorts {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sweep_that_hangs_holds_up_nothing_else() {
-    let world = World::new().await;
+    let world = World::settled().await;
     let bent = world.namespace("bent").await;
     world.cluster.provision(&bent).await.unwrap();
     world.cluster.bend(bent.kubernetes_namespace.as_str());
@@ -57,7 +229,8 @@ async fn a_sweep_that_hangs_holds_up_nothing_else() {
     world.clock.advance(time::Duration::days(8));
     let reconciling = tokio::spawn(run_reconciler(ports(&world), rng()));
     let removed = async {
-        while database
+        let sessions: &dyn SessionRepository = database;
+        while sessions
             .find_by_hash(&plain.hash())
             .await
             .unwrap()

@@ -1,7 +1,8 @@
 //! The clusters follow the store where nobody has asked for anything (contract N5).
 
 use remotegpu_namespaces::{
-    KubernetesNamespaceName, Namespace, NamespaceProvisioner, NamespaceRepository, NamespaceStatus,
+    BacklogSource, KubernetesNamespaceName, Namespace, NamespaceProvisioner, NamespaceRepository,
+    NamespaceStatus,
 };
 use remotegpu_primitives::{AccountId, NamespaceId};
 use remotegpu_test_support::rng;
@@ -48,8 +49,8 @@ async fn what_was_bent_or_lost_is_put_right_and_nothing_else_is_touched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_no_row_knows_is_removed_if_its_account_is_ours() {
-    // N5
+async fn what_was_deleted_and_stands_again_goes_and_what_has_no_row_stays() {
+    // N5, R8
     let world = World::new().await;
     let kept = standing(&world, "kept").await;
     // A tombstone, whose namespace somebody has brought back.
@@ -58,7 +59,13 @@ async fn what_no_row_knows_is_removed_if_its_account_is_ours() {
     world.reconcile().await;
     assert_eq!(world.find(&gone).await, None);
     world.cluster.provision(&gone).await.unwrap();
-    // No row at all, and one of another installation.
+    // The same tombstone's label on something else.
+    let like_it = Namespace {
+        kubernetes_namespace: KubernetesNamespaceName::from_stored("like-it-x7k2pq".to_owned()),
+        ..gone.clone()
+    };
+    world.cluster.provision(&like_it).await.unwrap();
+    // No row at all, and one whose account is not ours.
     let named = |name: &str, account_id| Namespace {
         id: NamespaceId::generate(world.now(), &mut rng()),
         account_id,
@@ -76,15 +83,45 @@ async fn what_no_row_knows_is_removed_if_its_account_is_ours() {
     for namespace in [&unknown, &foreign, &astray] {
         world.cluster.provision(namespace).await.unwrap();
     }
-    world.sweep().await;
+    for _ in 0..3 {
+        world.sweep().await;
+    }
     let mut left = [
         kept.kubernetes_namespace.as_str(),
         "astray-x7k2pq",
         "foreign-x7k2pq",
+        "like-it-x7k2pq",
+        "unknown-x7k2pq",
     ];
     left.sort_unstable();
     assert_eq!(world.cluster.namespaces(), left);
-    assert_eq!(counts(&world), (0, 2));
+    assert_eq!(counts(&world), (0, 1));
+    let held = world.held().await;
+    let called = held.iter();
+    let called: Vec<&str> = called
+        .map(|held| held.kubernetes_namespace.as_str())
+        .collect();
+    assert_eq!(
+        called,
+        ["foreign-x7k2pq", "like-it-x7k2pq", "unknown-x7k2pq"]
+    );
+    assert_eq!(held[2].namespace_id, unknown.id);
+    assert_eq!(held[0].account_id, Some(foreign.account_id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_claim_that_counts_nothing_is_removed_and_all_else_is_done() {
+    // R9
+    let world = World::new().await;
+    let bent = standing(&world, "bent").await;
+    let gone = standing(&world, "gone").await;
+    world.delete(&gone).await;
+    world.reconcile().await;
+    world.cluster.provision(&gone).await.unwrap();
+    world.cluster.bend(bent.kubernetes_namespace.as_str());
+    world.sweep_with(false).await.unwrap();
+    assert_eq!(counts(&world), (1, 0));
+    assert_eq!(world.cluster.namespaces().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,32 +163,27 @@ async fn forgotten(world: &World, count: usize) -> Vec<Namespace> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn most_of_a_cluster_is_never_removed_in_one_sweep() {
-    // N5: such as by a server that was started on a backup.
+async fn no_part_of_a_cluster_is_removed_because_the_store_does_not_know_it() {
+    // R8: of 200 namespaces 60 were made after the backup.
     let world = World::new().await;
-    let forgotten = forgotten(&world, 11).await;
-    world.sweep().await;
+    for number in 0..140 {
+        standing(&world, &format!("kept-{number}")).await;
+    }
+    let forgotten = forgotten(&world, 60).await;
+    for _ in 0..3 {
+        world.sweep().await;
+    }
     assert_eq!(counts(&world), (0, 0));
-    assert_eq!(world.cluster.namespaces().len(), 12);
-    // What is left is few enough to be the remains of requests that died.
+    // One more stands, which the forgotten ones were made like.
+    assert_eq!(world.cluster.namespaces().len(), 201);
+    assert_eq!(world.held().await.len(), forgotten.len());
+    let backlog = world.store.database.backlog(world.now()).await.unwrap();
+    assert_eq!(backlog.held, [(world.cluster_name(), 60)]);
+    // What somebody deletes with kubectl is not held any more.
     let last = forgotten.last().unwrap().kubernetes_namespace.as_str();
     world.cluster.lose_namespace(last);
     world.sweep().await;
-    assert_eq!(counts(&world), (0, 10));
-    assert_eq!(world.cluster.namespaces().len(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn many_are_removed_where_the_store_knows_as_many() {
-    // N5
-    let world = World::new().await;
-    for number in 0..10 {
-        standing(&world, &format!("kept-{number}")).await;
-    }
-    forgotten(&world, 11).await;
-    world.sweep().await;
-    assert_eq!(counts(&world), (0, 11));
-    assert_eq!(world.cluster.namespaces().len(), 11);
+    assert_eq!(world.held().await.len(), 59);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,18 +223,33 @@ async fn one_that_cannot_be_put_right_keeps_no_other_waiting() {
 async fn a_removal_that_is_refused_keeps_nothing_else_waiting() {
     let world = World::new().await;
     let bent = standing(&world, "bent").await;
-    let forgotten = forgotten(&world, 3).await;
+    let mut deleted = Vec::new();
+    for name in ["one", "two", "three"] {
+        let namespace = standing(&world, name).await;
+        world.delete(&namespace).await;
+        world.reconcile().await;
+        world.cluster.provision(&namespace).await.unwrap();
+        deleted.push(namespace);
+    }
     let name = |namespace: &Namespace| namespace.kubernetes_namespace.as_str().to_owned();
     world.cluster.bend(&name(&bent));
     world
         .cluster
-        .keep([&*name(&forgotten[0]), &name(&forgotten[1])]);
+        .keep([&*name(&deleted[0]), &name(&deleted[1])]);
     world.sweep().await;
     assert!(world.cluster.is_whole(&name(&bent)));
     assert_eq!(counts(&world), (1, 1));
     world.cluster.keep([]);
     world.sweep().await;
     assert_eq!(counts(&world), (1, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_is_down_ends_the_sweep() {
+    let world = World::new().await;
+    standing(&world, "any").await;
+    world.cluster.set_up(false);
+    assert!(world.sweep_with(true).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,45 +2,78 @@
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use remotegpu_accounts::SessionContext;
+use remotegpu_accounts::{SessionContext, SessionPolicy};
 use remotegpu_control_plane::{
-    AuditBuffer, IdentityPorts, KnownIdentities, MintExecCredentialError, MintExecCredentialPorts,
-    MintLimits, NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, delete_namespace,
-    mint_exec_credential, reconcile_identities, reconcile_namespaces, sweep_namespaces,
+    AuditBuffer, ClaimGate, ClaimPorts, ClaimedClusters, HeldPorts, IdentityPorts, IdentityUses,
+    KeyChangeLimits, KnownIdentities, MintExecCredentialError, MintExecCredentialPorts, MintLimits,
+    NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, SweepError, SweepPorts, Tidied,
+    TidyPorts, claim_ended_identities, claim_namespaces, delete_namespace, end_identity,
+    mint_exec_credential, settle_held, settle_namespace, sweep_identities, sweep_namespaces,
+    tidy_store,
 };
 use remotegpu_keys::PlainApiKey;
 use remotegpu_namespaces::{
-    ClusterDirectory, ExecCredential, IdentityRepository, Namespace, NamespaceRepository,
-    TokenLifetime,
+    ClusterDirectory, ClusterName, ExecCredential, HeldNamespace, HeldNamespaceRepository,
+    IdentityRepository, Namespace, NamespaceRepository, TokenLifetime,
 };
 use remotegpu_primitives::{Act, Actor, Clock, NamespaceId, Origin};
 use remotegpu_test_support::{act, clock::TestClock, cluster::TestCluster, rng, store::TestStore};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
+
+/// How much of a cluster's work is done in one round.
+const AT_ONCE: u32 = 64;
 
 pub struct World {
     pub store: TestStore,
     pub clock: Arc<TestClock>,
     pub cluster: Arc<TestCluster>,
+    pub gate: Arc<ClaimGate>,
     pub signals: Signals,
     pub sweeps: SweepCounts,
     pub audit: AuditBuffer,
     pub mint_limits: MintLimits,
     pub known: KnownIdentities,
+    pub uses: IdentityUses,
+    pub key_changes: KeyChangeLimits,
     pub ada: SessionContext,
 }
 
 impl World {
     pub async fn new() -> Self {
         let clock = Arc::new(TestClock::default());
+        let cluster = Arc::new(TestCluster::new(clock.clone()));
+        Self::with(clock, cluster).await
+    }
+
+    /// One whose database knows who it is, as after a server's first start.
+    pub async fn settled() -> Self {
+        let world = Self::new().await;
+        world.store.settle(world.now()).await.unwrap();
+        world
+    }
+
+    /// Another installation, whose configuration names the same cluster.
+    pub async fn beside(clock: Arc<TestClock>, cluster: Arc<TestCluster>) -> Self {
+        let world = Self::with(clock, cluster).await;
+        world.store.settle(world.now()).await.unwrap();
+        world
+    }
+
+    async fn with(clock: Arc<TestClock>, cluster: Arc<TestCluster>) -> Self {
         let store = TestStore::new().await.unwrap();
         let ada = store.person("ada", clock.now()).await.unwrap();
         Self {
-            cluster: Arc::new(TestCluster::new(clock.clone())),
+            gate: Arc::new(ClaimGate::new(
+                cluster.list().into_iter().map(|one| one.name),
+            )),
+            cluster,
             signals: Signals::default(),
             sweeps: SweepCounts::default(),
             audit: AuditBuffer::default(),
             mint_limits: MintLimits::new([], 0, 0, NonZeroU32::MAX, NonZeroU32::MAX),
             known: KnownIdentities::default(),
+            uses: IdentityUses::default(),
+            key_changes: KeyChangeLimits::new(NonZeroU32::MAX),
             store,
             clock,
             ada,
@@ -87,6 +120,7 @@ impl World {
             namespaces: database,
             identities: database,
             known: &self.known,
+            uses: &self.uses,
             mint: &*self.cluster,
             signals: &self.signals,
             limits: &self.mint_limits,
@@ -99,16 +133,101 @@ impl World {
         mint_exec_credential(ports, &presented, namespace, &mut rng(), &act).await
     }
 
+    /// The name of the cluster.
+    pub fn cluster_name(&self) -> ClusterName {
+        ClusterDirectory::list(&*self.cluster).remove(0).name
+    }
+
+    /// What finding out about claims needs.
+    pub fn claim_ports(&self) -> ClaimPorts {
+        let database = Arc::new(self.store.database.clone());
+        ClaimPorts {
+            claims: database.clone(),
+            clusters: self.cluster.clone(),
+            namespaces: database,
+            provisioner: self.cluster.clone(),
+            directory: self.cluster.clone(),
+            gate: Arc::clone(&self.gate),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// The cluster behind the gate.
+    pub fn claimed(&self) -> ClaimedClusters<TestCluster> {
+        ClaimedClusters::new(Arc::clone(&self.cluster), Arc::clone(&self.gate))
+    }
+
     /// One sweep over the namespaces of the cluster.
     pub async fn sweep(&self) {
+        self.sweep_with(true).await.unwrap();
+    }
+
+    /// The same, with leave to remove or without.
+    pub async fn sweep_with(&self, may_remove: bool) -> Result<(), SweepError> {
+        let database = &self.store.database;
         let ports = NamespaceSweepPorts {
-            namespaces: &self.store.database,
-            accounts: &self.store.database,
+            namespaces: database,
+            held: database,
+            claims: database,
+            clusters: &*self.cluster,
             provisioner: &*self.cluster,
             counts: &self.sweeps,
+            may_remove,
+        };
+        sweep_namespaces(ports, &self.cluster_name(), self.now()).await
+    }
+
+    /// Does what is wanted of held namespaces once.
+    pub async fn settle_held(&self) -> bool {
+        let database = &self.store.database;
+        let ports = HeldPorts {
+            held: database,
+            namespaces: database,
+            clusters: &*self.cluster,
+            provisioner: &*self.cluster,
+        };
+        settle_held(ports).await.unwrap()
+    }
+
+    /// What is held, by name.
+    pub async fn held(&self) -> Vec<HeldNamespace> {
+        self.store.database.list_held(None).await.unwrap()
+    }
+
+    /// One sweep over the identities of the cluster; answers how many objects it removed.
+    pub async fn sweep_identities(&self) -> usize {
+        self.try_to_sweep_identities().await.unwrap()
+    }
+
+    pub async fn try_to_sweep_identities(&self) -> Result<usize, SweepError> {
+        let ports = SweepPorts {
+            identities: &self.store.database,
+            accounts: &self.store.database,
+            clusters: &*self.cluster,
+            mint: &*self.cluster,
+            counts: &self.sweeps,
+            may_remove: true,
         };
         let cluster = ClusterDirectory::list(&*self.cluster).remove(0).name;
-        sweep_namespaces(ports, &cluster, self.now()).await.unwrap();
+        sweep_identities(ports, &cluster, &*self.clock).await
+    }
+
+    /// What an instance does in its store every 45 seconds, and every 30.
+    pub async fn tidy(&self) {
+        let database = &self.store.database;
+        let flushed = self.uses.flush(database, self.now());
+        flushed.await.unwrap();
+        let ports = TidyPorts {
+            identities: database,
+            keys: database,
+            dead_key_retention: Duration::days(90),
+            sessions: database,
+            session_policy: SessionPolicy::default(),
+            audit_log: database,
+            audit_retention: Duration::days(365),
+            signals: &self.signals,
+        };
+        tidy_store(ports, &mut Tidied::default(), self.now()).await;
     }
 
     /// One round of everything that the reconciler does; answers how many
@@ -128,14 +247,20 @@ impl World {
             signals: &self.signals,
         };
         let (mut ended, mut worked) = (0, 0);
-        for cluster in database.clusters_with_ended(self.now()).await.unwrap() {
-            let round = reconcile_identities(identities, &cluster, &*self.clock);
-            ended += round.await.unwrap();
+        for due in database.due_ends(self.now()).await.unwrap() {
+            let claimed = claim_ended_identities(identities, &due, AT_ONCE, self.now());
+            for identity in claimed.await.unwrap() {
+                // What failed is written down, and tried again.
+                let _ = end_identity(identities, &identity, &*self.clock).await;
+                ended += 1;
+            }
         }
-        for cluster in database.due_clusters(self.now()).await.unwrap() {
-            let rng = &mut rng();
-            let round = reconcile_namespaces(namespaces, &cluster, rng, &*self.clock);
-            worked += round.await.unwrap();
+        for due in database.due_work(self.now()).await.unwrap() {
+            let claimed = claim_namespaces(namespaces, &due, AT_ONCE, self.now());
+            for namespace in claimed.await.unwrap() {
+                settle_namespace(namespaces, &namespace, 1.0, &*self.clock).await;
+                worked += 1;
+            }
         }
         (ended, worked)
     }

@@ -2,8 +2,8 @@
 
 use remotegpu_control_plane::{
     AuthenticateApiKeyError, AuthenticateSessionError, ChangePasswordError, CreateNamespaceError,
-    MintExecCredentialError, Overloaded, PasswordError, RenderKubeconfigError, RevokeApiKeyError,
-    RotateApiKeyError, SignInError, SignUpError,
+    KeyChangesTooOften, MintExecCredentialError, Overloaded, PasswordError, RenderKubeconfigError,
+    RevokeApiKeyError, RotateApiKeyError, SignInError, SignUpError,
 };
 use remotegpu_primitives::NamespaceId;
 use remotegpu_scopes::{ScopesError, field_of_namespace};
@@ -114,6 +114,14 @@ impl From<ChangePasswordError> for ApiError {
     }
 }
 
+/// Contract K16.
+impl From<KeyChangesTooOften> for ApiError {
+    fn from(error: KeyChangesTooOften) -> Self {
+        let refusal = Self::come_again(ErrorCode::RateLimited, error.0);
+        refusal.saying(error.to_string())
+    }
+}
+
 impl From<RevokeApiKeyError> for ApiError {
     fn from(error: RevokeApiKeyError) -> Self {
         match error {
@@ -129,6 +137,7 @@ impl From<RotateApiKeyError> for ApiError {
         match error {
             RotateApiKeyError::NotFound => ErrorCode::ApiKeyNotFound.into(),
             RotateApiKeyError::NotActive => ErrorCode::KeyNotActive.into(),
+            RotateApiKeyError::TooOften(error) => error.into(),
             RotateApiKeyError::Grace => {
                 Self::field(FieldError::from_refusal("grace_seconds", &error))
             }
@@ -168,7 +177,10 @@ impl From<MintExecCredentialError> for ApiError {
         let code = match error {
             E::Store(error) => return error.into(),
             E::Overloaded(error) => return error.into(),
-            E::RateLimited(wait) => return Self::come_again(ErrorCode::RateLimited, wait),
+            E::RateLimited(wait) => {
+                let refusal = Self::come_again(ErrorCode::RateLimited, wait);
+                return refusal.saying(error.to_string());
+            }
             E::KeyRefused(_) => ErrorCode::InvalidApiKey,
             E::NotAllowed => ErrorCode::ExecNotAllowed,
             E::NotReady => ErrorCode::NamespaceProvisioning,

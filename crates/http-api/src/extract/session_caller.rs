@@ -18,13 +18,17 @@ use crate::error::{ApiError, ErrorCode};
 
 /// Whom a route lets in.
 pub(crate) trait Admits: 'static {
-    /// The smallest role.
-    const ROLE: Role = Role::Read;
+    /// The smallest role, where there is one.
+    const ROLE: Option<Role> = Some(Role::Read);
     /// Whether somebody may come with a password that must be changed first.
     const ONE_TIME_PASSWORD: bool = false;
 }
 
-/// Everybody who is signed in.
+/// Everybody who is signed in, for what is about nothing but the session: also whose
+/// role this version does not know (contract R6).
+pub(crate) struct Anyone;
+
+/// Everybody who is signed in and may see what the account has.
 pub(crate) struct Read;
 
 /// Those who may create, change and deploy.
@@ -33,20 +37,25 @@ pub(crate) struct Write;
 /// Those who also manage members, and see who did what.
 pub(crate) struct Admin;
 
-/// Everybody who is signed in, with whatever password (contract A10).
+/// [`Anyone`], with whatever password (contract A10).
 pub(crate) struct OneTimePassword;
+
+impl Admits for Anyone {
+    const ROLE: Option<Role> = None;
+}
 
 impl Admits for Read {}
 
 impl Admits for Write {
-    const ROLE: Role = Role::Write;
+    const ROLE: Option<Role> = Some(Role::Write);
 }
 
 impl Admits for Admin {
-    const ROLE: Role = Role::Admin;
+    const ROLE: Option<Role> = Some(Role::Admin);
 }
 
 impl Admits for OneTimePassword {
+    const ROLE: Option<Role> = None;
     const ONE_TIME_PASSWORD: bool = true;
 }
 
@@ -92,7 +101,7 @@ fn admit<A: Admits>(context: &SessionContext) -> Result<(), ErrorCode> {
     if change_needed && !A::ONE_TIME_PASSWORD {
         return Err(ErrorCode::PasswordChangeRequired);
     }
-    if context.role.allows(A::ROLE) {
+    if A::ROLE.is_none_or(|needed| context.allows(needed)) {
         Ok(())
     } else {
         Err(ErrorCode::RoleTooSmall)

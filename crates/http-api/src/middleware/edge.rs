@@ -112,6 +112,10 @@ fn admit(
         host::check(api, request.uri(), headers)?;
     }
     let class = listener.routes.check(method, path)?;
+    api.check_database(class)?;
+    if api.is_closed() && class != WorkClass::Probe {
+        return Err(starting());
+    }
     api.check_room(class)?;
     if class != WorkClass::Probe {
         unread.take_place(&api.requests)?;
@@ -120,6 +124,11 @@ fn admit(
     let asked = host::asked(public_url, request.uri(), headers);
     csrf::check(public_url, asked.as_ref(), method, path, headers)?;
     Ok(())
+}
+
+/// What is answered before the store is what requests need.
+pub(crate) fn starting() -> ApiError {
+    ApiError::new(ErrorCode::DatabaseUnavailable, "The server is starting")
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
@@ -142,10 +151,13 @@ fn with_problem(
     let code = known.map_or_else(|| ErrorCode::of_status(status), ApiError::code);
     api.metrics.refused(code);
     // Refusing is what a server does that is well; it is counted, and a flood
-    // of requests must not become a flood of errors.
+    // of requests must not become a flood of errors. What was restored was told once, and
+    // a server that starts is waited for.
     if let Some(error) = known
         && code.status().is_server_error()
         && code != ErrorCode::Overloaded
+        && !api.ports.restore_notice.is_given()
+        && !api.is_closed()
     {
         tracing::error!(request_id = id, error = error.chain(), "a request failed");
     }

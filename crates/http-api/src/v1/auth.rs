@@ -10,7 +10,7 @@ pub(crate) mod switch_account;
 
 use actix_web::cookie::{Cookie, SameSite};
 use remotegpu_accounts::{Account, Email, Role, SessionContext, SessionPolicy};
-use remotegpu_primitives::UserId;
+use remotegpu_primitives::{UserId, Word};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -25,7 +25,7 @@ pub(crate) struct SessionResponse {
     account: AccountResponse,
     /// What the user may do in the account: `read`, `write` or `admin`.
     #[schema(value_type = RoleWord)]
-    role: &'static str,
+    role: String,
     /// When the session ends if it is not used any more.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
@@ -52,7 +52,8 @@ pub(crate) struct AccountResponse {
     name: String,
 }
 
-/// What a user may do in an account; each role may do what those before it may.
+/// What a user may do in an account; each role may do what those before it may. While
+/// versions change, a newer one's word may come, which allows nothing here.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[allow(dead_code, reason = "only its description is used")]
@@ -64,19 +65,19 @@ pub(crate) enum RoleWord {
 
 impl SessionResponse {
     fn new(context: &SessionContext, policy: SessionPolicy) -> Self {
-        Self::for_account(context, &context.account, context.role, policy)
+        Self::for_account(context, &context.account, &context.role, policy)
     }
 
     fn for_account(
         context: &SessionContext,
         account: &Account,
-        role: Role,
+        role: &Word<Role>,
         policy: SessionPolicy,
     ) -> Self {
         Self {
             user: UserResponse::new(context.user.id, &context.user.email),
             account: AccountResponse::new(account),
-            role: role.as_str(),
+            role: role.as_str().to_owned(),
             expires_at: context.session.expires_at(policy),
             access_token: None,
         }

@@ -301,3 +301,37 @@ async fn lists_come_in_pages() {
         assert_eq!(list(query).await.problem().1, "invalid_field", "{query}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_created_and_rotated_only_so_often_within_a_minute() {
+    // K16
+    let world = World::limited(2.try_into().unwrap(), |_| {}).await;
+    let ada = world.person("ada").await;
+    let all = json!({"name": "ci", "scopes": {"all": true}});
+    let made = create(&world, &ada, &all).await;
+    let id = text(&made, "id");
+    assert_eq!(act(&world, &ada, &id, "rotate", None).await.status, 200);
+    let often = "This account creates and rotates API keys too often";
+    let limited = refusal(429, "rate_limited", often);
+    let refused = create(&world, &ada, &all).await;
+    assert_eq!(refused.problem(), limited);
+    assert_eq!(refused.header("retry-after"), Some("60"));
+    assert_eq!(
+        act(&world, &ada, &id, "rotate", None).await.problem(),
+        limited
+    );
+    // Role, existence and body come first.
+    let odd = create(&world, &ada, &json!({"name": "ci", "scopes": {}})).await;
+    assert_eq!(odd.status, 400);
+    let unknown = uuid::Uuid::nil().to_string();
+    let unknown = act(&world, &ada, &unknown, "rotate", None).await;
+    assert_eq!(unknown.status, 404);
+    // What makes nothing grow is never refused for it.
+    let renamed = act(&world, &ada, &id, "", Some(json!({"name": "cd"}))).await;
+    assert_eq!(renamed.status, 200);
+    assert_eq!(act(&world, &ada, &id, "revoke", None).await.status, 200);
+    let eve = world.person("eve").await;
+    assert_eq!(create(&world, &eve, &all).await.status, 201);
+    world.clock.advance(Duration::MINUTE);
+    assert_eq!(create(&world, &ada, &all).await.status, 201);
+}

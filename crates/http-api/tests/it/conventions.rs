@@ -130,7 +130,7 @@ async fn a_path_then_a_method_then_the_caller_is_asked() {
 async fn another_host_is_misdirected() {
     // C8
     let world = World::with(|config| {
-        config.extra_hosts = vec![remotegpu_http_api::ExtraHost::parse("api.internal").unwrap()]
+        config.extra_hosts = vec![remotegpu_http_api::ExtraHost::parse("api.internal").unwrap()];
     })
     .await;
     let port = world.address.port();

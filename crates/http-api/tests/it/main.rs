@@ -13,5 +13,6 @@ mod client;
 mod conventions;
 mod documents;
 mod kubernetes;
+mod restored;
 mod tls;
 mod world;

@@ -24,7 +24,7 @@ fn server_config() -> ServerConfig {
 async fn http_2_names_its_host_in_the_target() {
     // C8
     let world = World::with(|config| {
-        config.extra_hosts = vec![remotegpu_http_api::ExtraHost::parse("localhost").unwrap()]
+        config.extra_hosts = vec![remotegpu_http_api::ExtraHost::parse("localhost").unwrap()];
     })
     .await;
     let ada = world.person("ada").await;

@@ -4,14 +4,15 @@ use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use remotegpu_accounts::{InsertSession, PlainSession, SessionPolicy, SessionRepository};
 use remotegpu_control_plane::{
-    AuditBuffer, KeyCache, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts, Signals,
-    run_reconciler,
+    AuditBuffer, ClaimGate, ClaimPorts, KeyCache, KeyChangeLimits, KeyUses, MintLimits,
+    PasswordWorkers, ReconcilerPorts, RestoreNotice, Signals, run_reconciler,
 };
 use remotegpu_http_api::{
-    Api, ApiConfig, ApiPorts, PublicUrl, Readiness, ServerLimits, internal_server, public_server,
+    Api, ApiConfig, ApiPorts, PublicUrl, Readiness, Ready, ServerLimits, Unready, internal_server,
+    public_server,
 };
 use remotegpu_namespaces::TokenLifetime;
-use remotegpu_primitives::{Clock, StoreError};
+use remotegpu_primitives::{Clock, InstanceId};
 use remotegpu_storage::Database;
 use remotegpu_test_support::{act, clock::TestClock, cluster::TestCluster, rng, store::TestStore};
 use serde_json::json;
@@ -23,6 +24,7 @@ pub struct World {
     pub store: TestStore,
     pub clock: Arc<TestClock>,
     pub cluster: Arc<TestCluster>,
+    pub restore_notice: Arc<RestoreNotice>,
     pub api: Arc<Api>,
     pub address: SocketAddr,
     pub internal: SocketAddr,
@@ -33,8 +35,12 @@ struct DatabaseReadiness(Database);
 
 #[async_trait::async_trait]
 impl Readiness for DatabaseReadiness {
-    async fn check(&self) -> Result<(), StoreError> {
-        self.0.ping().await
+    async fn check(&self) -> Result<Ready, Unready> {
+        let ready = self.0.ping().await.map(|()| Ready::default());
+        ready.map_err(|source| Unready {
+            sentence: None,
+            source,
+        })
     }
 }
 
@@ -44,6 +50,12 @@ impl World {
     }
 
     pub async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
+        Self::limited(NonZeroU32::MAX, change).await
+    }
+
+    /// One whose accounts change keys so often in a minute at the most.
+    #[allow(clippy::too_many_lines, reason = "one list of ports")]
+    pub async fn limited(key_changes: NonZeroU32, change: impl FnOnce(&mut ApiConfig)) -> Self {
         let clock = Arc::new(TestClock::default());
         let cluster = Arc::new(TestCluster::new(clock.clone()));
         let store = TestStore::new().await.unwrap();
@@ -65,11 +77,26 @@ impl World {
         let database = Arc::new(store.database.clone());
         let (signals, uses) = (Arc::new(Signals::default()), Arc::new(KeyUses::default()));
         let audit = Arc::new(AuditBuffer::default());
+        let claims = ClaimPorts {
+            claims: database.clone(),
+            clusters: cluster.clone(),
+            namespaces: database.clone(),
+            provisioner: cluster.clone(),
+            directory: cluster.clone(),
+            gate: Arc::new(ClaimGate::new([])),
+            clock: clock.clone(),
+        };
         let reconciler = ReconcilerPorts {
+            held: database.clone(),
+            claims,
             sweeps: Arc::default(),
+            leases: database.clone(),
+            instance: InstanceId::generate(clock.now(), &mut rng()),
+            sweep_every: std::time::Duration::from_secs(45),
             accounts: database.clone(),
             clusters: cluster.clone(),
             keys: database.clone(),
+            dead_key_retention: time::Duration::days(90),
             sessions: database.clone(),
             session_policy: config.session_policy,
             namespaces: database.clone(),
@@ -78,14 +105,19 @@ impl World {
             mint: cluster.clone(),
             signals: signals.clone(),
             uses: uses.clone(),
+            identity_uses: Arc::default(),
             audit: audit.clone(),
             audit_log: database.clone(),
             audit_retention: time::Duration::days(365),
             clock: clock.clone(),
         };
+        let restore_notice = Arc::<RestoreNotice>::default();
         let ports = ApiPorts {
             sweeps: Arc::default(),
             known_identities: Arc::default(),
+            restore_notice: restore_notice.clone(),
+            identity_uses: Arc::default(),
+            key_changes: Arc::new(KeyChangeLimits::new(key_changes)),
             users: database.clone(),
             sessions: database.clone(),
             attempts: database.clone(),
@@ -122,6 +154,7 @@ impl World {
             store,
             clock,
             cluster,
+            restore_notice,
             api,
             address,
             internal,

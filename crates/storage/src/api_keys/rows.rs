@@ -13,7 +13,6 @@ use crate::{
     error::Failure,
     schema::{api_keys, key_secrets},
     types::{DbTime, DbUuid, db_time, domain_time},
-    users::role,
 };
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -60,23 +59,20 @@ impl TryFrom<&NewApiKey> for ApiKeyRow {
     }
 }
 
-impl TryFrom<ApiKeyRow> for ApiKey {
-    type Error = Failure;
-
-    fn try_from(row: ApiKeyRow) -> Result<Self, Failure> {
-        let scopes = Scopes::parse(&row.scopes);
-        Ok(Self {
+impl From<ApiKeyRow> for ApiKey {
+    fn from(row: ApiKeyRow) -> Self {
+        Self {
             id: row.id.into(),
             account_id: row.account_id.into(),
             name: KeyName::from_stored(row.name),
             prefix: KeyPrefix::from_stored(row.prefix),
-            scopes: scopes.map_err(|error| Failure::Corrupt(error.to_string()))?,
+            scopes: Scopes::from_stored(row.scopes),
             created_at: row.created_at.into(),
             created_by: row.created_by.into(),
             expires_at: domain_time(row.expires_at),
             revoked_at: domain_time(row.revoked_at),
             last_used_at: domain_time(row.last_used_at),
-        })
+        }
     }
 }
 
@@ -151,16 +147,25 @@ macro_rules! presented_columns {
 pub(crate) use {join_key, presented_columns, presented_keys};
 
 /// Reads such a row.
-pub fn presented(row: PresentedRow) -> Result<PresentedKey, Failure> {
+pub fn presented(row: PresentedRow) -> PresentedKey {
     let (key, secret, ends_at, suspended_at, word) = row;
-    let role = word.as_deref().map(role).transpose()?;
-    Ok(PresentedKey {
-        key: key.try_into()?,
+    // A role that a newer version gave allows nothing here (contract R6).
+    let role = word.and_then(|word| word.parse::<Role>().ok());
+    PresentedKey {
+        key: key.into(),
         secret: KeySecret {
             id: secret.into(),
             ends_at: domain_time(ends_at),
         },
         account_suspended: suspended_at.is_some(),
         maker_may_write: role.is_some_and(|role| role.allows(Role::Write)),
-    })
+    }
+}
+
+/// Whether a newer version wrote what decides about this key: its scopes, or its maker's
+/// role. A key that has ended has, whoever wrote the rest.
+pub fn has_unknown_words((key, _, _, _, word): &PresentedRow) -> bool {
+    let scopes = Scopes::parse(&key.scopes);
+    let role = word.as_deref().map(str::parse::<Role>);
+    key.revoked_at.is_none() && (scopes.is_err() || matches!(role, Some(Err(_))))
 }

@@ -1,4 +1,6 @@
-use remotegpu_namespaces::{Backlog, BacklogSource, NamespaceRepository, NamespaceStatus};
+use remotegpu_namespaces::{
+    Backlog, BacklogSource, IdentityRepository, NamespaceRepository, NamespaceStatus,
+};
 use remotegpu_scopes::Scopes;
 
 use crate::{
@@ -19,7 +21,7 @@ async fn work_that_waits_is_counted(world: World) {
     let failed = store.mark_failed(refused.id, "no", seconds(9), seconds(1));
     failed.await.unwrap();
     let (key, new) = world.key(ada, Scopes::All).await;
-    world.identity(&key, new.secret.id, &active).await;
+    let identity = world.identity(&key, new.secret.id, &active).await;
     let mut backlog = store.backlog(seconds(2)).await.unwrap();
     backlog
         .namespaces
@@ -41,4 +43,8 @@ async fn work_that_waits_is_counted(world: World) {
         (backlog.ended_identities, backlog.oldest_end),
         (1, Some(seconds(3)))
     );
+    // X9: what is left gives nobody anything.
+    store.mark_powerless(identity, seconds(6)).await.unwrap();
+    let backlog = store.backlog(seconds(7)).await.unwrap();
+    assert_eq!((backlog.ended_identities, backlog.oldest_end), (1, None));
 }

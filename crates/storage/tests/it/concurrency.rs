@@ -213,11 +213,13 @@ async fn claims_never_overlap(world: World) {
             let (mut spaces, mut identities) = (Vec::new(), Vec::new());
             for _ in 0..10 {
                 let claimed = store
-                    .claim(&dev(), 3, seconds(1), seconds(60))
+                    .claim(&dev(), None, 3, seconds(1), seconds(60))
                     .await
                     .unwrap();
                 spaces.extend(claimed.into_iter().map(|space| space.id));
-                let claimed = store.claim_ended(&dev(), 3, seconds(1), seconds(60)).await;
+                let claimed = store
+                    .claim_ended(&dev(), None, 3, seconds(1), seconds(60))
+                    .await;
                 identities.extend(claimed.unwrap().into_iter().map(|one| one.id));
             }
             (spaces, identities)
@@ -232,12 +234,12 @@ async fn claims_never_overlap(world: World) {
     // Whoever came last may have left some.
     let rest = world
         .database
-        .claim(&dev(), 99, seconds(1), seconds(60))
+        .claim(&dev(), None, 99, seconds(1), seconds(60))
         .await;
     spaces.extend(rest.unwrap().into_iter().map(|space| space.id));
     let rest = world
         .database
-        .claim_ended(&dev(), 99, seconds(1), seconds(60))
+        .claim_ended(&dev(), None, 99, seconds(1), seconds(60))
         .await;
     identities.extend(rest.unwrap().into_iter().map(|one| one.id));
     assert_eq!(spaces.len(), work.len());

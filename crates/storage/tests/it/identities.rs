@@ -1,14 +1,17 @@
 use remotegpu_accounts::{AccountRepository, Role};
 use remotegpu_keys::{ApiKey, ApiKeyChange, ApiKeyRepository};
 use remotegpu_namespaces::{
-    EnsureIdentity, IdentityRepository, IdentityStanding, Namespace, NamespaceRepository,
+    CredentialIdentity, EnsureIdentity, IdentityRepository, IdentityStanding, Namespace,
+    NamespaceRepository, Tried,
 };
 use remotegpu_primitives::{IdentityId, KeySecretId};
 use remotegpu_scopes::{NamespaceAccess, Scopes};
 
 use crate::{
     on_both_databases,
-    world::{NOW, Person, World, act, dev, new_key, new_secret, only, rng, seconds, wanted},
+    world::{
+        Guard, LIMIT, NOW, Person, World, act, dev, new_key, new_secret, only, rng, seconds, wanted,
+    },
 };
 
 on_both_databases!(
@@ -24,7 +27,15 @@ on_both_databases!(
     an_end_is_never_moved_later,
     an_end_by_a_clock_that_is_ahead_is_an_end,
     ended_identities_are_claimed_by_one,
+    what_has_just_ended_is_told_from_what_was_tried_before,
+    a_namespace_waits_only_for_what_may_open_it,
     the_sweep_ends_what_nothing_justifies,
+    the_sweep_takes_a_slice_at_a_time_and_comes_round,
+    one_row_that_cannot_be_read_keeps_no_other_from_being_looked_at,
+    an_identity_that_nobody_uses_is_ended,
+    a_mint_and_the_end_of_idle_identities_never_both_win,
+    mints_are_noted_once_an_hour_and_never_set_back,
+    identities_from_before_count_as_used_on_the_day_of_the_upgrade,
     standing_tells_when_an_identity_ends,
 );
 
@@ -125,6 +136,8 @@ async fn an_identity_is_stored_once(world: World) {
     let bound = |id| stored.iter().any(|stored| stored.id == id && stored.bound);
     assert!(bound(first.id) && !bound(elsewhere));
     assert_eq!(store.stored_among(&[]).await.unwrap(), []);
+    let known = store.known_among(&[unknown, first.id]).await.unwrap();
+    assert_eq!(known, [first.id]);
     store.remove(first.id).await.unwrap();
     assert_eq!(store.count_in(s.here.id).await.unwrap(), 0);
     assert!(!s.ended(first.id, 0).await);
@@ -367,7 +380,7 @@ async fn ended_identities_are_claimed_by_one(world: World) {
     let store: &dyn IdentityRepository = &s.world.database;
     let claim = async |limit, now: i64| {
         let claimed = store
-            .claim_ended(&dev(), limit, seconds(now), seconds(now + 10))
+            .claim_ended(&dev(), None, limit, seconds(now), seconds(now + 10))
             .await;
         let ids = claimed.unwrap().into_iter().map(|identity| identity.id);
         ids.collect::<Vec<_>>()
@@ -387,6 +400,84 @@ async fn ended_identities_are_claimed_by_one(world: World) {
     assert_eq!(claim(9, 999).await, []);
 }
 
+async fn what_has_just_ended_is_told_from_what_was_tried_before(world: World) {
+    // R10
+    let s = scene(world).await;
+    let third = s.world.namespace(s.person.account, "third").await;
+    let (one, two) = (s.identity(&s.here).await, s.identity(&s.there).await);
+    let new = s.identity(&third).await;
+    let store: &dyn IdentityRepository = &s.world.database;
+    let due = async |now: i64| {
+        let due = store.due_ends(seconds(now)).await.unwrap().into_iter();
+        let mut tried: Vec<Tried> = due
+            .map(|due| {
+                assert_eq!(due.cluster, dev());
+                due.tried
+            })
+            .collect();
+        tried.sort_by_key(|tried| *tried == Tried::Before);
+        tried
+    };
+    let claim = async |tried, limit, now: i64| {
+        let claimed = store
+            .claim_ended(&dev(), Some(tried), limit, seconds(now), seconds(now + 10))
+            .await;
+        let ids = claimed.unwrap().into_iter().map(|identity| identity.id);
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(due(0).await, []);
+    store.end(one, seconds(1)).await.unwrap();
+    store.end(two, seconds(2)).await.unwrap();
+    assert_eq!(due(2).await, [Tried::Never]);
+    assert_eq!(claim(Tried::Before, 9, 2).await, []);
+    assert_eq!(claim(Tried::Never, 1, 2).await, [one]);
+    assert_eq!(claim(Tried::Never, 9, 2).await, [two]);
+    assert_eq!(due(2).await, []);
+    // Whether it was postponed, or its claim is over.
+    store.postpone(one, seconds(4)).await.unwrap();
+    store.end(new, seconds(3)).await.unwrap();
+    assert_eq!(due(4).await, [Tried::Never, Tried::Before]);
+    assert_eq!(due(12).await, [Tried::Never, Tried::Before]);
+    assert_eq!(claim(Tried::Never, 9, 12).await, [new]);
+    // The latest end first: its tokens are the likeliest to be in use.
+    assert_eq!(claim(Tried::Before, 1, 12).await, [two]);
+    assert_eq!(claim(Tried::Before, 9, 12).await, [one]);
+}
+
+async fn a_namespace_waits_only_for_what_may_open_it(world: World) {
+    // X9, N5
+    let s = scene(world).await;
+    let (other, new) = s.world.key(s.person, Scopes::All).await;
+    let left = s.identity(&s.here).await;
+    let standing = s.world.identity(&other, new.secret.id, &s.here).await;
+    let elsewhere = s.identity(&s.there).await;
+    let database = &s.world.database;
+    let store: &dyn IdentityRepository = database;
+    for id in [left, elsewhere] {
+        store.mark_powerless(id, seconds(1)).await.unwrap();
+    }
+    assert_eq!(store.count_in(s.here.id).await.unwrap(), 1);
+    store.mark_powerless(standing, seconds(1)).await.unwrap();
+    assert_eq!(store.count_in(s.here.id).await.unwrap(), 0);
+    store.remove(standing).await.unwrap();
+
+    // When the cluster has let go of the namespace, the binding in it is gone.
+    let remove = async |at| NamespaceRepository::remove(database, s.here.id, seconds(at)).await;
+    remove(2).await.unwrap();
+    let stored = async || {
+        let stored = store.stored_among(&[left, elsewhere]).await.unwrap();
+        let mut ids: Vec<_> = stored.into_iter().map(|identity| identity.id).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(stored().await.len(), 2, "it was not being deleted");
+    let by = act(seconds(3));
+    let deleting = database.mark_deleting(s.person.account, s.here.id, &by);
+    deleting.await.unwrap();
+    remove(4).await.unwrap();
+    assert_eq!(stored().await, [elsewhere]);
+}
+
 async fn the_sweep_ends_what_nothing_justifies(world: World) {
     // X10: the ways that a store is left alone with, as when somebody writes
     // into it by hand.
@@ -400,15 +491,210 @@ async fn the_sweep_ends_what_nothing_justifies(world: World) {
         "UPDATE api_keys SET scopes = '{{\"inference\":true}}' WHERE prefix = '{}'",
         bare.0.prefix.as_str()
     ));
-    assert_eq!(store.end_unjustified(seconds(2)).await.unwrap(), 1);
-    assert!(s.ended(taken, 2).await);
-    assert_eq!(store.end_unjustified(seconds(3)).await.unwrap(), 0);
+    // All instances together look once in 40 seconds.
+    assert_eq!(store.end_unjustified(seconds(40)).await.unwrap(), 0);
+    assert_eq!(store.end_unjustified(seconds(41)).await.unwrap(), 1);
+    assert!(s.ended(taken, 41).await);
+    assert_eq!(store.end_unjustified(seconds(90)).await.unwrap(), 0);
     kept.push(s.identity(&s.there).await);
     s.world.execute("UPDATE memberships SET role = 'read'");
-    assert_eq!(store.end_unjustified(seconds(4)).await.unwrap(), 2);
+    let other = s.world.instance().await;
+    assert_eq!(other.end_unjustified(seconds(140)).await.unwrap(), 2);
     for identity in kept {
-        assert!(s.ended(identity, 4).await && !s.ended(identity, 3).await);
+        assert!(s.ended(identity, 140).await && !s.ended(identity, 139).await);
     }
+}
+
+async fn the_sweep_takes_a_slice_at_a_time_and_comes_round(world: World) {
+    // X10
+    let s = scene(world).await;
+    let store: &dyn IdentityRepository = &s.world.database;
+    let mut identities = Vec::new();
+    for _ in 0..5 {
+        let (key, new) = s.world.key(s.person, Scopes::All).await;
+        let id = s.world.identity(&key, new.secret.id, &s.here).await;
+        identities.push(id);
+    }
+    identities.sort();
+    s.world.execute("UPDATE memberships SET role = 'read'");
+    // Two at a time, after the first.
+    let first = identities[0].as_uuid();
+    let place = match s.world.guard {
+        Guard::Postgres(_) => format!("'{first}'"),
+        Guard::Sqlite(_) => format!("x'{}'", first.simple()),
+    };
+    s.world.execute(&format!(
+        "UPDATE identity_rounds SET looked_up_to = {place}, slice = 2"
+    ));
+    let mut at = 0;
+    let mut ended = async || {
+        at += 45;
+        store.end_unjustified(seconds(at)).await.unwrap()
+    };
+    // The last slice of the round is empty; the next round begins with the first.
+    assert_eq!((ended().await, ended().await), (2, 2));
+    assert_eq!((ended().await, ended().await), (0, 1));
+    for identity in identities {
+        assert!(s.ended(identity, 200).await);
+    }
+}
+
+async fn one_row_that_cannot_be_read_keeps_no_other_from_being_looked_at(world: World) {
+    // X10: what cannot be read opens nothing.
+    let s = scene(world).await;
+    let store: &dyn IdentityRepository = &s.world.database;
+    let kept = s.identity(&s.here).await;
+    let mut bent = Vec::new();
+    for _ in 0..3 {
+        let (key, new) = s.world.key(s.person, Scopes::All).await;
+        let id = s.world.identity(&key, new.secret.id, &s.here).await;
+        bent.push((id, key.prefix.as_str().to_owned()));
+    }
+    let of = |index: usize| format!("WHERE prefix = '{}'", bent[index].1);
+    let never = match s.world.guard {
+        Guard::Postgres(_) => "'infinity'",
+        Guard::Sqlite(_) => "9223372036854775807",
+    };
+    for change in [
+        format!(
+            "UPDATE api_keys SET scopes = '{{\"tomorrow\":1}}' {}",
+            of(0)
+        ),
+        format!("UPDATE api_keys SET last_used_at = {never} {}", of(1)),
+        format!(
+            "UPDATE api_keys SET scopes = '{{\"inference\":true}}' {}",
+            of(2)
+        ),
+    ] {
+        s.world.execute(&change);
+    }
+    assert_eq!(store.end_unjustified(seconds(5)).await.unwrap(), 2);
+    // R6: a scope that this version does not know is a newer one's to judge.
+    for ((identity, _), ended) in bent.iter().zip([false, true, true]) {
+        assert_eq!(s.ended(*identity, 5).await, ended);
+    }
+    assert!(!s.ended(kept, 999).await);
+}
+
+const DAY: i64 = 86_400;
+
+async fn an_identity_that_nobody_uses_is_ended(world: World) {
+    // X12
+    let s = scene(world).await;
+    let store: &dyn IdentityRepository = &s.world.database;
+    let (used, idle) = (s.identity(&s.here).await, s.identity(&s.there).await);
+    let end = async |limit, day: i64| {
+        let now = seconds(day * DAY);
+        let before = now - CredentialIdentity::IDLE_AFTER;
+        store.end_idle(before, limit, now).await.unwrap()
+    };
+    // What was never minted for counts from when it was made.
+    assert_eq!(end(9, 30).await, 0);
+    assert!(store.note_mint(used, seconds(29 * DAY)).await.unwrap());
+    s.expire(Some(400 * DAY), 29 * DAY).await;
+    assert_eq!(end(9, 31).await, 1);
+    assert!(s.ended(idle, 31 * DAY).await && !s.ended(idle, 31 * DAY - 1).await);
+    assert!(!s.ended(used, 399 * DAY).await);
+    assert_eq!(end(9, 32).await, 0, "nothing ends twice");
+    assert!(!store.note_mint(idle, seconds(32 * DAY)).await.unwrap());
+    assert!(s.ended(idle, 31 * DAY).await);
+    // As many at once as was said, those first that rest for longest.
+    store.remove(idle).await.unwrap();
+    let (key, new) = s.world.key(s.person, Scopes::All).await;
+    let older = s.world.identity(&key, new.secret.id, &s.there).await;
+    assert_eq!(end(1, 60).await, 1);
+    assert!(s.ended(older, 60 * DAY).await && !s.ended(used, 60 * DAY).await);
+    assert_eq!(end(1, 60).await, 1);
+    assert!(s.ended(used, 60 * DAY).await);
+    // The next mint makes another, as soon as the cluster has forgotten this one.
+    assert_eq!(s.ensure(&s.here, 60 * DAY).await, EnsureIdentity::Ending);
+    store.remove(used).await.unwrap();
+    let ready = s.ensure(&s.here, 60 * DAY).await;
+    assert!(matches!(ready, EnsureIdentity::Ready(_)));
+}
+
+async fn a_mint_and_the_end_of_idle_identities_never_both_win(world: World) {
+    // X12: what was noted before the end keeps the identity, what comes after it is told.
+    let s = scene(world).await;
+    let other = s.world.instance().await;
+    let now = seconds(31 * DAY);
+    // As many keys as an account may have, beside the one of the scene.
+    for _ in 1..LIMIT {
+        let (key, new) = s.world.key(s.person, Scopes::All).await;
+        let identity = s.world.identity(&key, new.secret.id, &s.here).await;
+        let before = now - CredentialIdentity::IDLE_AFTER;
+        let store: &dyn IdentityRepository = &s.world.database;
+        let (noted, ended) = tokio::join!(
+            store.note_mint(identity, now),
+            other.end_idle(before, 9, now)
+        );
+        let has_ended = s.world.has_ended(identity, now).await;
+        // A row that was held at that moment is left to the next sweep.
+        assert_eq!(noted.unwrap(), !has_ended);
+        assert_eq!(ended.unwrap() == 1, has_ended);
+    }
+}
+
+async fn mints_are_noted_once_an_hour_and_never_set_back(world: World) {
+    // X12
+    let s = scene(world).await;
+    let identity = s.identity(&s.here).await;
+    let store: &dyn IdentityRepository = &s.world.database;
+    let noted = async || match store.standing(identity, seconds(1)).await.unwrap() {
+        IdentityStanding::Living { last_minted_at, .. } => last_minted_at,
+        IdentityStanding::Ended => panic!("it has ended"),
+    };
+    assert_eq!(noted().await, NOW, "when it was made");
+    store.record_mints(&[]).await.unwrap();
+    let unknown = IdentityId::generate(NOW, &mut rng());
+    for (at, expected) in [
+        (3599, 0),
+        (3600, 3600),
+        (7199, 3600),
+        (60, 3600),
+        (7200, 7200),
+    ] {
+        let mints = [(unknown, NOW), (identity, seconds(at))];
+        store.record_mints(&mints).await.unwrap();
+        assert_eq!(noted().await, seconds(expected), "{at}");
+    }
+    // A mint that has to be noted at once is, and turns no time back either.
+    for (at, expected) in [(7201, 7201), (7000, 7201)] {
+        assert!(store.note_mint(identity, seconds(at)).await.unwrap());
+        assert_eq!(noted().await, seconds(expected));
+    }
+    assert!(!store.note_mint(unknown, NOW).await.unwrap());
+}
+
+async fn identities_from_before_count_as_used_on_the_day_of_the_upgrade(world: World) {
+    // X12: or all that are older than 30 days would end at once, with the tokens that
+    // were handed out a moment ago.
+    let s = scene(world).await;
+    let identity = s.identity(&s.here).await;
+    for statement in [
+        "DROP INDEX credential_identities_idle",
+        "DROP INDEX api_keys_dead",
+        "DROP INDEX api_keys_dead_of_account",
+        "DROP INDEX key_secrets_ended",
+        "DROP TABLE identity_rounds",
+        "ALTER TABLE credential_identities DROP COLUMN last_minted_at",
+        "DELETE FROM __diesel_schema_migrations WHERE version LIKE '2026112700003%'",
+    ] {
+        s.world.execute(statement);
+    }
+    let upgraded = s.world.instance().await;
+    upgraded.migrate().await.unwrap();
+    let last_minted_at = async |identity| {
+        let standing = upgraded.standing(identity, seconds(1)).await.unwrap();
+        match standing {
+            IdentityStanding::Living { last_minted_at, .. } => last_minted_at,
+            IdentityStanding::Ended => panic!("it has ended"),
+        }
+    };
+    // The day of this test, which is later than all that happens in it.
+    assert!(last_minted_at(identity).await > seconds(100 * DAY));
+    let new = s.identity(&s.there).await;
+    assert_eq!(last_minted_at(new).await, NOW);
 }
 
 async fn standing_tells_when_an_identity_ends(world: World) {
@@ -419,6 +705,7 @@ async fn standing_tells_when_an_identity_ends(world: World) {
     let standing = async |at| store.standing(identity, seconds(at)).await.unwrap();
     let living = |ends_at: Option<i64>| IdentityStanding::Living {
         ends_at: ends_at.map(seconds),
+        last_minted_at: NOW,
     };
     assert_eq!(standing(1).await, living(None));
     s.expire(Some(10), 1).await;

@@ -61,6 +61,12 @@ async fn every_change_that_decides_about_keys_is_told(world: World) {
     assert_eq!(told(&mut *told_of).await, of_key);
     store.revoke(ada.account, key.id, &act(NOW)).await.unwrap();
     assert_eq!(told(&mut *told_of).await, of_key);
+    // K16: rows that go, after 90 days or a grace.
+    let removed = store.remove_ended_secrets(seconds(60), 9).await;
+    assert_eq!(removed.unwrap(), 1);
+    assert_eq!(told(&mut *told_of).await, of_key);
+    assert_eq!(store.remove_dead(seconds(60), 9).await.unwrap(), 1);
+    assert_eq!(told(&mut *told_of).await, of_key);
 
     world
         .database

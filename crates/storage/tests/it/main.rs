@@ -10,15 +10,24 @@ mod api_keys;
 mod attempts;
 mod audit_events;
 mod backlog;
+mod cluster_claims;
 mod concurrency;
+mod dead_keys;
+mod fixtures;
+mod held_namespaces;
 mod identities;
+mod installation_keys;
+mod installation_sessions;
 mod key_changes;
 mod namespaces;
 mod opening;
 mod quick_reads;
+mod restore_watch;
 mod sessions;
+mod sweep_leases;
 mod tls;
 mod users;
+mod words;
 mod world;
 
 /// Makes a test of each case for each database.

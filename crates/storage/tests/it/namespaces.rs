@@ -1,7 +1,7 @@
 use remotegpu_accounts::{AccountRepository, LimitChange, LimitChanges};
 use remotegpu_namespaces::{
     ClusterName, InsertNamespace, Namespace, NamespaceName, NamespaceRepository, NamespaceStatus,
-    RenameNamespace,
+    RenameNamespace, Tried,
 };
 use remotegpu_primitives::{NamespaceId, PageRequest, StoreError};
 use time::Duration;
@@ -19,6 +19,7 @@ on_both_databases!(
     only_active_namespaces_are_renamed,
     deleting_takes_a_namespace_out_of_other_hands,
     work_is_claimed_by_one_until_its_time_is_over,
+    new_work_is_told_from_what_was_tried_before,
     no_step_leads_back,
     unfinished_work_is_postponed_without_a_change,
     a_cluster_name_is_taken_for_ever,
@@ -265,7 +266,10 @@ async fn deleting_takes_a_namespace_out_of_other_hands(world: World) {
     let (ada, eve) = (world.person("ada").await, world.person("eve").await);
     let store: &dyn NamespaceRepository = &world.database;
     let made = world.new_namespace(ada.account, "team").await;
-    let claimed = store.claim(&dev(), 9, NOW, seconds(30)).await.unwrap();
+    let claimed = store
+        .claim(&dev(), None, 9, NOW, seconds(30))
+        .await
+        .unwrap();
     assert_eq!(ids(&claimed), [made.id]);
     let foreign = store
         .mark_deleting(eve.account, made.id, &act(seconds(1)))
@@ -280,7 +284,7 @@ async fn deleting_takes_a_namespace_out_of_other_hands(world: World) {
     // Who made it meanwhile comes too late, and the work is due at once.
     assert!(!store.mark_active(made.id, seconds(2)).await.unwrap());
     let claimed = store
-        .claim(&dev(), 9, seconds(1), seconds(30))
+        .claim(&dev(), None, 9, seconds(1), seconds(30))
         .await
         .unwrap();
     assert_eq!(claimed, std::slice::from_ref(&going));
@@ -290,7 +294,7 @@ async fn deleting_takes_a_namespace_out_of_other_hands(world: World) {
         .await;
     assert_eq!(again.unwrap(), Some(going));
     let claimed = store
-        .claim(&dev(), 9, seconds(3), seconds(30))
+        .claim(&dev(), None, 9, seconds(3), seconds(30))
         .await
         .unwrap();
     assert_eq!(claimed, []);
@@ -301,7 +305,7 @@ async fn deleting_takes_a_namespace_out_of_other_hands(world: World) {
         .await;
     assert_eq!(gone.unwrap(), None);
     let claimed = store
-        .claim(&dev(), 9, seconds(99), seconds(100))
+        .claim(&dev(), None, 9, seconds(99), seconds(100))
         .await
         .unwrap();
     assert_eq!(claimed, []);
@@ -315,17 +319,77 @@ async fn work_is_claimed_by_one_until_its_time_is_over(world: World) {
         all.push(world.new_namespace(ada.account, name).await);
     }
     world.namespace(ada.account, "active").await;
-    let first = store.claim(&dev(), 2, NOW, seconds(30)).await.unwrap();
+    let first = store
+        .claim(&dev(), None, 2, NOW, seconds(30))
+        .await
+        .unwrap();
     assert_eq!(first.len(), 2);
-    let rest = store.claim(&dev(), 2, NOW, seconds(30)).await.unwrap();
+    let rest = store
+        .claim(&dev(), None, 2, NOW, seconds(30))
+        .await
+        .unwrap();
     let both = [first, rest].concat();
     assert_eq!(ids(&both), ids(&all));
-    assert_eq!(store.claim(&dev(), 9, seconds(29), NOW).await.unwrap(), []);
+    assert_eq!(
+        store
+            .claim(&dev(), None, 9, seconds(29), NOW)
+            .await
+            .unwrap(),
+        []
+    );
     let again = store
-        .claim(&dev(), 9, seconds(30), seconds(60))
+        .claim(&dev(), None, 9, seconds(30), seconds(60))
         .await
         .unwrap();
     assert_eq!(ids(&again), ids(&all));
+}
+
+async fn new_work_is_told_from_what_was_tried_before(world: World) {
+    // R10
+    let ada = world.person("ada").await;
+    let store: &dyn NamespaceRepository = &world.database;
+    let made = world.new_namespace(ada.account, "made").await;
+    let active = world.namespace(ada.account, "active").await;
+    let due = async |at| {
+        let due = store.due_work(seconds(at)).await.unwrap().into_iter();
+        due.map(|due| {
+            assert_eq!(due.cluster, dev());
+            due.tried
+        })
+        .collect::<Vec<_>>()
+    };
+    let claim = async |tried, at| {
+        let claimed = store
+            .claim(&dev(), Some(tried), 9, seconds(at), seconds(at + 10))
+            .await;
+        ids(&claimed.unwrap())
+    };
+    assert_eq!(due(0).await, [Tried::Never]);
+    assert_eq!(claim(Tried::Before, 0).await, []);
+    assert_eq!(claim(Tried::Never, 0).await, [made.id]);
+    // Its claim is over, it was postponed, it has failed.
+    assert_eq!(due(10).await, [Tried::Before]);
+    assert_eq!(claim(Tried::Never, 10).await, []);
+    let wait = async |message, until, at| {
+        let postponed = store.postpone(made.id, message, seconds(until), seconds(at));
+        postponed.await.unwrap();
+        assert_eq!(due(until).await, [Tried::Before]);
+    };
+    wait(None, 11, 10).await;
+    wait(Some("why"), 13, 12).await;
+    wait(Some("why"), 14, 13).await;
+    let failed = store.mark_failed(made.id, "no", seconds(16), seconds(15));
+    failed.await.unwrap();
+    assert_eq!(due(16).await, [Tried::Before]);
+    // That it is to go is new, and so is it of one that had nothing to be done.
+    for (namespace, at) in [(&made, 17), (&active, 18)] {
+        let by = act(seconds(at));
+        let deleting = store.mark_deleting(ada.account, namespace.id, &by);
+        deleting.await.unwrap();
+    }
+    assert_eq!(due(18).await, [Tried::Never]);
+    assert_eq!(claim(Tried::Never, 18).await.len(), 2);
+    assert_eq!(due(28).await, [Tried::Before]);
 }
 
 async fn no_step_leads_back(world: World) {
@@ -346,10 +410,16 @@ async fn no_step_leads_back(world: World) {
     // The same again is no change; other words are one.
     assert_eq!(fail("refused", seconds(2)).await, failed);
     assert_eq!(fail("other", seconds(3)).await.updated_at, seconds(3));
-    assert_eq!(store.claim(&dev(), 9, seconds(59), NOW).await.unwrap(), []);
     assert_eq!(
         store
-            .claim(&dev(), 9, seconds(60), NOW)
+            .claim(&dev(), None, 9, seconds(59), NOW)
+            .await
+            .unwrap(),
+        []
+    );
+    assert_eq!(
+        store
+            .claim(&dev(), None, 9, seconds(60), NOW)
             .await
             .unwrap()
             .len(),
@@ -361,7 +431,13 @@ async fn no_step_leads_back(world: World) {
     assert_eq!(active.status, NamespaceStatus::Active);
     assert_eq!(active.message, None);
     assert_eq!(fail("late", seconds(5)).await, active);
-    assert_eq!(store.claim(&dev(), 9, seconds(999), NOW).await.unwrap(), []);
+    assert_eq!(
+        store
+            .claim(&dev(), None, 9, seconds(999), NOW)
+            .await
+            .unwrap(),
+        []
+    );
     store.remove(made.id, NOW).await.unwrap();
     assert_eq!(find(&world, &made).await, Some(active));
 
@@ -393,9 +469,12 @@ async fn unfinished_work_is_postponed_without_a_change(world: World) {
     assert_eq!(told.message.as_deref(), Some("wait"));
     assert_eq!(told.updated_at, seconds(2));
     assert_eq!(postpone(Some("wait"), 3).await, told);
-    assert_eq!(store.claim(&dev(), 9, seconds(7), NOW).await.unwrap(), []);
     assert_eq!(
-        store.claim(&dev(), 9, seconds(8), NOW).await.unwrap(),
+        store.claim(&dev(), None, 9, seconds(7), NOW).await.unwrap(),
+        []
+    );
+    assert_eq!(
+        store.claim(&dev(), None, 9, seconds(8), NOW).await.unwrap(),
         [told]
     );
     let cleared = postpone(None, 9).await;
@@ -403,7 +482,13 @@ async fn unfinished_work_is_postponed_without_a_change(world: World) {
     // Where there is no work any more, none is made.
     assert!(store.mark_active(made.id, seconds(10)).await.unwrap());
     assert_eq!(postpone(Some("late"), 11).await.message, None);
-    assert_eq!(store.claim(&dev(), 9, seconds(99), NOW).await.unwrap(), []);
+    assert_eq!(
+        store
+            .claim(&dev(), None, 9, seconds(99), NOW)
+            .await
+            .unwrap(),
+        []
+    );
 }
 
 async fn a_cluster_name_is_taken_for_ever(world: World) {

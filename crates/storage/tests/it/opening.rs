@@ -3,7 +3,7 @@ use std::{error::Error as _, os::unix::fs::PermissionsExt, time::Duration};
 use futures::future::join_all;
 use remotegpu_accounts::UserRepository;
 use remotegpu_primitives::StoreError;
-use remotegpu_storage::{Database, DatabaseOptions, OpenError};
+use remotegpu_storage::{Database, DatabaseOptions, OpenError, SchemaAge};
 use remotegpu_test_support::postgres::TestPostgres;
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 
 on_both_databases!(
     a_migrated_database_is_ready,
-    a_newer_database_is_refused,
+    a_newer_database_is_ready_unless_it_says_that_this_version_is_too_old,
     an_older_database_is_not_ready,
     migrations_may_be_run_by_many_at_once,
 );
@@ -44,19 +44,48 @@ async fn a_migrated_database_is_ready(world: World) {
     assert_eq!(world.database.kind(), kind);
 }
 
-async fn a_newer_database_is_refused(world: World) {
+async fn a_newer_database_is_ready_unless_it_says_that_this_version_is_too_old(world: World) {
+    // R6
+    assert_eq!(world.database.check().await.unwrap(), SchemaAge::Same);
     world.execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000000')");
-    let newer = |error: OpenError| {
-        assert!(matches!(error, OpenError::Newer { .. }), "{error:?}");
-        assert!(error.to_string().contains("newer version"), "{error}");
+    assert_eq!(world.database.check().await.unwrap(), SchemaAge::Newer);
+    world.database.ping().await.unwrap();
+    let run = world.database.migrate().await.unwrap();
+    assert_eq!(run, [""; 0], "there is nothing to be done");
+
+    // Whoever has installed it made the row.
+    world.execute("DELETE FROM installation");
+    let row = match world.guard {
+        Guard::Sqlite(_) => "INSERT INTO installation (id, created_at) VALUES (1, 0)",
+        Guard::Postgres(_) => "INSERT INTO installation (id, created_at) VALUES (1, now())",
     };
-    newer(world.database.check().await.unwrap_err());
-    newer(world.database.migrate().await.unwrap_err());
+    world.execute(row);
+    assert_eq!(world.database.check().await.unwrap(), SchemaAge::Newer);
+    world.execute("UPDATE installation SET min_version = '20261127000001'");
+    assert_eq!(world.database.check().await.unwrap(), SchemaAge::Newer);
+    world.execute("UPDATE installation SET min_version = '29990101000000'");
+    let too_old = |error: OpenError| {
+        assert!(matches!(error, OpenError::TooOld { .. }), "{error:?}");
+        let sentence = error.to_string();
+        assert!(sentence.contains("too old") && sentence.contains("29990101000000"));
+    };
+    too_old(world.database.check().await.unwrap_err());
+    too_old(world.database.migrate().await.unwrap_err());
     let ping = world.database.ping().await;
     assert!(matches!(ping, Err(StoreError::Unavailable(_))));
+    world.execute("UPDATE installation SET min_version = NULL");
+    world.database.ping().await.unwrap();
 }
 
 async fn an_older_database_is_not_ready(world: World) {
+    // R6: one that lacks the very column that says who is too old.
+    world.execute(
+        "DELETE FROM __diesel_schema_migrations WHERE version >= '20261127000001'; \
+         ALTER TABLE installation DROP COLUMN min_version",
+    );
+    let error = world.database.check().await.unwrap_err();
+    assert!(matches!(error, OpenError::Older { .. }), "{error:?}");
+    assert!(error.to_string().contains("20261127000001"), "{error}");
     world.execute("DELETE FROM __diesel_schema_migrations");
     let error = world.database.check().await.unwrap_err();
     assert!(matches!(error, OpenError::Older { .. }), "{error:?}");

@@ -73,6 +73,8 @@ pub struct FaultProxy {
 
 struct State {
     fault: Mutex<Fault>,
+    /// What is wrong with requests whose path has this part alone.
+    part: Mutex<Option<(String, Fault)>>,
     upstream: Client,
     upstream_url: String,
     /// How much of one answer without measure was taken, where a token was asked for.
@@ -105,6 +107,7 @@ impl FaultProxy {
             }),
             state: Arc::new(State {
                 fault: Mutex::new(Fault::None),
+                part: Mutex::default(),
                 upstream,
                 upstream_url,
                 longest: AtomicUsize::default(),
@@ -128,6 +131,12 @@ impl FaultProxy {
                 self.listen(fault);
             }
         }
+    }
+
+    /// Fails so from now on where the path of a request has this part, and no more
+    /// anywhere else; not for what concerns connections.
+    pub fn set_of(&self, part: &str, fault: Fault) {
+        *self.state.part.lock().unwrap() = Some((part.to_owned(), fault));
     }
 
     /// How much of one answer without measure was taken at the most, where a token was
@@ -163,7 +172,13 @@ impl FaultProxy {
 }
 
 async fn answer(request: HttpRequest, body: Bytes, state: Data<State>) -> HttpResponse {
-    let fault = *state.fault.lock().unwrap();
+    let fault = {
+        let part = state.part.lock().unwrap();
+        let part = part
+            .as_ref()
+            .filter(|(part, _)| request.path().contains(part));
+        part.map_or(*state.fault.lock().unwrap(), |(_, fault)| *fault)
+    };
     if request.path() == "/elsewhere" {
         state.elsewhere.fetch_add(1, Ordering::Relaxed);
         return forward(&request, body, &state).await;

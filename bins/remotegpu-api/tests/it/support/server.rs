@@ -1,7 +1,7 @@
 //! A server process on free loopback ports.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     net::TcpListener,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
@@ -43,7 +43,11 @@ impl ServerOptions {
     pub fn new(backend: Backend) -> Self {
         Self {
             backend,
-            settings: vec![("sign-up", "open".to_owned())],
+            settings: vec![
+                ("sign-up", "open".to_owned()),
+                // Tests make more keys in a minute than people do.
+                ("key-change-rate", "1000000".to_owned()),
+            ],
             given_password: true,
             encrypted: false,
             environment: Vec::new(),
@@ -148,8 +152,13 @@ impl Server {
 
     /// Another instance on the same database and clusters.
     pub async fn second_instance(&self) -> Self {
+        self.instance_in(tempfile::tempdir().unwrap()).await
+    }
+
+    /// Another instance with the same settings, whose data directory is `data` in this
+    /// folder.
+    pub async fn instance_in(&self, folder: TempDir) -> Self {
         let (port, internal) = (free_port(), free_port());
-        let folder = tempfile::tempdir().unwrap();
         let own = ["--listen=", "--internal-listen=", "--data-dir="];
         let mut arguments: Vec<String> = self
             .arguments
@@ -229,6 +238,23 @@ impl Server {
         command.output().unwrap()
     }
 
+    /// The same with something to read.
+    pub fn command_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut all: Vec<String> = self.arguments.clone();
+        all.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        let mut command = command(&all);
+        command.envs(self.environment.iter().cloned());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
+        child.wait_with_output().unwrap()
+    }
+
     /// What an `admin` command prints, beside the running server.
     #[track_caller]
     pub fn admin(&self, arguments: &[&str]) -> String {
@@ -298,6 +324,19 @@ impl Server {
     /// Somebody with an account of their own.
     pub async fn person(&self, name: &str) -> Person {
         Person::sign_up(&self.url, name).await
+    }
+
+    /// What `/metrics` says at this moment.
+    pub async fn metrics(&self) -> String {
+        let url = format!("{}/metrics", self.internal_url);
+        client()
+            .get(url)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -220,6 +220,10 @@ fn tolerated(key: &str, effect: &str) -> Value {
     json!({"key": key, "operator": "Exists", "effect": effect})
 }
 
+#[allow(
+    clippy::too_many_lines,
+    reason = "one list of what passes and what does not"
+)]
 pub async fn pods_ask_of_the_scheduler_what_is_allowed(subject: &Subject) {
     // X9
     let tenant = tenant(subject, "asking").await;
@@ -249,8 +253,8 @@ pub async fn pods_ask_of_the_scheduler_what_is_allowed(subject: &Subject) {
             tolerating(&[json!({"operator": "Exists", "effect": "NoSchedule"})]),
             TOLERATIONS,
         ),
-        (tolerating(&[gpu.clone()]), TOLERATIONS),
-        (tolerating(&[ml.clone()]), TOLERATIONS),
+        (tolerating(std::slice::from_ref(&gpu)), TOLERATIONS),
+        (tolerating(std::slice::from_ref(&ml)), TOLERATIONS),
         (
             tolerating(&[json!({"key": "dedicated", "operator": "Exists"})]),
             TOLERATIONS,

@@ -1,8 +1,8 @@
 use std::time::{Duration, Instant};
 
 use remotegpu_namespaces::{
-    ClusterError, CredentialIdentity, CredentialMint, LocatedIdentity, LocatedObject, MintError,
-    PlainClusterToken, TokenLifetime,
+    ClusterError, CredentialIdentity, CredentialMint, IdentityObjects, LocatedIdentity,
+    LocatedObject, MintError, PlainClusterToken, TokenLifetime,
 };
 use serde_json::json;
 
@@ -271,28 +271,55 @@ pub async fn list_finds_every_identity(subject: &Subject) {
         subject.clusters.make(identity).await.unwrap();
     }
 
-    let list = subject.clusters.list(&name()).await.unwrap();
-    let found = |identity: &CredentialIdentity| {
-        let mut found = list.iter().filter(|one| one.id == Some(identity.id));
-        let one = found.next().cloned();
-        assert_eq!(found.next(), None);
-        one
+    let list = listed(subject).await;
+    let of = |identity: &CredentialIdentity| {
+        let (accounts, bindings) = &list;
+        let only = |objects: &[LocatedIdentity]| {
+            let mut found = objects.iter().filter(|one| one.id == Some(identity.id));
+            let one = found.next().cloned();
+            assert_eq!(found.next(), None);
+            one
+        };
+        (only(accounts), only(bindings))
     };
-    assert_eq!(
-        found(&whole).unwrap(),
-        subject.clusters.locate(&whole).await.unwrap()
-    );
-    let half = found(&halved).unwrap();
-    assert_eq!(
-        (half.binding, half.service_account),
-        (None, located.service_account)
-    );
+    let (account, binding) = of(&whole);
+    let (account, binding) = (account.unwrap(), binding.unwrap());
+    assert_eq!((&account.binding, &binding.service_account), (&None, &None));
+    let together = LocatedIdentity {
+        service_account: account.service_account,
+        ..binding
+    };
+    assert_eq!(together, subject.clusters.locate(&whole).await.unwrap());
+    let (account, binding) = of(&halved);
+    assert_eq!(account.unwrap().service_account, located.service_account);
+    assert_eq!(binding, None);
     for identity in &many {
-        let one = found(identity).unwrap();
-        assert!(one.binding.is_some() && one.service_account.is_some());
-        subject.clusters.remove(&one).await.unwrap();
+        let (account, binding) = of(identity);
+        subject.clusters.remove(&binding.unwrap()).await.unwrap();
+        subject.clusters.remove(&account.unwrap()).await.unwrap();
     }
-    let list = subject.clusters.list(&name()).await.unwrap();
-    let gone = |identity: &CredentialIdentity| list.iter().all(|one| one.id != Some(identity.id));
-    assert!(many.iter().all(gone));
+    let (accounts, bindings) = listed(subject).await;
+    for one in accounts.iter().chain(&bindings) {
+        assert!(many.iter().all(|gone| one.id != Some(gone.id)));
+    }
+}
+
+/// All service accounts and all bindings that the cluster holds.
+async fn listed(subject: &Subject) -> (Vec<LocatedIdentity>, Vec<LocatedIdentity>) {
+    let all = async |kind| {
+        let (mut found, mut place) = (Vec::new(), None);
+        loop {
+            let page = subject.clusters.list(&name(), kind, place.as_ref()).await;
+            let page = page.unwrap();
+            found.extend(page.found);
+            place = page.next;
+            if place.is_none() {
+                return found;
+            }
+        }
+    };
+    (
+        all(IdentityObjects::ServiceAccounts).await,
+        all(IdentityObjects::Bindings).await,
+    )
 }

@@ -13,6 +13,7 @@ use remotegpu_keys::ApiKey;
 use remotegpu_primitives::ApiKeyId;
 use remotegpu_scopes::{NamespaceAccess, Scopes};
 use serde::Serialize;
+use serde_json::{Map, Value, value::RawValue};
 use time::OffsetDateTime;
 use utoipa::{
     ToSchema,
@@ -36,7 +37,8 @@ pub(crate) struct ApiKeyResponse {
     /// What may be shown of the secret.
     #[schema(example = "rgpu_0a1b2c3d")]
     prefix: String,
-    scopes: ScopesResponse,
+    #[schema(value_type = ScopesResponse)]
+    scopes: ShownScopes,
     #[schema(value_type = KeyStatusWord)]
     status: &'static str,
     #[serde(with = "time::serde::rfc3339")]
@@ -76,7 +78,8 @@ pub(crate) enum KeyStatusWord {
     Revoked,
 }
 
-/// What a key may do: exactly one of the three modes.
+/// What a key may do: exactly one of the three modes. While versions change, what a
+/// newer one wrote is shown as it is; where this one answers, it opens nothing.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum ScopesResponse {
@@ -94,6 +97,15 @@ pub(crate) enum ScopesResponse {
     KubernetesExec {
         kubernetes_exec: NamespaceAccessResponse,
     },
+}
+
+/// Scopes as they are answered.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum ShownScopes {
+    Known(ScopesResponse),
+    /// A newer version's, as they stand in the store (contract R6).
+    Newer(Box<RawValue>),
 }
 
 /// A member that says which variant it is: where it stands, it is `true`.
@@ -125,8 +137,8 @@ pub(crate) enum NamespaceAccessResponse {
 }
 
 /// The canonical form: one member, never `false`, identifiers sorted (contract K1).
-pub(crate) fn scopes_response(scopes: &Scopes) -> ScopesResponse {
-    match scopes {
+pub(crate) fn scopes_response(scopes: &Scopes) -> ShownScopes {
+    ShownScopes::Known(match scopes {
         Scopes::All => ScopesResponse::All { all: true },
         Scopes::Inference => ScopesResponse::Inference { inference: true },
         Scopes::KubernetesExec(access) => ScopesResponse::KubernetesExec {
@@ -139,7 +151,15 @@ pub(crate) fn scopes_response(scopes: &Scopes) -> ScopesResponse {
                 },
             },
         },
-    }
+        Scopes::Unknown(stored) => return ShownScopes::Newer(as_it_is(stored)),
+    })
+}
+
+/// A newer version's scopes (contract R6); none where it is no JSON object at all.
+fn as_it_is(stored: &str) -> Box<RawValue> {
+    let is_object = serde_json::from_str::<Map<String, Value>>(stored).is_ok();
+    let shown = if is_object { stored } else { "{}" };
+    RawValue::from_string(shown.to_owned()).unwrap_or_default()
 }
 
 impl ApiKeyResponse {
@@ -199,5 +219,20 @@ mod tests {
             assert_eq!(answered, payload);
             assert_eq!(answered, scopes.to_string());
         }
+    }
+
+    #[test]
+    fn scopes_that_a_newer_version_wrote_are_answered_as_they_stand() {
+        // R6
+        let check = |stored: &str, expected: &str| {
+            let scopes = Scopes::from_stored(stored.to_owned());
+            let answered = serde_json::to_string(&scopes_response(&scopes)).unwrap();
+            assert_eq!(answered, expected);
+        };
+        let newer = r#"{"volumes":{"read":true},"all":false}"#;
+        check(newer, newer);
+        check("no JSON", "{}");
+        check("[1]", "{}");
+        check(r#"{"inference":true}"#, r#"{"inference":true}"#);
     }
 }

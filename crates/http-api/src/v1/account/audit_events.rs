@@ -2,9 +2,7 @@
 
 pub(crate) mod list;
 
-use remotegpu_accounts::{
-    ACTOR_KINDS, AuditAction, AuditDetails, AuditEvent, AuditSubject, Role, actor_parts,
-};
+use remotegpu_accounts::{ACTOR_KINDS, AuditAction, AuditDetails, AuditEvent, AuditSubject};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::{
@@ -19,8 +17,8 @@ pub(crate) struct AuditEventResponse {
     id: Uuid,
     #[serde(with = "time::serde::rfc3339")]
     occurred_at: OffsetDateTime,
-    #[schema(schema_with = action_schema)]
-    action: &'static str,
+    #[schema(schema_with = shown_action_schema)]
+    action: String,
     actor: ActorResponse,
     subject: SubjectResponse,
     /// The client's address; `null` where the act came past the network.
@@ -36,7 +34,7 @@ pub(crate) struct AuditEventResponse {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ActorResponse {
     #[schema(schema_with = actor_schema)]
-    r#type: &'static str,
+    r#type: String,
     /// Of a user or an API key; `null` of any other.
     #[schema(required = true)]
     id: Option<Uuid>,
@@ -46,7 +44,7 @@ pub(crate) struct ActorResponse {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SubjectResponse {
     #[schema(schema_with = subject_schema)]
-    r#type: &'static str,
+    r#type: String,
     id: Uuid,
 }
 
@@ -90,7 +88,7 @@ pub(crate) struct AuditDetailsResponse {
     /// What a user may do in the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, required = false, example = "write")]
-    role: Option<&'static str>,
+    role: Option<String>,
     /// The account's own limit of active API keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, required = false)]
@@ -103,18 +101,18 @@ pub(crate) struct AuditDetailsResponse {
 
 impl AuditEventResponse {
     fn new(event: &AuditEvent) -> Self {
-        let (actor, actor_id) = actor_parts(event.actor);
+        let (actor, actor_id) = event.actor.parts();
         let (subject, subject_id) = event.subject.parts();
         Self {
             id: event.id.as_uuid(),
             occurred_at: event.occurred_at,
-            action: event.action.as_str(),
+            action: event.action.as_str().to_owned(),
             actor: ActorResponse {
-                r#type: actor,
+                r#type: actor.to_owned(),
                 id: actor_id,
             },
             subject: SubjectResponse {
-                r#type: subject,
+                r#type: subject.to_owned(),
                 id: subject_id,
             },
             ip: event.origin.ip.map(|ip| ip.to_string()),
@@ -134,7 +132,7 @@ impl AuditDetailsResponse {
             identity: details.identity,
             token_id: details.token_id,
             expires_at: details.expires_at,
-            role: details.role.map(Role::as_str),
+            role: details.role.map(|role| role.as_str().to_owned()),
             key_limit: details.key_limit,
             namespace_limit: details.namespace_limit,
         }
@@ -147,15 +145,27 @@ pub(crate) fn action_schema() -> Object {
     one_of("What was done.", words)
 }
 
+fn shown_action_schema() -> Object {
+    let words = AuditAction::ALL.iter().map(|action| action.as_str());
+    one_of(
+        "What was done. While versions change, a newer one's word may come.",
+        words,
+    )
+}
+
 fn actor_schema() -> Object {
     one_of(
-        "`anonymous` is somebody who has not shown who they are.",
+        "`anonymous` is somebody who has not shown who they are. While versions change, a newer \
+         one's word may come.",
         ACTOR_KINDS,
     )
 }
 
 fn subject_schema() -> Object {
-    one_of("What kind of thing it is.", AuditSubject::KINDS)
+    one_of(
+        "What kind of thing it is. While versions change, a newer one's word may come.",
+        AuditSubject::KINDS,
+    )
 }
 
 fn one_of(description: &str, words: impl IntoIterator<Item = &'static str>) -> Object {

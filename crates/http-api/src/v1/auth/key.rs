@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     extract::KeyCaller,
-    v1::account::api_keys::{ScopesResponse, scopes_response},
+    v1::account::api_keys::{ScopesResponse, ShownScopes, scopes_response},
 };
 
 /// What a key may know about itself.
@@ -17,7 +17,8 @@ pub(crate) struct OwnApiKeyResponse {
     name: String,
     #[schema(example = "rgpu_0a1b2c3d")]
     prefix: String,
-    scopes: ScopesResponse,
+    #[schema(value_type = ScopesResponse)]
+    scopes: ShownScopes,
     /// When the key ends by itself; `null` means never.
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(required = true)]

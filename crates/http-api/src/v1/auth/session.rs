@@ -3,7 +3,7 @@ use actix_web::{get, web};
 use super::SessionResponse;
 use crate::{
     Api,
-    extract::{Read, SessionCaller},
+    extract::{Anyone, SessionCaller},
 };
 
 /// Who is signed in
@@ -15,7 +15,7 @@ use crate::{
 #[get("/v1/auth/session")]
 pub(crate) async fn get_session(
     api: web::Data<Api>,
-    caller: SessionCaller<Read>,
+    caller: SessionCaller<Anyone>,
 ) -> web::Json<SessionResponse> {
     let policy = api.config.session_policy;
     web::Json(SessionResponse::new(&caller.context, policy))

@@ -5,7 +5,7 @@ use super::session_cookie;
 use crate::{
     Api,
     error::ApiError,
-    extract::{Read, SessionCaller, cookie_name, session_cookies},
+    extract::{Anyone, SessionCaller, cookie_name, session_cookies},
 };
 
 /// Sign out
@@ -19,7 +19,7 @@ use crate::{
 #[post("/v1/auth/sign-out")]
 pub(crate) async fn sign_out(
     api: web::Data<Api>,
-    caller: SessionCaller<Read>,
+    caller: SessionCaller<Anyone>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let session = caller.context.session.id;

@@ -8,7 +8,7 @@ use super::SessionResponse;
 use crate::{
     Api,
     error::{ApiError, ErrorCode},
-    extract::{JsonBody, Read, SessionCaller},
+    extract::{Anyone, JsonBody, SessionCaller},
 };
 
 /// Which account to act for.
@@ -35,7 +35,7 @@ pub(crate) struct SwitchAccountRequest {
 #[post("/v1/auth/session/account")]
 pub(crate) async fn switch_account(
     api: web::Data<Api>,
-    caller: SessionCaller<Read>,
+    caller: SessionCaller<Anyone>,
     body: JsonBody,
 ) -> Result<web::Json<SessionResponse>, ApiError> {
     let wanted: SwitchAccountRequest = body.read().await?;
@@ -54,7 +54,7 @@ pub(crate) async fn switch_account(
         .iter()
         .find(|membership| membership.account.id == id)
         .ok_or(ErrorCode::NotFound)?;
-    let (account, role) = (&membership.account, membership.role);
+    let (account, role) = (&membership.account, &membership.role);
     let policy = api.config.session_policy;
     Ok(web::Json(SessionResponse::for_account(
         context, account, role, policy,

@@ -35,7 +35,7 @@ pub(crate) struct NamespaceResponse {
     #[schema(example = "fra1")]
     cluster: String,
     #[schema(value_type = NamespaceStatusWord)]
-    status: &'static str,
+    status: String,
     /// What there is to know about the status.
     #[schema(required = true)]
     message: Option<String>,
@@ -45,7 +45,7 @@ pub(crate) struct NamespaceResponse {
     updated_at: OffsetDateTime,
 }
 
-/// Where a namespace is in its life.
+/// Where a namespace is in its life. While versions change, a newer one's word may come.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[allow(dead_code, reason = "only its description is used")]
@@ -63,7 +63,7 @@ impl NamespaceResponse {
             name: namespace.name.as_str().to_owned(),
             kubernetes_namespace: namespace.kubernetes_namespace.as_str().to_owned(),
             cluster: namespace.cluster.as_str().to_owned(),
-            status: namespace.status.as_str(),
+            status: namespace.status.as_str().to_owned(),
             message: namespace.message.clone(),
             created_at: namespace.created_at,
             updated_at: namespace.updated_at,

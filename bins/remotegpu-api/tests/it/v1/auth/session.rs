@@ -194,21 +194,20 @@ async fn sessions_end_by_the_clock() {
 
 /// Has the sessions been used last two minutes ago, so that the next use is noted.
 fn age_sessions(server: &Server) {
-    match &server.database {
-        Some(database) => {
-            let older = "UPDATE sessions SET last_seen_at = last_seen_at - interval '2 minutes'";
-            database.query(older).unwrap();
-        }
-        None => drop(by_hand(
-            server,
-            "c.execute('UPDATE sessions SET last_seen_at = last_seen_at - 120000000'); c.commit()",
-        )),
+    if let Some(database) = &server.database {
+        let older = "UPDATE sessions SET last_seen_at = last_seen_at - interval '2 minutes'";
+        database.query(older).unwrap();
+    } else {
+        let aged = "c.execute('UPDATE sessions SET last_seen_at = last_seen_at - 120000000')";
+        let mut by = by_hand(server, &format!("{aged}; c.commit()"));
+        drop(by.stdin.take());
+        assert!(by.wait().unwrap().success());
     }
 }
 
 /// What a program does to the server's SQLite file, beside the running server. It goes
 /// on until its input ends, which this waits for no longer than until it says something.
-fn by_hand(server: &Server, act: &str) -> Option<Child> {
+fn by_hand(server: &Server, act: &str) -> Child {
     let python = std::env::var("REMOTEGPU_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let file = server.path("data/remotegpu.db");
     let script = format!(
@@ -226,7 +225,7 @@ fn by_hand(server: &Server, act: &str) -> Option<Child> {
     let stdout = child.stdout.take().unwrap();
     BufReader::new(stdout).read_line(&mut said).unwrap();
     assert_eq!(said.trim(), "done");
-    Some(child)
+    child
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -264,7 +263,7 @@ async fn a_session_counts_while_somebody_else_writes() {
     let server = Server::start(Backend::Sqlite).await;
     let person = server.operator().await;
     age_sessions(&server);
-    let mut writer = by_hand(&server, "c.execute('BEGIN IMMEDIATE')").unwrap();
+    let mut writer = by_hand(&server, "c.execute('BEGIN IMMEDIATE')");
     for _ in 0..3 {
         let began = Instant::now();
         person.get("/v1/auth/session").await.expect(200);

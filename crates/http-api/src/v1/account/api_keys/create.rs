@@ -55,6 +55,7 @@ impl CreateApiKeyRequest {
             IssueApiKeyError::ExpiryNotInFuture => ErrorCode::ExpiryNotInFuture.into(),
             IssueApiKeyError::LimitReached => ErrorCode::KeyLimit.into(),
             IssueApiKeyError::ForeignNamespaces(ids) => foreign_namespaces(self.scopes.get(), &ids),
+            IssueApiKeyError::TooOften(error) => error.into(),
             IssueApiKeyError::Store(error) => error.into(),
         }
     }
@@ -71,6 +72,7 @@ impl CreateApiKeyRequest {
         (status = 201, description = "The key and its secret.", body = IssuedApiKeyResponse),
         (status = 400, description = "`invalid_body`, `invalid_field`, `invalid_scopes`, `foreign_namespace`, `expiry_not_in_future`"),
         (status = 409, description = "`key_limit`"),
+        (status = 429, description = "`rate_limited`: the account creates and rotates keys too often"),
     ),
 )]
 #[post("/v1/account/api-keys")]
@@ -81,9 +83,9 @@ pub(crate) async fn create_api_key(
 ) -> Result<HttpResponse, ApiError> {
     let request: CreateApiKeyRequest = body.read().await?;
     let wanted = request.judge(api.config.key_limit)?;
-    let (keys, now) = (&*api.ports.keys, api.now());
+    let (keys, limits, now) = (&*api.ports.keys, &api.ports.key_changes, api.now());
     let act = caller.act(now);
-    let issued = issue_api_key(keys, &caller.context, wanted, &mut rng(), &act)
+    let issued = issue_api_key(keys, limits, &caller.context, wanted, &mut rng(), &act)
         .await
         .map_err(|error| request.refusal(error))?;
     Ok(HttpResponse::Created().json(IssuedApiKeyResponse::new(&issued, now)))

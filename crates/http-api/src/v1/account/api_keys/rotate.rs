@@ -38,6 +38,7 @@ pub(crate) struct RotateApiKeyRequest {
         (status = 200, description = "The key and its new secret.", body = IssuedApiKeyResponse),
         (status = 404, description = "`api_key_not_found`"),
         (status = 409, description = "`key_not_active`"),
+        (status = 429, description = "`rate_limited`: the account creates and rotates keys too often"),
     ),
 )]
 #[post("/v1/account/api-keys/{key_id}/rotate")]
@@ -50,10 +51,17 @@ pub(crate) async fn rotate_api_key(
     let id = existing(&api, &caller.context, id).await?;
     let wanted: RotateApiKeyRequest = body.read().await?;
     let grace = Duration::seconds(wanted.grace_seconds);
-    let (keys, signals, now) = (&*api.ports.keys, &api.ports.signals, api.now());
+    let (ports, now) = (&api.ports, api.now());
     let act = caller.act(now);
-    let (key, rng) = ((caller.context.account.id, id), &mut rng());
-    let issued =
-        remotegpu_control_plane::rotate_api_key(keys, signals, key, grace, rng, &act).await?;
+    let issued = remotegpu_control_plane::rotate_api_key(
+        &*ports.keys,
+        &ports.signals,
+        &ports.key_changes,
+        (caller.context.account.id, id),
+        grace,
+        &mut rng(),
+        &act,
+    )
+    .await?;
     Ok(web::Json(IssuedApiKeyResponse::new(&issued, now)))
 }

@@ -78,6 +78,7 @@ pub(crate) async fn create_exec_credential(
         namespaces: &*api.ports.namespaces,
         identities: &*api.ports.identities,
         known: &api.ports.known_identities,
+        uses: &api.ports.identity_uses,
         mint: &*api.ports.mint,
         signals: &api.ports.signals,
         limits: &api.ports.mint_limits,

@@ -1,0 +1,231 @@
+//! `remotegpu-api admin end-all`: many sessions or keys end at once, after a restore or
+//! a leak (contract R7).
+
+use std::{
+    fmt::Display,
+    fs,
+    io::Read,
+    path::Path,
+    str::FromStr,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use remotegpu_accounts::AccountRepository;
+use remotegpu_control_plane::{
+    Choice, EndAll, EndAllKeysPorts, Ended, EndedKeys, end_all_keys, end_all_sessions,
+};
+use remotegpu_primitives::AccountId;
+use remotegpu_storage::Database;
+
+use crate::{
+    cli::{EndAllArgs, EndAllOf},
+    clock::{SystemClock, system_rng},
+};
+
+/// How often whoever waits is told how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(2);
+/// How many accounts are shown one by one.
+const SHOWN: usize = 20;
+
+/// Counts what is meant, and ends it if that is confirmed.
+pub async fn run(database: &Database, args: &EndAllArgs) -> Result<()> {
+    let mode = if args.yes { EndAll::End } else { EndAll::Count };
+    if let Some(account) = args.account {
+        let accounts: &dyn AccountRepository = database;
+        let found = accounts.find(account).await?;
+        found.with_context(|| format!("there is no account {account}"))?;
+    }
+    let mut progress = Progress::new(mode);
+    match args.what {
+        EndAllOf::Sessions => {
+            let ids = read_ids(args.ids.as_deref())?;
+            let choice = choice(args.account, ids.as_deref());
+            let told = &mut |ended: &Ended| progress.tell(ended, "sessions");
+            let (rng, clock) = (&mut system_rng(), &SystemClock);
+            let ended = end_all_sessions(database, choice, mode, rng, clock, told).await;
+            let ended = ended.context(UNFINISHED)?;
+            say(database, &ended, mode, "session").await?;
+        }
+        EndAllOf::Keys => {
+            let ids = read_ids(args.ids.as_deref())?;
+            let choice = choice(args.account, ids.as_deref());
+            let told = &mut |ended: &EndedKeys| progress.tell(&ended.keys, "keys");
+            let ports = EndAllKeysPorts {
+                keys: database,
+                identities: database,
+                clock: &SystemClock,
+            };
+            let ended = end_all_keys(ports, choice, mode, &mut system_rng(), told).await;
+            let ended = ended.context(UNFINISHED)?;
+            say(database, &ended.keys, mode, "active API key").await?;
+            say_identities(&ended);
+        }
+    }
+    if mode == EndAll::Count {
+        println!("nothing was changed; --yes ends them");
+    }
+    Ok(())
+}
+
+const UNFINISHED: &str = "not all were ended; what was ended stays ended, and the same command \
+                          ends the rest";
+
+fn choice<Id>(account: Option<AccountId>, ids: Option<&[Id]>) -> Choice<'_, Id> {
+    Choice { account, ids }
+}
+
+/// The identifiers in a file, one on each line; `-` is what comes in.
+fn read_ids<Id: FromStr>(path: Option<&Path>) -> Result<Option<Vec<Id>>> {
+    let Some(path) = path else { return Ok(None) };
+    let text = if path == Path::new("-") {
+        let mut text = String::new();
+        let read = std::io::stdin().read_to_string(&mut text);
+        read.map(|_| text)
+    } else {
+        fs::read_to_string(path)
+    };
+    let text = text.with_context(|| format!("--ids: {} cannot be read", path.display()))?;
+    parse_ids(&text).map(Some)
+}
+
+fn parse_ids<Id: FromStr>(text: &str) -> Result<Vec<Id>> {
+    let mut ids = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
+        }
+        match line.parse() {
+            Ok(id) => ids.push(id),
+            // Not what stands there: it may be a key.
+            Err(_) => bail!(
+                "--ids: line {} is no identifier: a UUID in its 36-character form is expected, \
+                 as in 0198c0de-0000-7000-8000-000000000001",
+                index + 1
+            ),
+        }
+    }
+    Ok(ids)
+}
+
+/// Tells on stderr how far it is, where it takes long.
+struct Progress {
+    mode: EndAll,
+    last: Instant,
+}
+
+impl Progress {
+    fn new(mode: EndAll) -> Self {
+        let last = Instant::now();
+        Self { mode, last }
+    }
+
+    fn tell(&mut self, so_far: &Ended, what: &str) {
+        if self.last.elapsed() >= TELL_EVERY {
+            self.last = Instant::now();
+            let done = match self.mode {
+                EndAll::Count => "counted",
+                EndAll::End => "ended",
+            };
+            eprintln!("{done} {} {what} so far", so_far.total());
+        }
+    }
+}
+
+async fn say(database: &Database, ended: &Ended, mode: EndAll, what: &str) -> Result<()> {
+    let done = match mode {
+        EndAll::Count => "would end",
+        EndAll::End => "ended",
+    };
+    let (total, accounts) = (ended.total(), ended.accounts.len() as u64);
+    let where_to = if total == 0 {
+        String::new()
+    } else {
+        format!(" in {}:", many(accounts, "account"))
+    };
+    println!("{done} {}{where_to}", many(total, what));
+    let mut accounts: Vec<_> = ended.accounts.iter().collect();
+    accounts.sort_by_key(|(id, count)| (std::cmp::Reverse(**count), **id));
+    for (id, count) in accounts.iter().take(SHOWN) {
+        let store: &dyn AccountRepository = database;
+        let account = store.find(**id).await?;
+        let name = account.map(|account| account.name.as_str().to_owned());
+        println!("  {id}  {count:>6}  {}", name.unwrap_or_default());
+    }
+    if accounts.len() > SHOWN {
+        let rest = accounts[SHOWN..]
+            .iter()
+            .map(|(_, count)| **count)
+            .sum::<u64>();
+        let others = many((accounts.len() - SHOWN) as u64, "more account");
+        println!("  and {rest} in {others}");
+    }
+    if ended.unknown > 0 {
+        println!("{} not known, or another account's", these(ended.unknown));
+    }
+    if ended.ended_before > 0 {
+        println!("{} of what had ended before", these(ended.ended_before));
+    }
+    Ok(())
+}
+
+fn say_identities(ended: &EndedKeys) {
+    let total: u64 = ended.identities.values().sum();
+    if total == 0 {
+        println!("no cluster identity ends with them");
+        return;
+    }
+    let clusters = ended.identities.iter();
+    let clusters: Vec<String> = clusters
+        .map(|(cluster, count)| format!("{count} in {cluster}"))
+        .collect();
+    let (identities, end) = if total == 1 {
+        ("identity", "ends")
+    } else {
+        ("identities", "end")
+    };
+    println!(
+        "{total} cluster {identities} {end} with them, and the tokens of these: {}",
+        clusters.join(", ")
+    );
+}
+
+fn many(count: u64, what: impl Display) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
+}
+
+fn these(count: u64) -> String {
+    if count == 1 {
+        "1 of the identifiers is".to_owned()
+    } else {
+        format!("{count} of the identifiers are")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use remotegpu_primitives::ApiKeyId;
+
+    use super::*;
+
+    #[test]
+    fn a_file_of_identifiers_is_read_line_by_line() {
+        // R7
+        let one = "0198c0de-0000-7000-8000-000000000001";
+        let text = format!("# found on a paste site\n\n  {one}  \r\n{one} # again\n");
+        let ids: Vec<ApiKeyId> = parse_ids(&text).unwrap();
+        assert_eq!(ids, [one.parse().unwrap(), one.parse().unwrap()]);
+        assert_eq!(parse_ids::<ApiKeyId>("").unwrap(), []);
+        // The sentence names the line, and not what stands there.
+        let leaked = "rgpu_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa16C57V";
+        let error = parse_ids::<ApiKeyId>(&format!("{one}\n\n{leaked}\n")).unwrap_err();
+        let sentence = error.to_string();
+        assert!(
+            sentence.starts_with("--ids: line 3 is no identifier"),
+            "{sentence}"
+        );
+        assert!(!sentence.contains("rgpu_"), "K2");
+    }
+}
