@@ -83,9 +83,8 @@ pub async fn serve(config: Config) -> Result<()> {
     let (internal, internal_stopper) = internal_server(Arc::clone(&api), internal_listener, None)?;
     let mut serving = tokio::spawn(server);
     let internal_serving = tokio::spawn(internal);
-    let prepare = shared.prepare(&config, &passwords, &public_url, &mut lock);
     tokio::select! {
-        prepared = prepare => prepared?,
+        prepared = schema::prepare(&config, &shared.database) => prepared?,
         () = ending.next() => {
             // Nothing runs yet, and what a migration has begun the database takes back;
             // one that is under way would otherwise be waited for.
@@ -93,6 +92,12 @@ pub async fn serve(config: Config) -> Result<()> {
             std::process::exit(0);
         }
     }
+    // Held until the server has ended.
+    let _lock = match lock {
+        None => data_dir::lock_for(&config)?,
+        lock => lock,
+    };
+    shared.prepare(&config, &passwords, &public_url).await?;
     drop(passwords);
     api.open().await;
     let mut beside = shared.beside(&config, watch, files, certificate);
@@ -161,18 +166,13 @@ impl Shared {
         }
     }
 
-    /// Has the database be what the server needs, and learns in which clusters it acts.
+    /// Makes the first administrator, and learns in which clusters the database acts.
     async fn prepare(
         &self,
         config: &Config,
         passwords: &PasswordWorkers,
         public_url: &PublicUrl,
-        lock: &mut Option<data_dir::DataDirLock>,
     ) -> Result<()> {
-        schema::prepare(config, &self.database).await?;
-        if lock.is_none() {
-            *lock = data_dir::lock_for(config)?;
-        }
         first_admin::create(config, &self.database, passwords, public_url.as_str()).await?;
         let installation = InstallationId::generate(SystemClock.now(), &mut system_rng());
         let settled = self.database.settle_holder(installation).await;

@@ -35,6 +35,17 @@ impl ClaimGate {
         let Some(known) = self.0.get(cluster) else {
             return;
         };
+        let before = known.load(Ordering::Acquire);
+        // A right that is taken away is no leave to act where another database does.
+        let closed = [
+            ClaimState::Foreign,
+            ClaimState::Behind,
+            ClaimState::ClusterBehind,
+            ClaimState::OtherCluster,
+        ];
+        if state == ClaimState::NotPermitted && closed.map(number).contains(&before) {
+            return;
+        }
         if known.swap(number(state), Ordering::AcqRel) == number(state) {
             return;
         }

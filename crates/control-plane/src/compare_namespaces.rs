@@ -92,7 +92,8 @@ impl Comparison {
             self.unsettled.push(row);
         } else if !is_whole && row.updated_at < now {
             // What changed since may have been looked at half made.
-            if found.is_none() {
+            // What is going does not stand any more, either.
+            if found.is_none_or(|found| found.is_going) {
                 self.absent.insert(row.id);
             }
             self.drifted.push(row);

@@ -7,7 +7,7 @@ use remotegpu_namespaces::{
 use remotegpu_primitives::{Clock, StoreError};
 use time::{Duration, OffsetDateTime};
 
-use crate::Signals;
+use crate::{Signals, repair_namespace::was_deleted};
 
 /// For how long a claim keeps others away: longer than a step may take.
 const CLAIM: Duration = Duration::seconds(30);
@@ -136,9 +136,7 @@ async fn step(
 /// Read anew, because a claim that ended lets another instance make it at the same
 /// time: then it is active already, and its account may be using it.
 async fn undo(ports: NamespacePorts<'_>, namespace: &Namespace) -> Result<(), StoreError> {
-    let (account, id) = (namespace.account_id, namespace.id);
-    let again = ports.namespaces.find(account, id).await?;
-    if again.is_some_and(|again| again.status != NamespaceStatus::Deleting) {
+    if !was_deleted(ports.namespaces, namespace).await? {
         return Ok(());
     }
     if let Err(error) = ports.provisioner.remove(namespace).await {

@@ -21,8 +21,23 @@ pub(crate) async fn repair_namespace(
         made?;
         return Ok(true);
     }
-    provisioner.remove(row).await?;
+    if was_deleted(namespaces, row).await? {
+        provisioner.remove(row).await?;
+    }
     Ok(false)
+}
+
+/// Whether the row says that the namespace is to go, or has gone. That there is no row
+/// says nothing: the database may be another one by now, and the namespace a tenant's
+/// (contract R8).
+pub(crate) async fn was_deleted(
+    namespaces: &dyn NamespaceRepository,
+    row: &Namespace,
+) -> Result<bool, StoreError> {
+    match namespaces.find(row.account_id, row.id).await? {
+        Some(again) => Ok(again.status == NamespaceStatus::Deleting),
+        None => Ok(!namespaces.removed_among(&[row.id]).await?.is_empty()),
+    }
 }
 
 async fn is_active(

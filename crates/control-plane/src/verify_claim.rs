@@ -123,7 +123,11 @@ async fn take_unclaimed(
         look_for_missing: before.is_some_and(|known| known.look_for_missing),
         taken_at: ports.clock.now(),
     };
-    ports.claims.take_claim(cluster, &taken).await?;
+    let known = before.map(|known| known.counter);
+    if !ports.claims.take_unclaimed(cluster, &taken, known).await? {
+        // Another instance, or this one's own sweep, was faster, and may have raised it.
+        return Ok(look(ports, cluster).await?.state);
+    }
     let claim = Claim {
         holder,
         counter: taken.counter,

@@ -318,6 +318,15 @@ pub trait ClaimRepository: Send + Sync {
         to: u64,
     ) -> Result<bool, StoreError>;
 
+    /// Takes the cluster, if this is still the counter that is known of it; `None` where
+    /// nothing is. `false` where somebody else has taken or raised it meanwhile.
+    async fn take_unclaimed(
+        &self,
+        cluster: &ClusterName,
+        taken: &KnownClaim,
+        before: Option<u64>,
+    ) -> Result<bool, StoreError>;
+
     /// Takes the cluster, whatever was known of it.
     async fn take_claim(&self, cluster: &ClusterName, taken: &KnownClaim)
     -> Result<(), StoreError>;

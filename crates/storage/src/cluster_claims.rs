@@ -62,6 +62,18 @@ impl Database {
     }
 }
 
+/// What of a claim is written.
+macro_rules! columns {
+    ($taken:expr, $counter:expr) => {
+        (
+            cluster_claims::cluster_uid.eq($taken.cluster.as_str()),
+            cluster_claims::counter.eq($counter),
+            cluster_claims::look_for_missing.eq($taken.look_for_missing),
+            cluster_claims::taken_at.eq(DbTime::from($taken.taken_at)),
+        )
+    };
+}
+
 #[async_trait]
 impl ClaimRepository for Database {
     async fn settle_holder(&self, id: InstallationId) -> Result<(), StoreError> {
@@ -118,20 +130,42 @@ impl ClaimRepository for Database {
         Ok(raised == 1)
     }
 
+    async fn take_unclaimed(
+        &self,
+        cluster: &ClusterName,
+        taken: &KnownClaim,
+        before: Option<u64>,
+    ) -> Result<bool, StoreError> {
+        let counter = stored(taken.counter)?;
+        let before = before.map(stored).transpose()?;
+        let rows = with_conn!(self, write, |c| Ok(match before {
+            None =>
+                diesel::insert_into(cluster_claims::table)
+                    .values((
+                        cluster_claims::cluster.eq(cluster.as_str()),
+                        columns!(taken, counter),
+                    ))
+                    .on_conflict_do_nothing()
+                    .execute(c)
+                    .await?,
+            Some(before) =>
+                diesel::update(cluster_claims::table)
+                    .filter(cluster_claims::cluster.eq(cluster.as_str()))
+                    .filter(cluster_claims::counter.eq(before))
+                    .set(columns!(taken, counter))
+                    .execute(c)
+                    .await?,
+        }))?;
+        Ok(rows == 1)
+    }
+
     async fn take_claim(
         &self,
         cluster: &ClusterName,
         taken: &KnownClaim,
     ) -> Result<(), StoreError> {
         let counter = stored(taken.counter)?;
-        let set = || {
-            (
-                cluster_claims::cluster_uid.eq(taken.cluster.as_str()),
-                cluster_claims::counter.eq(counter),
-                cluster_claims::look_for_missing.eq(taken.look_for_missing),
-                cluster_claims::taken_at.eq(DbTime::from(taken.taken_at)),
-            )
-        };
+        let set = || columns!(taken, counter);
         with_conn!(self, write, |c| {
             diesel::insert_into(cluster_claims::table)
                 .values((cluster_claims::cluster.eq(cluster.as_str()), set()))

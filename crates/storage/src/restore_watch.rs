@@ -320,9 +320,11 @@ fn judge(newest: &Sighting, now: &Sighting, failover: Duration) -> Seen {
         Ordering::Greater => after.from,
     };
     let by = before.at - least;
+    // Nothing but the last raise was lost, however long nobody had raised it before.
+    let lost_one = failover > Duration::ZERO && least >= before.from;
     if by <= Duration::ZERO {
         Seen::Same
-    } else if by <= failover {
+    } else if by <= failover || lost_one {
         Seen::SteppedBack { by }
     } else {
         Seen::Restored(RestoreSign::WentBack { by })
@@ -375,6 +377,10 @@ mod tests {
         check(at(-1, -6), back(1));
         check(at(-15, -20), back(15));
         check(at(-16, -21), restored(16));
+        // After a long time in which nobody raised it.
+        let paused = judge(&at(600, 0), &at(0, -5), FAILOVER);
+        assert_eq!(paused, back(600));
+        assert_eq!(judge(&at(600, 0), &at(-1, -6), FAILOVER), restored(601));
         // Another instance was quicker.
         check(at(2, -8), back(8));
         check(at(2, -60), restored(60));

@@ -127,6 +127,9 @@ fn take_turn(connection: &mut Blocking, patience: Patience) -> Result<(), OpenEr
     }
 }
 
+/// How often what is made CONCURRENTLY is tried.
+const CONCURRENT_TRIES: u32 = 3;
+
 fn run_one(
     connection: &mut Blocking,
     migration: &dyn Migration<Pg>,
@@ -135,6 +138,7 @@ fn run_one(
     let name = migration.name().to_string();
     let in_transaction = migration.metadata().run_in_transaction();
     let (began, mut told) = (Instant::now(), None::<Instant>);
+    let mut tries = 0;
     loop {
         let attempted = Instant::now();
         let Err(source) = attempt(connection, migration, patience) else {
@@ -143,8 +147,14 @@ fn run_one(
         };
         // The server says in its own language that a lock was not to be had, and Diesel
         // keeps its code to itself. That it took as long as that says the same.
-        let waited = in_transaction && attempted.elapsed() >= patience.lock;
-        if !waited || began.elapsed() > patience.attempts {
+        // What is made CONCURRENTLY may be ended because somebody waits for us meanwhile.
+        let again = if in_transaction {
+            attempted.elapsed() >= patience.lock
+        } else {
+            tries += 1;
+            tries < CONCURRENT_TRIES
+        };
+        if !again || began.elapsed() > patience.attempts {
             return Err(OpenError::MigrationFailed {
                 migration: name,
                 source,
@@ -198,6 +208,7 @@ fn drop_unfinished_indexes(connection: &mut Blocking) -> Attempt {
          JOIN pg_class c ON c.oid = i.indexrelid \
          JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE NOT i.indisvalid AND n.nspname = current_schema() \
+         AND c.relkind = 'i' AND pg_has_role(c.relowner, 'USAGE') \
          AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p \
                          WHERE p.index_relid = i.indexrelid)",
     )

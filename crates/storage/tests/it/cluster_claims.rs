@@ -12,6 +12,7 @@ use crate::{
 on_both_databases!(
     a_database_knows_who_it_is_once_a_server_has_started,
     a_counter_is_raised_from_what_it_was_and_no_other,
+    an_unclaimed_cluster_is_taken_by_one_alone,
     a_claim_is_taken_whatever_was_known,
 );
 
@@ -74,6 +75,20 @@ async fn a_counter_is_raised_from_what_it_was_and_no_other(world: World) {
     assert_eq!(store.known_claim(&dev()).await.unwrap(), Some(taken(5)));
     // What no database can count is no counter.
     assert!(store.raise_claim(&dev(), 5, u64::MAX).await.is_err());
+}
+
+async fn an_unclaimed_cluster_is_taken_by_one_alone(world: World) {
+    // R9: who comes later must not set back what was raised meanwhile.
+    let store = &world.database;
+    let take = async |to: u64, before| store.take_unclaimed(&dev(), &taken(to), before).await;
+    assert!(take(1, None).await.unwrap());
+    assert!(!take(1, None).await.unwrap());
+    assert!(store.raise_claim(&dev(), 1, 2).await.unwrap());
+    assert!(!take(1, None).await.unwrap());
+    assert!(!take(2, Some(1)).await.unwrap());
+    assert_eq!(store.known_claim(&dev()).await.unwrap(), Some(taken(2)));
+    assert!(take(3, Some(2)).await.unwrap());
+    assert_eq!(store.known_claim(&dev()).await.unwrap(), Some(taken(3)));
 }
 
 async fn a_claim_is_taken_whatever_was_known(world: World) {
