@@ -180,7 +180,7 @@ impl KubeCluster {
         // A connection that was kept may have been closed in this very moment, which says
         // nothing about the cluster; as many as are kept may have been.
         for _ in 0..CLOSED_MEANWHILE {
-            if !matches!(answered, Err(Fault::Connection(_))) {
+            if !matches!(&answered, Err(fault) if fault.is_of_a_kept_connection()) {
                 break;
             }
             answered = self.ask_itself(&ask).await;

@@ -72,6 +72,18 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// Whether a connection broke that had been made before, not one that could not be
+    /// made.
+    pub(crate) fn is_of_a_kept_connection(&self) -> bool {
+        let Self::Connection(error) = self else {
+            return false;
+        };
+        let told = error.downcast_ref::<hyper_util::client::legacy::Error>();
+        told.is_some_and(|told| !told.is_connect())
+    }
+}
+
 impl From<Fault> for ClusterError {
     fn from(fault: Fault) -> Self {
         match fault {
