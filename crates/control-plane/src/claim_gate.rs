@@ -75,9 +75,14 @@ mod tests {
         let gate = ClaimGate::new([name("eu")]);
         assert_eq!(gate.state(&name("eu")), ClaimState::Unknown);
         for state in ClaimState::ALL {
+            gate.note(&name("eu"), ClaimState::Held);
             gate.note(&name("eu"), state);
             assert_eq!(gate.state(&name("eu")), state);
         }
+        // What is another's stays closed where the right to ask is gone.
+        gate.note(&name("eu"), ClaimState::Foreign);
+        gate.note(&name("eu"), ClaimState::NotPermitted);
+        assert_eq!(gate.state(&name("eu")), ClaimState::Foreign);
         gate.note(&name("us"), ClaimState::Held);
         assert_eq!(gate.state(&name("us")), ClaimState::Unknown);
     }

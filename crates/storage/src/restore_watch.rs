@@ -321,7 +321,7 @@ fn judge(newest: &Sighting, now: &Sighting, failover: Duration) -> Seen {
     };
     let by = before.at - least;
     // Nothing but the last raise was lost, however long nobody had raised it before.
-    let lost_one = failover > Duration::ZERO && least >= before.from;
+    let lost_one = failover > Duration::ZERO && least == before.from;
     if by <= Duration::ZERO {
         Seen::Same
     } else if by <= failover || lost_one {
@@ -381,6 +381,7 @@ mod tests {
         let paused = judge(&at(600, 0), &at(0, -5), FAILOVER);
         assert_eq!(paused, back(600));
         assert_eq!(judge(&at(600, 0), &at(-1, -6), FAILOVER), restored(601));
+        assert_eq!(judge(&at(600, 0), &at(540, 0), FAILOVER), restored(60));
         // Another instance was quicker.
         check(at(2, -8), back(8));
         check(at(2, -60), restored(60));
