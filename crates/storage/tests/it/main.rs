@@ -12,6 +12,7 @@ mod audit_events;
 mod backlog;
 mod cluster_claims;
 mod concurrency;
+mod database_identity;
 mod dead_keys;
 mod fixtures;
 mod held_namespaces;
