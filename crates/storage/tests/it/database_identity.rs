@@ -18,14 +18,17 @@ async fn of(database: &Database) -> DatabaseIdentity {
 
 async fn every_instance_finds_the_same_word(world: World) {
     // R9
-    let word = of(&world.database).await;
+    let identity = of(&world.database).await;
     let kind = match world.guard {
         Guard::Sqlite(_) => "sqlite-",
         Guard::Postgres(_) => "postgresql-",
     };
-    assert!(word.as_str().starts_with(kind), "{word}");
-    assert!(!word.as_str().contains(char::is_whitespace), "{word}");
-    assert_eq!(of(&world.instance().await).await, word);
+    assert!(identity.as_str().starts_with(kind), "{identity}");
+    assert!(
+        !identity.as_str().contains(char::is_whitespace),
+        "{identity}"
+    );
+    assert_eq!(of(&world.instance().await).await, identity);
 }
 
 async fn another_database_has_another_word(world: World) {
@@ -41,12 +44,12 @@ async fn another_database_has_another_word(world: World) {
 async fn dropped_and_made_again_is_another_database() {
     // R9
     let world = World::postgres().await;
-    let word = of(&world.database).await;
+    let identity = of(&world.database).await;
     let Guard::Postgres(database) = &world.guard else {
         panic!()
     };
     database.make_anew().unwrap();
-    assert_ne!(of(&world.instance().await).await, word);
+    assert_ne!(of(&world.instance().await).await, identity);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,8 +65,8 @@ async fn a_file_in_place_of_another_has_the_word_of_its_place() {
         tokio::spawn(async move { of(&database).await })
     });
     let words = futures::future::join_all(asked).await;
-    let word = of(&world.database).await;
-    assert!(words.into_iter().all(|found| found.unwrap() == word));
+    let identity = of(&world.database).await;
+    assert!(words.into_iter().all(|found| found.unwrap() == identity));
     let file = folder.path().join("test.db.identity");
     let mode = file.metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -74,11 +77,11 @@ async fn a_file_in_place_of_another_has_the_word_of_its_place() {
     };
     let here = folder.path().join("test.db");
     std::fs::rename(elsewhere.path().join("test.db"), here).unwrap();
-    assert_eq!(of(&world.instance().await).await, word);
+    assert_eq!(of(&world.instance().await).await, identity);
 
     std::fs::write(&file, "something else\n").unwrap();
     let error = world.database.identity().await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
     std::fs::remove_file(&file).unwrap();
-    assert_ne!(of(&world.database).await, word, "a new one");
+    assert_ne!(of(&world.database).await, identity, "a new one");
 }
