@@ -7,7 +7,7 @@ use remotegpu_primitives::{AccountId, Act, ApiKeyId, StoreError};
 use time::Duration;
 
 use crate::{
-    IssuedApiKey, KeyChangeLimits, KeyChangesTooOften, Signals, issue_api_key::new_secret,
+    IssuedApiKey, KeyChangeLimits, KeyChangesTooOften, Signals, acts::issue_api_key::new_secret,
 };
 
 /// The longest time that an old secret may work on.

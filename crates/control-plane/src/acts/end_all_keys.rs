@@ -9,7 +9,7 @@ use remotegpu_primitives::{Act, ApiKeyId, Clock, StoreError};
 
 use crate::{
     Choice, EndAll, Ended,
-    end_all::{BATCH, act, persistently},
+    acts::end_all::{BATCH, act, persistently},
 };
 
 /// The keys, and what ends with them.

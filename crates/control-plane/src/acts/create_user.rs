@@ -7,7 +7,7 @@ use remotegpu_accounts::{
 };
 use remotegpu_primitives::{AccountId, Act, StoreError, UserId};
 
-use crate::{PasswordError, PasswordWorkers, create_first_admin::ONE_TIME_PASSWORD_LIFE};
+use crate::{PasswordError, PasswordWorkers, acts::create_first_admin::ONE_TIME_PASSWORD_LIFE};
 
 /// No user was made.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use rand::CryptoRng;
 use remotegpu_accounts::{Email, PasswordChange, PlainPassword, UserRepository, one_time_password};
 use remotegpu_primitives::{Act, StoreError};
 
-use crate::{PasswordError, PasswordWorkers, create_first_admin::ONE_TIME_PASSWORD_LIFE};
+use crate::{PasswordError, PasswordWorkers, acts::create_first_admin::ONE_TIME_PASSWORD_LIFE};
 
 /// The password stays as it was.
 #[derive(Debug, thiserror::Error)]

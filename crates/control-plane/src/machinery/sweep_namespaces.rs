@@ -22,8 +22,8 @@ use time::OffsetDateTime;
 
 use crate::{
     SweepError,
-    compare_namespaces::{Comparison, compare_namespaces, missing},
-    repair_namespace::repair_namespace,
+    machinery::compare_namespaces::{Comparison, compare_namespaces, missing},
+    machinery::repair_namespace::repair_namespace,
 };
 
 /// How many namespaces are worked on at once.

@@ -8,7 +8,7 @@ use remotegpu_namespaces::{
 };
 use remotegpu_primitives::StoreError;
 
-use crate::{SweepError, repair_namespace::repair_namespace};
+use crate::{SweepError, machinery::repair_namespace::repair_namespace};
 
 /// How often it is looked for, and how long a round that failed is rested from.
 const EVERY: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@ use rand::CryptoRng;
 use remotegpu_accounts::{Account, AccountName, AccountRepository};
 use remotegpu_primitives::{Act, StoreError};
 
-use crate::sign_up::new_account;
+use crate::acts::sign_up::new_account;
 
 /// Makes an account that has no members yet.
 pub async fn create_account(

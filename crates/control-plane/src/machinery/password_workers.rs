@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     Overloaded, QueuedLimit,
-    fair_limit::{FairLimit, FairTurn, Room},
+    machinery::fair_limit::{FairLimit, FairTurn, Room},
 };
 
 /// The length of the line is what bounds the wait; this is for a line that does not

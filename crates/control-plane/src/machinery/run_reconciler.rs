@@ -22,11 +22,10 @@ use tokio::{task::JoinSet, time::Instant};
 use crate::{
     AuditBuffer, ClaimPorts, EndIdentityError, HeldPorts, IdentityPorts, IdentityUses, KeyUses,
     NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, SweepPorts, Tidied, TidyPorts,
-    claim_ended_identities, claim_namespaces, end_identity, keep_held_settled, raise_claim,
-    settle_namespace, sweep_identities, sweep_namespaces,
-    sweeper::Sweeper,
-    tidy_store,
-    work_off::{Work, tell_store, work_off},
+    claim_ended_identities, claim_namespaces, end_identity, keep_held_settled,
+    machinery::sweeper::Sweeper,
+    machinery::work_off::{Work, tell_store, work_off},
+    raise_claim, settle_namespace, sweep_identities, sweep_namespaces, tidy_store,
 };
 
 /// How often the store is asked for what other instances, the operator or the

@@ -8,7 +8,7 @@ use remotegpu_primitives::{Act, Clock, SessionId, StoreError};
 
 use crate::{
     Choice, EndAll, Ended,
-    end_all::{BATCH, act, persistently},
+    acts::end_all::{BATCH, act, persistently},
 };
 
 /// Counts the sessions that are meant, and ends them if `mode` says so. `told` is

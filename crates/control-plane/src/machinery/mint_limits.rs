@@ -19,7 +19,7 @@ use remotegpu_primitives::{AccountId, ApiKeyId, NamespaceId};
 
 use crate::{
     Load, Overloaded, QueuedLimit,
-    fair_limit::{FairLimit, FairTurn, Room},
+    machinery::fair_limit::{FairLimit, FairTurn, Room},
 };
 
 /// Whatever the cluster does, nobody waits for a turn for longer: a cluster that

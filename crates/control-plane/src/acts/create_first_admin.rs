@@ -7,7 +7,7 @@ use remotegpu_accounts::{
 use remotegpu_primitives::{Act, Actor, Origin, StoreError, UserId};
 use time::{Duration, OffsetDateTime};
 
-use crate::{PasswordError, PasswordWorkers, sign_up::new_account};
+use crate::{PasswordError, PasswordWorkers, acts::sign_up::new_account};
 
 /// How long a one-time password opens the route that changes it.
 pub(crate) const ONE_TIME_PASSWORD_LIFE: Duration = Duration::hours(24);

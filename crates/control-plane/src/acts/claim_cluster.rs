@@ -12,7 +12,8 @@ use remotegpu_primitives::IdentityId;
 use time::OffsetDateTime;
 
 use crate::{
-    ClaimError, SweepError, compare_namespaces::compare_namespaces, verify_claim::may_be_taken,
+    ClaimError, SweepError, machinery::compare_namespaces::compare_namespaces,
+    machinery::verify_claim::may_be_taken,
 };
 
 /// How often a claim is written anew that somebody else came in between.

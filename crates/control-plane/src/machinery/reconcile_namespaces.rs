@@ -7,7 +7,7 @@ use remotegpu_namespaces::{
 use remotegpu_primitives::{Clock, StoreError};
 use time::{Duration, OffsetDateTime};
 
-use crate::{Signals, repair_namespace::was_deleted};
+use crate::{Signals, machinery::repair_namespace::was_deleted};
 
 /// For how long a claim keeps others away: longer than a step may take.
 const CLAIM: Duration = Duration::seconds(30);

@@ -1,0 +1,29 @@
+//! What keeps acts quick and true: caches, limits, buffers, the reconciler and its sweeps.
+
+pub(crate) mod audit_buffer;
+pub(crate) mod cached_api_keys;
+pub(crate) mod claim_gate;
+pub(crate) mod claimed_clusters;
+pub(crate) mod compare_namespaces;
+pub(crate) mod concurrency_limit;
+pub(crate) mod fair_limit;
+pub(crate) mod follow_key_changes;
+pub(crate) mod key_cache;
+pub(crate) mod key_change_limits;
+pub(crate) mod known_identities;
+pub(crate) mod last_uses;
+pub(crate) mod mint_limits;
+pub(crate) mod password_workers;
+pub(crate) mod reconcile_identities;
+pub(crate) mod reconcile_namespaces;
+pub(crate) mod repair_namespace;
+pub(crate) mod restore_notice;
+pub(crate) mod run_reconciler;
+pub(crate) mod settle_held;
+pub(crate) mod signals;
+pub(crate) mod sweep_identities;
+pub(crate) mod sweep_namespaces;
+pub(crate) mod sweeper;
+pub(crate) mod tidy_store;
+pub(crate) mod verify_claim;
+pub(crate) mod work_off;
