@@ -42,15 +42,15 @@ conformance *arguments:
     done
     cargo nextest run {{ locked }} --workspace -E 'test(/real_control_plane/) - test(/^conformance_/)' {{ arguments }}
 
-# Measures what is promised about speed and load, in a release build; `--help` lists what there is.
+# Measures what is promised about speed and load, in the build that packages hold; `--help` lists what there is.
 bench *arguments:
     #!/usr/bin/env bash
     set -euo pipefail
     # The load generator holds a connection for each request that is not refused.
     ulimit -Sn "$(ulimit -Hn)"
     # The plugin that kubectl is measured with.
-    cargo build {{ locked }} --workspace --release --bin kubectl-remotegpu
-    cargo bench {{ locked }} --workspace --bench api -- {{ arguments }}
+    cargo build {{ locked }} --workspace --profile dist --bin kubectl-remotegpu
+    cargo bench {{ locked }} --workspace --profile dist --bench api -- {{ arguments }}
 
 # The API under its fuzzer with a new seed and ten times the examples; arguments go to nextest.
 fuzz *arguments:

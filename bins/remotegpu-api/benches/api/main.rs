@@ -1,5 +1,5 @@
-//! Measures what the project promises about speed and load, on real servers in a
-//! release build, and writes a report. `./x bench` runs it; `docs/benchmarks` tells how
+//! Measures what the project promises about speed and load, on real servers in the
+//! build that packages hold, and writes a report. `./x bench` runs it; `docs/benchmarks` tells how
 //! to read what it writes.
 
 #![allow(
