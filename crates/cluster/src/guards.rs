@@ -135,10 +135,11 @@ pub(crate) const GUARDS: [Guard; 6] = [
         name: "remotegpu-tenant-placement",
         why: "Taints keep machines for others, and another scheduler may mind neither taints nor \
               anybody's priority. What the cluster itself adds to a pod passes: it tolerates for a \
-              while that its machine is away, and pods of daemon sets tolerate more.",
+              while that its machine is away, and pods of daemon sets tolerate more. Tolerations alone can be added to a pod that \
+              stands, and may still wait for its machine; those that it has stay.",
         group: "",
         resources: &["pods"],
-        operations: &CREATES,
+        operations: &WRITES,
         parameters: None,
         variables: &[
             ("tolerations", allowed!("remotegpu.ai/tolerations")),
@@ -155,6 +156,8 @@ pub(crate) const GUARDS: [Guard; 6] = [
                 // What is compared last are the ways to name a taint: by its key, with its
                 // effect, with its value, with both. Without a key all taints are meant.
                 "object.spec.?tolerations.orValue([]).all(t, \
+                 request.operation == 'UPDATE' && \
+                 oldObject.spec.?tolerations.orValue([]).exists(old, old == t) || \
                  t.?effect.orValue('') == 'NoExecute' && t.?key.orValue('') in \
                  ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'] || \
                  t.?effect.orValue('') == 'NoSchedule' && \
@@ -172,7 +175,8 @@ pub(crate) const GUARDS: [Guard; 6] = [
                  taints keep machines for others",
             ),
             (
-                "object.spec.?schedulerName.orValue('') in ['', 'default-scheduler'] || \
+                "request.operation == 'UPDATE' || \
+                 object.spec.?schedulerName.orValue('') in ['', 'default-scheduler'] || \
                  object.spec.schedulerName in variables.schedulers",
                 "Pods with a schedulerName other than those that the operator allows are not \
                  allowed: the cluster's own scheduler places them",

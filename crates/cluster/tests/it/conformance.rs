@@ -82,6 +82,7 @@ pub async fn run_enforced(subject: &Subject, audit_log: &Path) -> Vec<&'static s
         guards::machine_connects_nowhere_for_a_tenants_pod,
         guards::scheduler_alone_places_a_tenants_pods,
         guards::pods_ask_of_the_scheduler_what_is_allowed,
+        guards::pods_are_given_no_tolerations_later,
         guards::histories_of_workloads_are_bounded,
         guards::workload_that_is_older_than_the_guard_can_end,
         guards::limit_that_the_baseline_names_no_more_goes,

@@ -421,6 +421,65 @@ pub async fn pods_ask_of_the_scheduler_what_is_allowed(subject: &Subject) {
     }
 }
 
+/// A pod that waits for its machine is given what a new one would not get.
+pub async fn pods_are_given_no_tolerations_later(subject: &Subject) {
+    // X9
+    let tenant = tenant(subject, "later").await;
+    let Tenant {
+        actor, namespace, ..
+    } = &tenant;
+    let own = path_of(namespace);
+    let pods = format!("{own}/pods");
+    let waiting = pod(
+        "waiting",
+        &json!({"schedulingGates": [{"name": "example.org/wait"}]}),
+    );
+    actor.done("POST", &pods, Some(waiting)).await;
+    let path = format!("{pods}/waiting");
+    let has = actor.done("GET", &path, None).await["spec"]["tolerations"].clone();
+    let with = |added: &Value| {
+        let mut tolerations = has.as_array().cloned().unwrap_or_default();
+        tolerations.push(added.clone());
+        json!({"spec": tolerating(&tolerations)})
+    };
+    let gpu = json!({"key": "nvidia.com/gpu", "operator": "Exists"});
+    for added in [json!({"operator": "Exists"}), gpu.clone()] {
+        let (status, answer) = actor.ask("PATCH", &path, Some(with(&added))).await;
+        assert_eq!(status, 403, "{answer}");
+        assert!(answer.to_string().contains(TOLERATIONS), "{answer}");
+    }
+    let own_patience = json!({"key": "node.kubernetes.io/not-ready", "operator": "Exists",
+        "effect": "NoExecute", "tolerationSeconds": 5});
+    actor.done("PATCH", &path, Some(with(&own_patience))).await;
+
+    // One that is older than the guard, or than the operator's list, keeps what it has.
+    let allowing = subject
+        .clusters
+        .clone()
+        .with_tenant_baseline(&TenantBaseline {
+            tolerations: vec!["nvidia.com/gpu".to_owned()],
+            schedulers: vec!["bold".to_owned()],
+            ..TenantBaseline::default()
+        });
+    allowing.provision(namespace).await.unwrap();
+    let mut older = pod("older", &tolerating(std::slice::from_ref(&gpu)));
+    older["spec"]["schedulerName"] = json!("bold");
+    until("it is allowed", async || {
+        actor.ask("POST", &pods, Some(older.clone())).await.0 == 201
+    })
+    .await;
+    subject.clusters.provision(namespace).await.unwrap();
+    until("it is allowed no more", async || {
+        let another = pod("another", &tolerating(std::slice::from_ref(&gpu)));
+        let path = format!("{pods}?dryRun=All");
+        actor.ask("POST", &path, Some(another)).await.0 == 403
+    })
+    .await;
+    let noted = json!({"metadata": {"annotations": {"any": "thing"}}});
+    let older = format!("{pods}/older");
+    actor.done("PATCH", &older, Some(noted)).await;
+}
+
 /// Every controller makes the pods of a workload that asks for nothing, and the daemon
 /// sets' adds what no tenant may.
 async fn workloads_run_with_a_default_class(tenant: &Tenant, subject: &Subject) {
