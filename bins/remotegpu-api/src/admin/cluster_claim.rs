@@ -85,7 +85,10 @@ fn print(name: &ClusterName, preview: &ClaimPreview) {
     );
 }
 
+/// By name, so that two looks at the same are alike.
 fn list(what: &str, lines: &[String]) {
+    let mut lines: Vec<&String> = lines.iter().collect();
+    lines.sort_unstable();
     println!("{:>6} namespaces {what}", lines.len());
     for line in lines {
         println!("         {line}");
