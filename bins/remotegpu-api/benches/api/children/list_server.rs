@@ -1,5 +1,5 @@
-//! A cluster of which only the lists are there: as many service accounts and bindings
-//! as one likes, made up page by page.
+//! A cluster of which only the lists and the claim are there: as many service accounts
+//! and bindings as one likes, made up page by page.
 
 use std::{
     collections::HashMap,
@@ -12,14 +12,15 @@ use std::{
 
 use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer,
+    http::Method,
     rt::System,
-    web::{Data, Query, to},
+    web::{Bytes, Data, Query, to},
 };
 use anyhow::Result;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::generate_simple_self_signed;
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::KUBECONFIG;
 use crate::dataset::identity_id;
@@ -30,6 +31,10 @@ pub const SWEEPS: &str = "/sweeps";
 const ACCOUNTS: &str = "/api/v1/namespaces/remotegpu-credentials/serviceaccounts";
 const BINDINGS: &str = "/apis/rbac.authorization.k8s.io/v1/rolebindings";
 const CREDENTIALS: &str = "/api/v1/namespaces/remotegpu-credentials";
+const SYSTEM: &str = "/api/v1/namespaces/kube-system";
+/// Where the claim is made, and where it stands: who does not hold one sweeps nothing.
+const CONFIG_MAPS: &str = "/api/v1/namespaces/remotegpu-credentials/configmaps";
+const CLAIM: &str = "/api/v1/namespaces/remotegpu-credentials/configmaps/remotegpu-claim";
 /// As large as those of a real API server.
 const MANAGED_FIELDS: &str = r#"[{"manager":"unknown","operation":"Update","apiVersion":"v1","time":"2026-01-01T00:00:00Z","fieldsType":"FieldsV1","fieldsV1":{"f:automountServiceAccountToken":{},"f:metadata":{"f:labels":{".":{},"f:app.kubernetes.io/managed-by":{},"f:remotegpu.ai/account-id":{},"f:remotegpu.ai/identity-id":{},"f:remotegpu.ai/key-id":{},"f:remotegpu.ai/namespace-id":{},"f:remotegpu.ai/secret-id":{}}}}}]"#;
 const SOME_ID: &str = "0198c0de-0000-7000-8000-00000000000a";
@@ -37,6 +42,7 @@ const SOME_ID: &str = "0198c0de-0000-7000-8000-00000000000a";
 struct Lists {
     objects: usize,
     seen: Mutex<Seen>,
+    claim: Mutex<Option<Value>>,
 }
 
 #[derive(Default)]
@@ -57,6 +63,7 @@ pub fn run(port: u16, folder: &Path, objects: usize) -> Result<()> {
     let lists = Data::new(Lists {
         objects,
         seen: Mutex::default(),
+        claim: Mutex::default(),
     });
     let app = move || {
         App::new()
@@ -84,12 +91,13 @@ pub fn run(port: u16, folder: &Path, objects: usize) -> Result<()> {
     Ok(System::new().block_on(server)?)
 }
 
-async fn answer(request: HttpRequest, lists: Data<Lists>) -> HttpResponse {
+async fn answer(request: HttpRequest, body: Bytes, lists: Data<Lists>) -> HttpResponse {
     let body = match request.path() {
+        CONFIG_MAPS | CLAIM => return claim(&lists, request.method(), &body),
         "/version" => json!({"major": "1", "minor": "36", "gitVersion": "v1.36.3"}).to_string(),
-        CREDENTIALS => json!({
+        CREDENTIALS | SYSTEM => json!({
             "apiVersion": "v1", "kind": "Namespace",
-            "metadata": {"name": "remotegpu-credentials", "uid": "u"},
+            "metadata": {"name": request.path().rsplit('/').next(), "uid": "u"},
         })
         .to_string(),
         SWEEPS => {
@@ -106,6 +114,32 @@ async fn answer(request: HttpRequest, lists: Data<Lists>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
         .body(body)
+}
+
+/// The claim as it was written last; whoever writes over another version than that one
+/// is refused.
+fn claim(lists: &Lists, method: &Method, body: &[u8]) -> HttpResponse {
+    let Ok(mut stands) = lists.claim.lock() else {
+        return HttpResponse::InternalServerError().finish();
+    };
+    if *method != Method::GET {
+        let Ok(mut written) = serde_json::from_slice::<Value>(body) else {
+            return HttpResponse::BadRequest().finish();
+        };
+        let version = |claim: &Value| claim["metadata"]["resourceVersion"].clone();
+        let found = stands.as_ref().map_or(Value::Null, version);
+        if version(&written) != found {
+            return HttpResponse::Conflict().json(json!({"kind": "Status", "reason": "Conflict"}));
+        }
+        let next = found.as_str().and_then(|found| found.parse().ok());
+        let next: u64 = next.unwrap_or(0) + 1;
+        written["metadata"]["resourceVersion"] = json!(next.to_string());
+        *stands = Some(written);
+    }
+    match &*stands {
+        Some(stands) => HttpResponse::Ok().json(stands),
+        None => HttpResponse::NotFound().json(json!({"kind": "Status", "reason": "NotFound"})),
+    }
 }
 
 fn page(request: &HttpRequest, lists: &Lists, namespace: &str) -> String {
