@@ -15,12 +15,27 @@ const FRESH: Duration = Duration::from_millis(250);
 /// The last answer. Anybody may ask `/readyz`, without credentials and as often as
 /// they like: however many do, the store is asked a few times a second, and its
 /// connections are left to those who have something to do with it.
-#[derive(Default)]
-pub(crate) struct LastReadiness(Mutex<Option<(Instant, Answer)>>);
+pub(crate) struct LastReadiness {
+    good_for: Duration,
+    last: Mutex<Option<(Instant, Answer)>>,
+}
 
 type Answer = Result<Ready, Arc<Unready>>;
 
+impl Default for LastReadiness {
+    fn default() -> Self {
+        Self::good_for(FRESH)
+    }
+}
+
 impl LastReadiness {
+    fn good_for(good_for: Duration) -> Self {
+        Self {
+            good_for,
+            last: Mutex::new(None),
+        }
+    }
+
     /// The last answer if it is fresh, else a new one, for which all who come
     /// meanwhile wait together.
     ///
@@ -28,9 +43,9 @@ impl LastReadiness {
     /// What the store said.
     pub(crate) async fn or_ask(&self, readiness: &dyn Readiness) -> Answer {
         // Whoever goes away while it asks leaves the lock to the next one.
-        let mut last = self.0.lock().await;
+        let mut last = self.last.lock().await;
         if let Some((when, answer)) = &*last
-            && when.elapsed() < FRESH
+            && when.elapsed() < self.good_for
         {
             return answer.clone();
         }
@@ -41,7 +56,7 @@ impl LastReadiness {
 
     /// Has the next one who comes ask anew.
     pub(crate) async fn forget(&self) {
-        *self.0.lock().await = None;
+        *self.last.lock().await = None;
     }
 }
 
@@ -50,20 +65,32 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use async_trait::async_trait;
-    use futures_util::future::join_all;
+    use futures_util::{FutureExt, future::join_all};
     use remotegpu_primitives::StoreError;
+    use tokio::sync::Semaphore;
 
     use super::*;
 
-    /// Answers slowly, with a failure the first time.
-    #[derive(Default)]
-    struct Slow(AtomicUsize);
+    /// Answers when it is let, with a failure the first time.
+    struct Slow {
+        asked: AtomicUsize,
+        may_answer: Semaphore,
+    }
+
+    impl Slow {
+        fn answering(times: usize) -> Self {
+            Self {
+                asked: AtomicUsize::new(0),
+                may_answer: Semaphore::new(times),
+            }
+        }
+    }
 
     #[async_trait]
     impl Readiness for Slow {
         async fn check(&self) -> Result<Ready, Unready> {
-            let before = self.0.fetch_add(1, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            let before = self.asked.fetch_add(1, Ordering::SeqCst);
+            self.may_answer.acquire().await.unwrap().forget();
             if before == 0 {
                 return Err(Unready {
                     sentence: None,
@@ -77,17 +104,25 @@ mod tests {
     #[tokio::test]
     async fn a_thousand_who_ask_at_once_ask_the_store_once() {
         // R4
-        let (last, slow) = (LastReadiness::default(), Slow::default());
-        let gone = tokio::time::timeout(Duration::from_millis(5), last.or_ask(&slow)).await;
-        assert!(gone.is_err());
-        let answers = join_all((0..1000).map(|_| last.or_ask(&slow))).await;
+        let last = LastReadiness::good_for(Duration::from_hours(1));
+        let slow = Slow::answering(0);
+        assert!(last.or_ask(&slow).now_or_never().is_none());
+        // Who went away left nothing that anybody else would wait for.
+        let answers = join_all((0..1000).map(|_| last.or_ask(&slow)));
+        let let_answer = async {
+            while slow.asked.load(Ordering::SeqCst) < 2 {
+                tokio::task::yield_now().await;
+            }
+            slow.may_answer.add_permits(1000);
+        };
+        let (answers, ()) = tokio::join!(answers, let_answer);
         assert!(answers.iter().all(Result::is_ok));
-        assert_eq!(slow.0.load(Ordering::SeqCst), 2);
+        assert_eq!(slow.asked.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]
     async fn an_answer_does_not_stand_for_long() {
-        let (last, slow) = (LastReadiness::default(), Slow::default());
+        let (last, slow) = (LastReadiness::default(), Slow::answering(2));
         assert!(last.or_ask(&slow).await.is_err());
         tokio::time::sleep(FRESH).await;
         assert!(last.or_ask(&slow).await.is_ok());
