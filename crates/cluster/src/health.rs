@@ -190,6 +190,8 @@ impl Drop for Probe {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn health() -> Arc<Health> {
@@ -231,10 +233,11 @@ mod tests {
         // One that is given up says nothing, and keeps nobody from the next.
         drop(probe);
         assert_eq!(health.is_up(), None);
+        let began = Instant::now();
         shows(&health, true);
         assert!(health.probe_if_due().is_none());
         let soon = health.probe().unwrap();
-        assert!(soon.wait > Duration::from_millis(900) && soon.wait <= PROBE_EVERY);
+        assert!(soon.wait + began.elapsed() >= PROBE_EVERY && soon.wait <= PROBE_EVERY);
         drop(soon);
         age(&health, PROBE_EVERY, Duration::ZERO);
         assert!(health.probe_if_due().unwrap().wait.is_zero());
@@ -246,13 +249,11 @@ mod tests {
         let health = health();
         shows(&health, false);
         for (down_for, pause) in [(0, 1), (1, 1), (3, 3), (5, 5), (600, 5)] {
+            let began = Instant::now();
             age(&health, Duration::ZERO, Duration::from_secs(down_for));
             let wait = health.probe().unwrap().wait;
             let pause = Duration::from_secs(pause);
-            assert!(
-                wait <= pause && wait > pause.checked_sub(PROBE_EVERY / 2).unwrap(),
-                "{wait:?}"
-            );
+            assert!(wait <= pause && wait + began.elapsed() >= pause, "{wait:?}");
             assert!(health.next_look() <= pause);
         }
     }
@@ -263,15 +264,14 @@ mod tests {
         let probe = health.probe().unwrap();
         let waiting = Arc::clone(&health);
         let waiting = tokio::spawn(async move { waiting.down_after_failure().await });
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::task::yield_now().await;
         probe.shows(Some(Fault::Slow));
         assert!(waiting.await.unwrap().is_some());
         shows_up(&health);
         // The next one has to wait first.
         let _next = health.probe().unwrap();
-        let began = Instant::now();
-        assert!(health.down_after_failure().await.is_none());
-        assert!(began.elapsed() < VERDICT_WITHIN / 2);
+        let told = health.down_after_failure().now_or_never();
+        assert!(told.unwrap().is_none());
     }
 
     fn shows_up(health: &Arc<Health>) {

@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod control_plane;
 pub mod left_out;
 pub mod postgres;
+pub mod stopwatch;
 pub mod store;
 
 /// An act of the operator at `now`.

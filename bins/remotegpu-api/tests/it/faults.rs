@@ -6,7 +6,7 @@ mod one_object;
 mod sweeper;
 mod two_clusters;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use remotegpu_dev_cluster::DevCluster;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     Answer, Backend, CANARY, Fault, FaultProxy, KeyHolder, Person, Server, ServerOptions,
-    TEN_MEGABYTES, cluster_client, eventually, foreign_cluster,
+    Stopwatch, TEN_MEGABYTES, cluster_client, eventually, foreign_cluster,
 };
 
 /// C7: what every answer has to keep.
@@ -101,7 +101,7 @@ impl World {
 
     /// Minting works again, and so does what it gives.
     async fn recovers(&self, key: &KeyHolder) {
-        let began = Instant::now();
+        let began = Stopwatch::start();
         eventually("minting works again", RECOVERED, async || {
             key.mint(&self.namespace).await.status == 200
         })
@@ -116,7 +116,7 @@ impl World {
 async fn median_check(key: &KeyHolder, count: usize) -> Duration {
     let mut took = Vec::new();
     for _ in 0..count {
-        let began = Instant::now();
+        let began = Stopwatch::start();
         key.get("/v1/auth/key").await.expect(200);
         took.push(began.elapsed());
     }
@@ -125,7 +125,7 @@ async fn median_check(key: &KeyHolder, count: usize) -> Duration {
 }
 
 async fn timed_mint(key: &KeyHolder, namespace: &Value) -> (Answer, Duration) {
-    let began = Instant::now();
+    let began = Stopwatch::start();
     let answer = key.mint(namespace).await;
     (answer, began.elapsed())
 }
@@ -232,7 +232,7 @@ async fn a_revocation_waits_for_its_cluster_and_survives_the_instance() {
             let (key, token) = world.warm_key().await;
             assert!(world.opens(&token).await);
             world.proxy.set(fault).await;
-            let began = Instant::now();
+            let began = Stopwatch::start();
             let path = format!("/v1/account/api-keys/{}/revoke", key.id());
             world.person.post(&path, json!({})).await.expect(200);
             let took = began.elapsed();
@@ -253,7 +253,7 @@ async fn a_revocation_waits_for_its_cluster_and_survives_the_instance() {
             } else {
                 world.proxy.set(Fault::None).await;
             }
-            let began = Instant::now();
+            let began = Stopwatch::start();
             // What an instance was about to do when it died is another's after the ten
             // seconds of its claim.
             let within = if dies { CLAIMED + RECOVERED } else { RECOVERED };

@@ -107,19 +107,23 @@ async fn who_asks_again_at_once_is_not_refused_as_fast_as_he_asks() {
         .with("password-queue", "0");
     let server = Server::start_with(options).await;
     let http = client();
-    let ended = Instant::now() + Duration::from_secs(2);
+    let began = Instant::now();
     let refused = join_all((0..8).map(async |number| {
         let mut refused = 0;
-        while Instant::now() < ended {
+        while began.elapsed() < Duration::from_secs(2) {
             let answer = sign_in(&http, &server.url, number, "not the password").await;
             refused += u32::from(answer.status.as_u16() == 503);
         }
         refused
     }));
-    for refused in refused.await {
-        // In two seconds, with 20 ms for each; the last may be asked before the end.
-        assert!((1..=101).contains(&refused), "{refused}");
-    }
+    let refused = refused.await;
+    // 20 ms for each; the last may be asked before the end.
+    let most = began.elapsed().as_millis() / 20 + 1;
+    let fast = refused.iter().any(|refused| u128::from(*refused) > most);
+    assert!(
+        !fast && refused.iter().sum::<u32>() > 0,
+        "{refused:?} of {most}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,15 +1,13 @@
 //! A database that is restored, and what the operator ends afterwards (contract R7).
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Duration};
 
 use reqwest::Client;
 use serde_json::{Value, json};
 
 use crate::support::{
-    ADMIN_PASSWORD, Backend, KeyHolder, Person, Server, client, cluster_client, eventually,
+    ADMIN_PASSWORD, Backend, KeyHolder, Person, Server, Stopwatch, client, cluster_client,
+    eventually,
 };
 
 const SENTENCE: &str = "The database was restored or replaced while this server ran; it answers \
@@ -123,7 +121,7 @@ async fn all_keys_and_sessions_end_on_every_instance_and_in_the_cluster() {
     }
 
     let told = one.admin(&["end-all", "keys", "--yes"]);
-    let ended = Instant::now();
+    let ended = Stopwatch::start();
     assert!(
         told.starts_with("ended 2 active API keys in 2 accounts:\n"),
         "{told}"
@@ -282,7 +280,7 @@ async fn a_database_restored_under_two_instances_turns_both_unready() {
     }
 
     one.database.as_ref().unwrap().restore_over(&dump).unwrap();
-    let restored = Instant::now();
+    let restored = Stopwatch::start();
     for server in [&one, &two] {
         let unready = async || readiness(server).await.0 == 503;
         let left = NOTICED.saturating_sub(restored.elapsed());
@@ -364,7 +362,7 @@ async fn rows_of_before_in_the_same_tables_turn_both_instances_unready() {
     database
         .query("UPDATE pulse SET pulsed_at = pulsed_at - interval '1 hour', raised_from = raised_from - interval '1 hour'")
         .unwrap();
-    let restored = Instant::now();
+    let restored = Stopwatch::start();
     for server in [&one, &two] {
         let unready = async || readiness(server).await.0 == 503;
         let left = NOTICED.saturating_sub(restored.elapsed());
@@ -403,7 +401,7 @@ async fn a_failover_that_lost_a_moment_makes_instances_forget_and_go_on() {
     database
         .query("UPDATE pulse SET pulsed_at = pulsed_at - interval '9 seconds', raised_from = raised_from - interval '9 seconds'")
         .unwrap();
-    let stepped = Instant::now();
+    let stepped = Stopwatch::start();
     for key in [&key, &there] {
         let forgotten = async || status(key).await == 401;
         let left = NOTICED.saturating_sub(stepped.elapsed());
@@ -453,7 +451,7 @@ async fn a_sqlite_file_brought_back(bring: impl Fn(&Path, &Path)) {
     tokio::time::sleep(7 * SECOND).await;
     assert_eq!(readiness(&server).await.0, 200);
     bring(&backup, &file);
-    let restored = Instant::now();
+    let restored = Stopwatch::start();
     let unready = async || readiness(&server).await.0 == 503;
     eventually(
         "unready",

@@ -24,4 +24,4 @@ pub use server::{
     ADMIN_PASSWORD, Backend, Server, ServerOptions, command, foreign_cluster, free_port, terminate,
 };
 pub use slow_clients::{Slow, Target, connector, keep_waiting};
-pub use time::{eventually, in_millis, time_of};
+pub use time::{Stopwatch, eventually, in_millis, time_of};

@@ -194,11 +194,9 @@ fn a_failing_run_is_quick() {
     for _ in 0..10 {
         run(plugin("http://127.0.0.1:1").env_remove("REMOTEGPU_API_KEY"));
     }
-    assert!(
-        start.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        start.elapsed()
-    );
+    // Ten that waited for their five seconds would take fifty.
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(25), "{took:?}");
 }
 
 // A proxy in the environment is not for this machine's own servers.

@@ -1,6 +1,6 @@
 //! A cluster under test, prepared as an operator would.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use remotegpu_cluster::{KubeClusters, apply_prerequisites, control_plane_connection};
@@ -9,6 +9,7 @@ use remotegpu_namespaces::{
     NamespaceProvisioner, NamespaceStatus,
 };
 use remotegpu_primitives::{AccountId, ApiKeyId, IdentityId, KeySecretId, NamespaceId};
+use remotegpu_test_support::stopwatch::eventually;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, macros::datetime};
 
@@ -122,19 +123,11 @@ pub fn path_of(namespace: &Namespace) -> String {
 /// Asks until the answer has this status, for at most 15 seconds; says how long
 /// it took.
 pub async fn until_status(actor: &Actor, path: &str, wanted: u16) -> Duration {
-    let began = Instant::now();
-    loop {
-        let (status, _) = actor.get(path).await;
-        if status == wanted {
-            return began.elapsed();
-        }
-        let spent = began.elapsed();
-        assert!(
-            spent < Duration::from_secs(15),
-            "{path}: {status}, not {wanted}"
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let what = format!("{path} is {wanted}");
+    eventually(&what, Duration::from_secs(15), async || {
+        actor.get(path).await.0 == wanted
+    })
+    .await
 }
 
 /// The object bears the marks of ours, and of that namespace (contract N5).

@@ -1,10 +1,6 @@
 //! What an instance does besides answering.
 
-use std::{
-    future::pending,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use remotegpu_accounts::{NewSession, PlainSession, Session, SessionPolicy, SessionRepository};
 use remotegpu_control_plane::{KeyUses, ReconcilerPorts, Signals, release_sweeps, run_reconciler};
@@ -12,7 +8,7 @@ use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{IdentityRepository, Namespace, NamespaceProvisioner};
 use remotegpu_primitives::{ApiKeyId, InstanceId, SessionId};
 use remotegpu_scopes::Scopes;
-use remotegpu_test_support::{act, cluster::TestCluster, rng};
+use remotegpu_test_support::{act, cluster::TestCluster, rng, stopwatch::eventually};
 
 use crate::world::World;
 
@@ -35,16 +31,6 @@ async fn revoke(world: &World, key: ApiKeyId) {
     revoked.unwrap();
 }
 
-/// How long it took until that held.
-async fn until(what: &str, within: Duration, mut holds: impl AsyncFnMut() -> bool) -> Duration {
-    let began = Instant::now();
-    while !holds().await {
-        assert!(began.elapsed() < within, "not within {within:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    began.elapsed()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn ends_that_hang_keep_no_other_waiting() {
     // X9, R10
@@ -65,15 +51,12 @@ async fn ends_that_hang_keep_no_other_waiting() {
         let (key, _) = key_in(&world, &namespace).await;
         assert_eq!(world.cluster.identities().0, HANGING + 1);
         revoke(&world, key).await;
-        let ended = until("it has ended", Duration::from_secs(20), async || {
+        // The first one comes after all those in line, which leave their places in turn.
+        let within = Duration::from_secs(if round == 0 { 20 } else { 1 });
+        let ended = eventually("it has ended", within, async || {
             world.cluster.identities().0 == HANGING
         });
-        let took = ended.await;
-        println!("{round}: ended after {took:?}");
-        // The first one comes after all those in line, which leave their places in turn.
-        if round > 0 {
-            assert!(took < Duration::from_secs(1), "{took:?}");
-        }
+        println!("{round}: ended after {:?}", ended.await);
     }
     reconciling.abort();
 }
@@ -100,11 +83,10 @@ async fn namespaces_that_hang_keep_no_other_waiting() {
     world.cluster.provision(&other).await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
     world.delete(&other).await.unwrap();
-    let gone = until("it is gone", Duration::from_secs(5), async || {
+    eventually("it is gone", Duration::from_secs(2), async || {
         world.find(&other).await.is_none()
-    });
-    let took = gone.await;
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    })
+    .await;
     assert_eq!(world.cluster.namespaces().len(), 20);
     reconciling.abort();
 }
@@ -136,7 +118,10 @@ async fn one_instance_sweeps_a_cluster_and_another_soon_after_its_death() {
             .collect()
     };
     let counts = || -> Vec<usize> { views.iter().map(|view| view.surveys()).collect() };
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    eventually("one sweeps", Duration::from_secs(20), async || {
+        views.iter().any(|view| view.surveys() > 3)
+    })
+    .await;
     let first = sweeping(&[0, 0, 0]);
     assert_eq!(first.len(), 1, "{first:?}");
 
@@ -147,14 +132,13 @@ async fn one_instance_sweeps_a_cluster_and_another_soon_after_its_death() {
     let (key, _) = key_in(&world, &namespace).await;
     revoke(&world, key).await;
     let store = &world.store.database;
-    let ended = until(
+    let ended = eventually(
         "a revocation waits for no lease",
         Duration::from_secs(1),
         async || store.count_in(namespace.id).await.unwrap() == 0,
     );
     ended.await;
-    assert_eq!(sweeping(&before), [0; 0]);
-    let taken = until("another sweeps", Duration::from_secs(10), async || {
+    let taken = eventually("another sweeps", Duration::from_secs(10), async || {
         !sweeping(&before).is_empty()
     });
     println!("taken over after {:?}", taken.await);
@@ -168,7 +152,7 @@ async fn one_instance_sweeps_a_cluster_and_another_soon_after_its_death() {
         .await
         .unwrap();
     let before = counts();
-    let taken = until("the last one sweeps", Duration::from_secs(3), async || {
+    let taken = eventually("the last one sweeps", Duration::from_secs(3), async || {
         !sweeping(&before).is_empty()
     });
     println!("taken over after {:?}", taken.await);

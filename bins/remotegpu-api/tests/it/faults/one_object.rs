@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use super::{IN_TIME, UNAVAILABLE, says_nothing, timed_mint};
 use crate::support::{
-    Backend, Fault, FaultProxy, KeyHolder, Person, Server, ServerOptions, cluster_client,
-    eventually, foreign_cluster,
+    Backend, Fault, FaultProxy, KeyHolder, Person, Server, ServerOptions, Stopwatch,
+    cluster_client, eventually, foreign_cluster,
 };
 
 /// How often the cluster is swept here.
@@ -94,7 +94,7 @@ impl World {
     }
 
     async fn until(&self, token: &str, namespace: &Value, wanted: u16, within: Duration) {
-        let began = Instant::now();
+        let began = Stopwatch::start();
         eventually("the cluster refuses the token", within, async || {
             self.status(token, namespace).await == wanted
         })
@@ -250,7 +250,7 @@ async fn a_binding_that_could_not_go_goes_when_it_can() {
     })
     .await;
     world.proxy.set_of("nowhere", Fault::None);
-    let began = Instant::now();
+    let began = Stopwatch::start();
     eventually("nothing is left", Duration::from_secs(15), async || {
         world.count("credential_identities") == 0
     })

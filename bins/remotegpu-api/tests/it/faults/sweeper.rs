@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Backend, KeyHolder, Person, Server, ServerOptions, cluster_client, eventually,
+    Backend, KeyHolder, Person, Server, ServerOptions, Stopwatch, cluster_client, eventually,
 };
 
 /// R10: how soon another sweeps.
@@ -71,7 +71,7 @@ async fn another_sweeps_soon_after_kill_9_and_no_revocation_waits_for_it() {
         orphan.key.id()
     );
     first.kill();
-    let began = Instant::now();
+    let began = Stopwatch::start();
     database.query(&format!("DELETE {own}")).unwrap();
     let path = format!("/v1/account/api-keys/{}/revoke", revoked.key.id());
     person.post(&path, json!({})).await.expect(200);

@@ -1,7 +1,8 @@
 //! Times for requests, and waiting for what comes soon.
 
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
+pub use remotegpu_test_support::stopwatch::{Stopwatch, eventually};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// The time so many milliseconds from now, as the API writes times.
@@ -19,13 +20,4 @@ pub fn time_of(value: &serde_json::Value) -> OffsetDateTime {
         .unwrap_or_else(|| panic!("{value} is no time"));
     assert!(text.ends_with('Z'), "C4: {text} is not in UTC");
     OffsetDateTime::parse(text, &Rfc3339).unwrap_or_else(|error| panic!("{text}: {error}"))
-}
-
-/// Asks until it holds.
-pub async fn eventually(what: &str, within: Duration, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + within;
-    while !holds().await {
-        assert!(Instant::now() < deadline, "not within {within:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }

@@ -1,9 +1,12 @@
 //! The claim that says which database acts in a cluster (contract R9).
 
+use std::time::Duration;
+
 use remotegpu_cluster::apply_prerequisites;
 use remotegpu_namespaces::{
     Claim, ClaimHolder, ClusterClaims, DatabaseIdentity, StandingClaim, WriteClaim,
 };
+use remotegpu_test_support::stopwatch::eventually;
 use serde_json::{Value, json};
 
 use crate::subject::{Subject, name};
@@ -87,12 +90,10 @@ pub async fn claim_that_may_not_be_read_is_told_apart_from_none(subject: &Subjec
 
 /// An authorizer may take a moment to hear of a role that was changed.
 async fn until(subject: &Subject, wanted: &StandingClaim) {
-    for _ in 0..200 {
+    let what = format!("{wanted:?}");
+    eventually(&what, Duration::from_secs(10), async || {
         let found = subject.clusters.read_claim(&name()).await.unwrap();
-        if found.standing == *wanted {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("never {wanted:?}");
+        found.standing == *wanted
+    })
+    .await;
 }

@@ -1,10 +1,11 @@
 //! What the guards refuse, tried on the real control plane alone: they are CEL, which
 //! the development cluster keeps and does not read.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use remotegpu_cluster::{KubeClusters, TenantBaseline, apply_prerequisites};
 use remotegpu_namespaces::{Namespace, NamespaceProvisioner};
+use remotegpu_test_support::stopwatch::eventually;
 use serde_json::{Value, json};
 
 use super::{
@@ -664,9 +665,5 @@ fn apps(namespace: &Namespace, kind: &str) -> String {
 }
 
 async fn until(what: &str, done: impl AsyncFn() -> bool) {
-    let began = Instant::now();
-    while !done().await {
-        assert!(began.elapsed() < Duration::from_secs(30), "{what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually(what, Duration::from_secs(30), done).await;
 }

@@ -1,8 +1,9 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use remotegpu_cluster::{Finding, Verdict, apply_prerequisites};
 use remotegpu_namespaces::TokenLifetime;
 use remotegpu_primitives::Clock;
+use remotegpu_test_support::stopwatch::Stopwatch;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -40,14 +41,14 @@ fn wrong(findings: &[Finding]) -> Vec<&str> {
 
 /// Inspects until exactly this much is wrong: rights take a moment to count.
 async fn until_wrong(subject: &Subject, count: usize) -> Vec<Finding> {
-    let began = Instant::now();
+    let watch = Stopwatch::start();
     loop {
         let findings = inspected(subject, time::Duration::ZERO).await;
         if wrong(&findings).len() == count {
             return findings;
         }
         assert!(
-            began.elapsed() < Duration::from_secs(10),
+            !watch.is_over(Duration::from_secs(10)),
             "not {count}: {findings:#?}"
         );
         tokio::time::sleep(Duration::from_millis(50)).await;

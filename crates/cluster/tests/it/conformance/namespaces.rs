@@ -1,8 +1,9 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use remotegpu_namespaces::{
     ClusterDirectory, ClusterError, ClusterStatus, Namespace, NamespaceProvisioner, Removal,
 };
+use remotegpu_test_support::stopwatch::{Stopwatch, eventually};
 use serde_json::json;
 
 use crate::{
@@ -106,11 +107,10 @@ pub async fn namespace_is_removed_once_and_for_all(subject: &Subject) {
     let freed = json!({"metadata": {"finalizers": null}});
     let held_at = format!("{held_at}/held");
     subject.admin.done("PATCH", &held_at, Some(freed)).await;
-    let began = Instant::now();
-    while subject.clusters.remove(&namespace).await.unwrap() != Removal::Gone {
-        assert!(began.elapsed() < Duration::from_mins(1));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    eventually("it is gone", Duration::from_mins(1), async || {
+        subject.clusters.remove(&namespace).await.unwrap() == Removal::Gone
+    })
+    .await;
     assert_eq!(subject.admin.get(&path_of(&namespace)).await.0, 404);
     let again = subject.clusters.remove(&namespace).await.unwrap();
     assert_eq!(again, Removal::Gone);
@@ -163,10 +163,10 @@ pub async fn survey_finds_what_is_ours_and_whether_it_is_whole(subject: &Subject
     subject.clusters.discard(&stale).await.unwrap();
     assert!(!look(&other).await.unwrap().is_going);
     subject.clusters.discard(&seen).await.unwrap();
-    let began = Instant::now();
-    while look(&other).await.is_some_and(|seen| !seen.is_going) {
-        assert!(began.elapsed() < Duration::from_secs(10));
-    }
+    eventually("it goes", Duration::from_secs(10), async || {
+        look(&other).await.is_none_or(|seen| seen.is_going)
+    })
+    .await;
 }
 
 /// What only a cluster with all its controllers tells.
@@ -176,7 +176,7 @@ pub async fn what_holds_a_namespace_is_told(subject: &Subject) {
     let held = json!({"metadata": {"name": "held", "finalizers": ["remotegpu.ai/test"]}});
     let held_at = format!("{}/configmaps", path_of(&namespace));
     subject.admin.done("POST", &held_at, Some(held)).await;
-    let began = Instant::now();
+    let watch = Stopwatch::start();
     let told = loop {
         match subject.clusters.remove(&namespace).await.unwrap() {
             Removal::Going {
@@ -185,7 +185,7 @@ pub async fn what_holds_a_namespace_is_told(subject: &Subject) {
             Removal::Going { held_by: None } => {}
             Removal::Gone => panic!("it is gone"),
         }
-        assert!(began.elapsed() < Duration::from_secs(30));
+        assert!(!watch.is_over(Duration::from_secs(30)));
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     assert!(told.contains("remotegpu.ai/test"), "{told}");

@@ -38,14 +38,14 @@ async fn dead_keys(person: &Person) -> [(&'static str, String); 2] {
         .post(&key_path(&revoked, "revoke"), json!({}))
         .await
         .expect(200);
-    let body = json!({"name": "expired", "scopes": {"all": true}, "expires_at": in_millis(2_000)});
+    let body = json!({"name": "expired", "scopes": {"all": true}, "expires_at": in_millis(4_000)});
     let expired = person.post(PATH, body).await.expect(201)["id"]
         .as_str()
         .unwrap()
         .to_owned();
     eventually(
         "the key expires",
-        std::time::Duration::from_secs(5),
+        std::time::Duration::from_secs(20),
         async || status(person, &expired).await == "expired",
     )
     .await;
