@@ -102,18 +102,28 @@ impl AccountRepository for Database {
 
     async fn list(&self, page: PageRequest) -> Result<Page<Account>, StoreError> {
         let found = with_conn!(self, read, |c| {
-            let mut query = accounts::table
-                .select(AccountRow::as_select())
-                .order(accounts::id.desc())
-                .limit(i64::from(page.limit()) + 1)
-                .into_boxed();
-            if let Some(after) = page.after() {
-                query = query.filter(accounts::id.lt(DbUuid(after.0)));
-            }
-            Ok(load_readable!(c, query, AccountRow, "accounts"))
+            let query = |rows| {
+                let mut query = accounts::table
+                    .select(AccountRow::as_select())
+                    .order(accounts::id.desc())
+                    .limit(rows)
+                    .into_boxed();
+                if let Some(after) = page.after() {
+                    query = query.filter(accounts::id.lt(DbUuid(after.0)));
+                }
+                query
+            };
+            let read = Account::try_from;
+            Ok(load_readable!(
+                c,
+                page.limit(),
+                query,
+                AccountRow,
+                read,
+                "accounts"
+            ))
         })?;
-        let accounts = found.map(|row: AccountRow| Account::try_from(row));
-        Ok(accounts.page(page.limit(), |account| account.id.as_uuid()))
+        Ok(found.page(page.limit(), |account| account.id.as_uuid()))
     }
 
     async fn insert(&self, account: &Account, act: &Act) -> Result<(), StoreError> {

@@ -124,19 +124,29 @@ impl ApiKeyRepository for Database {
         page: PageRequest,
     ) -> Result<Page<ApiKey>, StoreError> {
         let found = with_conn!(self, read, |c| {
-            let mut query = api_keys::table
-                .filter(api_keys::account_id.eq(DbUuid::from(account)))
-                .select(ApiKeyRow::as_select())
-                .order(api_keys::id.desc())
-                .limit(i64::from(page.limit()) + 1)
-                .into_boxed();
-            if let Some(after) = page.after() {
-                query = query.filter(api_keys::id.lt(DbUuid(after.0)));
-            }
-            Ok(load_readable!(c, query, ApiKeyRow, "API keys"))
+            let query = |rows| {
+                let mut query = api_keys::table
+                    .filter(api_keys::account_id.eq(DbUuid::from(account)))
+                    .select(ApiKeyRow::as_select())
+                    .order(api_keys::id.desc())
+                    .limit(rows)
+                    .into_boxed();
+                if let Some(after) = page.after() {
+                    query = query.filter(api_keys::id.lt(DbUuid(after.0)));
+                }
+                query
+            };
+            let read = |row| Ok::<_, Failure>(ApiKey::from(row));
+            Ok(load_readable!(
+                c,
+                page.limit(),
+                query,
+                ApiKeyRow,
+                read,
+                "API keys"
+            ))
         })?;
-        let keys = found.map(|row| Ok(ApiKey::from(row)));
-        Ok(keys.page(page.limit(), |key| key.id.as_uuid()))
+        Ok(found.page(page.limit(), |key| key.id.as_uuid()))
     }
 
     async fn insert(

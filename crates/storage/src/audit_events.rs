@@ -186,30 +186,40 @@ impl AuditLog for Database {
         page: PageRequest,
     ) -> Result<Page<AuditEvent>, StoreError> {
         let found = with_conn!(self, read, |c| {
-            let mut query = audit_events::table
-                .filter(audit_events::account_id.eq(DbUuid::from(account)))
-                .select(EventRow::as_select())
-                .order(audit_events::id.desc())
-                .limit(i64::from(page.limit()) + 1)
-                .into_boxed();
-            if let Some(after) = page.after() {
-                query = query.filter(audit_events::id.lt(DbUuid(after.0)));
-            }
-            if let Some(action) = filter.action {
-                query = query.filter(audit_events::action.eq(action.as_str()));
-            }
-            if let Some(since) = filter.since {
-                // The identifier's part of the time ends the walk over the index; the
-                // time itself is finer.
-                let first = DbUuid::from(AuditEventId::first_at(since));
-                query = query
-                    .filter(audit_events::id.ge(first))
-                    .filter(audit_events::occurred_at.ge(DbTime::from(since)));
-            }
-            Ok(load_readable!(c, query, EventRow, "audit events"))
+            let query = |rows| {
+                let mut query = audit_events::table
+                    .filter(audit_events::account_id.eq(DbUuid::from(account)))
+                    .select(EventRow::as_select())
+                    .order(audit_events::id.desc())
+                    .limit(rows)
+                    .into_boxed();
+                if let Some(after) = page.after() {
+                    query = query.filter(audit_events::id.lt(DbUuid(after.0)));
+                }
+                if let Some(action) = filter.action {
+                    query = query.filter(audit_events::action.eq(action.as_str()));
+                }
+                if let Some(since) = filter.since {
+                    // The identifier's part of the time ends the walk over the index; the
+                    // time itself is finer.
+                    let first = DbUuid::from(AuditEventId::first_at(since));
+                    query = query
+                        .filter(audit_events::id.ge(first))
+                        .filter(audit_events::occurred_at.ge(DbTime::from(since)));
+                }
+                query
+            };
+            let read = |row| Ok::<_, Failure>(AuditEvent::from(row));
+            Ok(load_readable!(
+                c,
+                page.limit(),
+                query,
+                EventRow,
+                read,
+                "audit events"
+            ))
         })?;
-        let events = found.map(|row: EventRow| Ok(AuditEvent::from(row)));
-        Ok(events.page(page.limit(), |event| event.id.as_uuid()))
+        Ok(found.page(page.limit(), |event| event.id.as_uuid()))
     }
 
     async fn append(&self, events: &[NewAuditEvent]) -> Result<(), StoreError> {

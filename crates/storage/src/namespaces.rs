@@ -74,20 +74,30 @@ impl NamespaceRepository for Database {
         page: PageRequest,
     ) -> Result<Page<Namespace>, StoreError> {
         let found = with_conn!(self, read, |c| {
-            let mut query = namespaces::table
-                .filter(namespaces::account_id.eq(DbUuid::from(account)))
-                .filter(namespaces::removed_at.is_null())
-                .select(NamespaceRow::as_select())
-                .order(namespaces::id.desc())
-                .limit(i64::from(page.limit()) + 1)
-                .into_boxed();
-            if let Some(after) = page.after() {
-                query = query.filter(namespaces::id.lt(DbUuid(after.0)));
-            }
-            Ok(load_readable!(c, query, NamespaceRow, "namespaces"))
+            let query = |rows| {
+                let mut query = namespaces::table
+                    .filter(namespaces::account_id.eq(DbUuid::from(account)))
+                    .filter(namespaces::removed_at.is_null())
+                    .select(NamespaceRow::as_select())
+                    .order(namespaces::id.desc())
+                    .limit(rows)
+                    .into_boxed();
+                if let Some(after) = page.after() {
+                    query = query.filter(namespaces::id.lt(DbUuid(after.0)));
+                }
+                query
+            };
+            let read = |row| Ok::<_, Failure>(Namespace::from(row));
+            Ok(load_readable!(
+                c,
+                page.limit(),
+                query,
+                NamespaceRow,
+                read,
+                "namespaces"
+            ))
         })?;
-        let namespaces = found.map(|row| Ok(Namespace::from(row)));
-        Ok(namespaces.page(page.limit(), |item| item.id.as_uuid()))
+        Ok(found.page(page.limit(), |item| item.id.as_uuid()))
     }
 
     async fn list_in(

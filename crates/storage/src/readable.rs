@@ -3,37 +3,42 @@
 use remotegpu_primitives::{Cursor, Page};
 use uuid::Uuid;
 
-use crate::error::Failure;
-
-/// What could be read of a list, and how many rows there were.
-pub struct Readable<R> {
-    pub rows: Vec<R>,
-    pub count: usize,
-    pub of: &'static str,
+/// What could be read of a list from a page's beginning on, and whether there were more
+/// rows than the page holds.
+pub struct Readable<T> {
+    pub items: Vec<T>,
+    pub more: bool,
 }
 
-/// Loads the rows of a list one by one: one that cannot be read, because its time is in
-/// no calendar or its identifier is none, is left out and told, and the others are there
-/// all the same.
+/// Loads a page of a list and one row more, row by row: one that cannot be read, because
+/// its time is in no calendar or its identifier is none, is left out and told, and the
+/// others are there all the same. Where none of so many can be read it loads more of
+/// them, because a page without an item cannot say where the list goes on.
 macro_rules! load_readable {
-    ($connection:expr, $query:expr, $row:ty, $of:literal) => {{
+    ($connection:expr, $limit:expr, $query:expr, $row:ty, $read:expr, $of:literal) => {{
         use futures_util::StreamExt as _;
-        let mut loaded = $query.load_stream::<$row>($connection).await?;
-        let (mut rows, mut count) = (Vec::new(), 0);
-        while let Some(row) = loaded.next().await {
-            count += 1;
-            match row {
-                Ok(row) => rows.push(row),
-                Err(error @ diesel::result::Error::DeserializationError(_)) => {
-                    $crate::readable::tell($of, &error);
+        let mut asked = i64::from($limit) + 1;
+        loop {
+            let mut loaded = $query(asked).load_stream::<$row>($connection).await?;
+            let (mut items, mut count) = (Vec::new(), 0);
+            while let Some(row) = loaded.next().await {
+                count += 1;
+                match row {
+                    Ok(row) => match $read(row) {
+                        Ok(item) => items.push(item),
+                        Err(error) => $crate::readable::tell($of, &error),
+                    },
+                    Err(error @ diesel::result::Error::DeserializationError(_)) => {
+                        $crate::readable::tell($of, &error);
+                    }
+                    Err(error) => return Err(error.into()),
                 }
-                Err(error) => return Err(error.into()),
             }
-        }
-        $crate::readable::Readable {
-            rows,
-            count,
-            of: $of,
+            if !items.is_empty() || count < asked {
+                let more = count > i64::from($limit);
+                break $crate::readable::Readable { items, more };
+            }
+            asked = asked.saturating_mul(2);
         }
     }};
 }
@@ -48,30 +53,11 @@ pub fn tell(of: &'static str, error: &(dyn std::error::Error + 'static)) {
     );
 }
 
-impl<R> Readable<R> {
-    /// The same with each row understood, as far as it can be.
-    pub fn map<T>(self, read: impl Fn(R) -> Result<T, Failure>) -> Readable<T> {
-        let of = self.of;
-        let understood = self.rows.into_iter().filter_map(|row| match read(row) {
-            Ok(item) => Some(item),
-            Err(error) => {
-                tell(of, &error);
-                None
-            }
-        });
-        Readable {
-            rows: understood.collect(),
-            count: self.count,
-            of,
-        }
-    }
-
-    /// The page of a list that was asked for one more than the limit. Rows that are left
-    /// out count for where the next page begins.
-    pub fn page(self, limit: u16, id_of: impl Fn(&R) -> Uuid) -> Page<R> {
-        let more = self.count > usize::from(limit);
-        let mut page = Page::from_overfull(self.rows, limit, &id_of);
-        if more && page.next.is_none() {
+impl<T> Readable<T> {
+    /// The page of the list. Rows that are left out count for where the next one begins.
+    pub fn page(self, limit: u16, id_of: impl Fn(&T) -> Uuid) -> Page<T> {
+        let mut page = Page::from_overfull(self.items, limit, &id_of);
+        if self.more && page.next.is_none() {
             page.next = page.items.last().map(|last| Cursor(id_of(last)));
         }
         page
