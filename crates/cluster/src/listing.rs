@@ -19,8 +19,9 @@ const PAGE: usize = 250;
 /// How often a list is begun anew whose continuation the cluster has forgotten without
 /// telling another one.
 const BEGINNINGS: usize = 3;
-/// How often in a row a cluster may forget where a list was.
-const FORGOTTEN: usize = 5;
+/// How many pages in a row may bring nothing: because the cluster has forgotten where the
+/// list was, or because there is nothing on them of what is asked for.
+const FRUITLESS: usize = 8;
 /// How long the cluster's word for where a list goes on may be.
 const TOKEN: usize = 4096;
 
@@ -42,15 +43,15 @@ pub(crate) struct Place {
     last: String,
     /// How often it was begun anew.
     begun_anew: usize,
-    /// How often the cluster has forgotten it since it last got further.
-    forgotten: usize,
+    /// How many pages have brought nothing since it last got further.
+    fruitless: usize,
 }
 
 impl Place {
     /// Nothing of it holds a blank.
     pub(crate) fn to_words(&self) -> String {
-        let (begun_anew, forgotten) = (self.begun_anew, self.forgotten);
-        format!("{begun_anew} {forgotten} {} {}", self.last, self.token)
+        let (begun_anew, fruitless) = (self.begun_anew, self.fruitless);
+        format!("{begun_anew} {fruitless} {} {}", self.last, self.token)
     }
 
     pub(crate) fn from_words(words: &str) -> Option<Self> {
@@ -58,7 +59,7 @@ impl Place {
         let mut next = || words.next();
         Some(Self {
             begun_anew: next()?.parse().ok()?,
-            forgotten: next()?.parse().ok()?,
+            fruitless: next()?.parse().ok()?,
             last: next()?.to_owned(),
             token: next()?.to_owned(),
         })
@@ -135,18 +136,25 @@ pub(crate) async fn page<T: DeserializeOwned + Listed>(
     if token.is_empty() {
         return Ok(Page { items, next: None });
     }
-    let last = items.iter().map(key).max().unwrap_or_default();
-    if last <= place.last {
-        return Err(Fault::NotInKind.into());
-    }
-    Ok(Page {
-        items,
-        next: Some(Place {
-            token: checked(token)?,
+    let token = checked(token)?;
+    let next = match items.iter().map(key).max() {
+        Some(last) if last > place.last => Place {
+            token,
             last,
             begun_anew: place.begun_anew,
-            forgotten: 0,
-        }),
+            fruitless: 0,
+        },
+        // That nothing is on a page says nothing of the next one.
+        None if token != place.token => Place {
+            token,
+            fruitless: one_more(&place)?,
+            ..place
+        },
+        _ => return Err(Fault::NotInKind.into()),
+    };
+    Ok(Page {
+        items,
+        next: Some(next),
     })
 }
 
@@ -173,23 +181,29 @@ pub(crate) async fn list<T: DeserializeOwned + Listed, K>(
 
 /// Where a list goes on whose continuation is gone.
 fn after_gone(place: Place, token: Option<String>) -> Result<Place, ClusterError> {
-    if place.forgotten >= FORGOTTEN {
-        return Err(Fault::Unsettled.into());
-    }
-    let forgotten = place.forgotten + 1;
+    let fruitless = one_more(&place)?;
     match token {
         // The same place again would be gone again.
         Some(token) if !token.is_empty() && token != place.token => Ok(Place {
             token: checked(token)?,
-            forgotten,
+            fruitless,
             ..place
         }),
         _ if place.begun_anew < BEGINNINGS => Ok(Place {
             begun_anew: place.begun_anew + 1,
-            forgotten,
+            fruitless,
             ..Place::default()
         }),
         _ => Err(Fault::Unsettled.into()),
+    }
+}
+
+/// One more page that brings nothing, unless there were enough of them.
+fn one_more(place: &Place) -> Result<usize, ClusterError> {
+    if place.fruitless < FRUITLESS {
+        Ok(place.fruitless + 1)
+    } else {
+        Err(Fault::Unsettled.into())
     }
 }
 
@@ -214,12 +228,12 @@ fn key(item: &impl Listed) -> String {
 mod tests {
     use super::*;
 
-    fn place(token: &str, last: &str, begun_anew: usize, forgotten: usize) -> Place {
+    fn place(token: &str, last: &str, begun_anew: usize, fruitless: usize) -> Place {
         Place {
             token: token.to_owned(),
             last: last.to_owned(),
             begun_anew,
-            forgotten,
+            fruitless,
         }
     }
 
@@ -246,6 +260,6 @@ mod tests {
         assert!(gone(Some("a/../b")).is_err());
         assert!(after_gone(place("old", "a/b", BEGINNINGS, 0), None).is_err());
         let again = Some("new".to_owned());
-        assert!(after_gone(place("old", "a/b", 0, FORGOTTEN), again).is_err());
+        assert!(after_gone(place("old", "a/b", 0, FRUITLESS), again).is_err());
     }
 }

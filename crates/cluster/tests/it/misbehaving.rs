@@ -447,7 +447,9 @@ async fn a_list_that_gets_no_further_is_given_up() {
         // The same objects again, whatever the word for the next page is.
         (next("COUNT", &["a", "b"]), 2),
         (next("again", &["a", "b"]), 2),
-        (next("COUNT", &[]), 1),
+        // Nothing on any page, with the same word for the next one or always another.
+        (next("again", &[]), 2),
+        (next("COUNT", &[]), 9),
         (next("a/../b", &["a"]), 1),
         (next(&"x".repeat(5000), &["a"]), 1),
     ] {
@@ -521,6 +523,40 @@ async fn a_long_list_is_read_to_its_end_also_when_the_cluster_forgets_where_it_w
         .collect();
     assert_eq!(found, expected);
     assert!(forgotten >= 2);
+    liar.handle.stop(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_with_nothing_on_it_does_not_end_a_list() {
+    // X12: a selector may leave nothing of a page, and the word for the next one counts.
+    let liar = Liar::start().await;
+    let item = |name: &str| {
+        json!({"metadata": {
+            "name": name, "namespace": "remotegpu-credentials", "uid": "u",
+            "labels": {
+                "app.kubernetes.io/managed-by": "remotegpu",
+                "remotegpu.ai/identity-id": "00000000-0000-7000-8000-000000000001",
+            },
+        }})
+    };
+    let (mut place, mut sizes) = (None, Vec::new());
+    for (items, next) in [
+        (vec![], "t1"),
+        (vec![item("key-a")], "t2"),
+        (vec![], "t3"),
+        (vec![], "t4"),
+        (vec![item("key-b")], ""),
+    ] {
+        let list = json!({"metadata": {"continue": next}, "items": items});
+        liar.says(200, &list);
+        let kind = IdentityObjects::ServiceAccounts;
+        let page = CredentialMint::list(&liar.clusters, &name(), kind, place.as_ref()).await;
+        let page = page.unwrap();
+        sizes.push(page.found.len());
+        place = page.next;
+        assert_eq!(place.is_some(), !next.is_empty(), "{next}");
+    }
+    assert_eq!(sizes, [0, 1, 0, 0, 1]);
     liar.handle.stop(false).await;
 }
 
