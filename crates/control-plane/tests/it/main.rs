@@ -12,6 +12,7 @@ mod held;
 mod limits;
 mod mint;
 mod reconcile;
+mod restored;
 mod run_reconciler;
 mod sign_in;
 mod sweep_identities;
