@@ -16,19 +16,40 @@ pub use versions::told as differences;
 
 use crate::subject::Subject;
 
-/// Runs checks one after the other and notes their names.
+/// What the report says of a check.
+trait Told {
+    fn told(self) -> String;
+}
+
+impl Told for () {
+    fn told(self) -> String {
+        "ok".to_owned()
+    }
+}
+
+/// Whether it ran, or what it lacked.
+impl Told for Result<(), &'static str> {
+    fn told(self) -> String {
+        match self {
+            Ok(()) => ().told(),
+            Err(lacking) => format!("left out for want of {lacking}"),
+        }
+    }
+}
+
+/// Runs checks one after the other and notes what came of them.
 macro_rules! check {
     ($checks:ident, $subject:ident: $($module:ident::$name:ident),* $(,)?) => {$(
         let began = Instant::now();
         println!("check {}", stringify!($name));
-        $module::$name($subject).await;
-        println!("   ok {} in {} ms", stringify!($name), began.elapsed().as_millis());
-        $checks.push(stringify!($name));
+        let told = $module::$name($subject).await.told();
+        println!("   {told} {} in {} ms", stringify!($name), began.elapsed().as_millis());
+        $checks.push((stringify!($name), told));
     )*};
 }
 
-/// Runs all checks and gives their names.
-pub async fn run(subject: &Subject) -> Vec<&'static str> {
+/// Runs all checks and says what came of each.
+pub async fn run(subject: &Subject) -> Vec<(&'static str, String)> {
     let mut checks = Vec::new();
     check!(
         checks, subject:
@@ -67,8 +88,8 @@ pub async fn run(subject: &Subject) -> Vec<&'static str> {
     checks
 }
 
-/// Runs the checks of what only a whole control plane enforces; gives their names.
-pub async fn run_enforced(subject: &Subject, audit_log: &Path) -> Vec<&'static str> {
+/// The same for the checks of what only a whole control plane enforces.
+pub async fn run_enforced(subject: &Subject, audit_log: &Path) -> Vec<(&'static str, String)> {
     let mut checks = Vec::new();
     check!(
         checks, subject:
@@ -88,6 +109,6 @@ pub async fn run_enforced(subject: &Subject, audit_log: &Path) -> Vec<&'static s
         guards::limit_that_the_baseline_names_no_more_goes,
     );
     enforced::every_right_of_the_control_plane_is_used(audit_log);
-    checks.push("every_right_of_the_control_plane_is_used");
+    checks.push(("every_right_of_the_control_plane_is_used", ().told()));
     checks
 }

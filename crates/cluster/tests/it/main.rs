@@ -51,7 +51,7 @@ async fn conformance_of_a_real_control_plane() {
     let mut checks = conformance::run(&subject).await;
     let audit_log = control_plane.audit_log();
     checks.extend(conformance::run_enforced(&subject, &audit_log).await);
-    report::write(&subject, &checks).await;
+    report::write(&subject, checks).await;
 }
 
 #[test]

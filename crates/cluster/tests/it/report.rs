@@ -12,12 +12,12 @@ const ABOUT: &str = "# Cluster conformance
 Each column was written by `./x conformance VERSION`, which runs the suite twice in a row, each
 time on a new control plane of that version, and then all other tests that need one. The same
 checks pass on the development cluster and on a real control plane, but for those from
-`what_holds_a_namespace_is_told` on, which only a real one can pass. A check without an `ok` is
-younger than that column.
+`what_holds_a_namespace_is_told` on, which only a real one can pass. A check that could not run says
+what it lacked, and one without a word is younger than that column.
 ";
 
 /// Writes the column of this version into the file that the environment names, if it names one.
-pub async fn write(subject: &Subject, checks: &[&str]) {
+pub async fn write(subject: &Subject, checks: Vec<(&'static str, String)>) {
     let Some(path) = std::env::var_os("REMOTEGPU_CONFORMANCE_REPORT") else {
         return;
     };
@@ -40,7 +40,7 @@ pub async fn write(subject: &Subject, checks: &[&str]) {
         ("date", output("date", &["-u", "+%F"])),
         ("commit", output("git", &["rev-parse", "--short", "HEAD"])),
     ];
-    column.extend(checks.iter().map(|check| (*check, "ok".to_owned())));
+    column.extend(checks);
     let before = std::fs::read_to_string(&path).unwrap_or_default();
     let table = Table::read(&before).with(&version, &column);
     let differences = conformance::differences().join("\n");

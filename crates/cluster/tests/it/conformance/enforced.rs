@@ -142,12 +142,14 @@ pub async fn refused(actor: &Actor, path: &str, body: Value, status: u16, why: &
     assert!(message.contains(why), "{message}");
 }
 
-pub async fn rights_of_a_tenant_are_those_of_the_golden_file(subject: &Subject) {
+pub async fn rights_of_a_tenant_are_those_of_the_golden_file(
+    subject: &Subject,
+) -> Result<(), &'static str> {
     // X9
     let tenant = tenant(subject, "golden").await;
     let Some(kubectl) = kubectl() else {
         left_out("kubectl");
-        return;
+        return Err("kubectl");
     };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kubeconfig");
@@ -175,6 +177,7 @@ pub async fn rights_of_a_tenant_are_those_of_the_golden_file(subject: &Subject) 
     }
     let lines: Vec<String> = lines.into_iter().collect();
     insta::assert_snapshot!("can_i_list", lines.join("\n"));
+    Ok(())
 }
 
 /// The one beside the control plane, else the one of the machine.
