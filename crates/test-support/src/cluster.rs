@@ -1,6 +1,7 @@
 //! A cluster in memory, for what a real one cannot be made to do on demand:
-//! being slow at one step, or answering nonsense. Whether ours behaves like
-//! Kubernetes is for the conformance suite to say, not for this.
+//! being slow at one step, or answering nonsense. What acts rely on, it answers as a
+//! real one does, by the same [suite](crate::port_suite); but it makes identities in
+//! namespaces that it was never told of, and is up before anybody asked.
 
 mod claim;
 mod faults;
@@ -64,8 +65,8 @@ struct State {
     hanging: BTreeSet<String>,
     surveys: usize,
     keeps_bindings: bool,
-    service_accounts: BTreeMap<String, String>,
-    bindings: BTreeMap<String, String>,
+    service_accounts: BTreeMap<String, LocatedObject>,
+    bindings: BTreeMap<String, LocatedObject>,
     owners: BTreeMap<String, (IdentityId, AccountId)>,
     made: u64,
     uid: String,
@@ -82,6 +83,13 @@ impl State {
             return Err(ClusterError::Refused { reason });
         }
         Ok(())
+    }
+
+    /// A namespace goes, and with it the bindings in it.
+    fn lose_namespace(&mut self, name: &str) {
+        if self.namespaces.remove(name).is_some() {
+            self.bindings.retain(|_, binding| binding.namespace != name);
+        }
     }
 }
 
@@ -175,23 +183,6 @@ impl TestCluster {
         state.namespaces.get(name).map(|found| found.account_id)
     }
 
-    /// Changes a namespace behind the control plane's back.
-    pub fn bend(&self, name: &str) {
-        if let Some(found) = self.state().namespaces.get_mut(name) {
-            found.is_whole = false;
-        }
-    }
-
-    /// Loses a namespace behind the control plane's back.
-    pub fn lose_namespace(&self, name: &str) {
-        self.state().namespaces.remove(name);
-    }
-
-    /// Lets this hold up namespaces that are to go, or nothing any more.
-    pub fn hold_up(&self, held_by: Option<&str>) {
-        self.state().held_by = held_by.map(str::to_owned);
-    }
-
     /// The names of the service accounts that it has.
     pub fn service_accounts(&self) -> Vec<String> {
         self.state().service_accounts.keys().cloned().collect()
@@ -219,7 +210,10 @@ impl TestCluster {
         }
     }
 
-    fn answering(&self) -> Result<MutexGuard<'_, State>, ClusterError> {
+    fn answering(&self, cluster: &ClusterName) -> Result<MutexGuard<'_, State>, ClusterError> {
+        if self.find(cluster).is_none() {
+            return Err(ClusterError::NotConfigured(cluster.clone()));
+        }
         let state = self.state();
         if state.up {
             Ok(state)
@@ -263,13 +257,18 @@ impl ClusterDirectory for TestCluster {
 impl NamespaceProvisioner for TestCluster {
     async fn provision(&self, namespace: &Namespace) -> Result<(), ClusterError> {
         run(&self.during_provision).await;
-        let mut state = self.answering()?;
+        let mut state = self.answering(&namespace.cluster)?;
         if let Some(reason) = state.refuses.clone() {
             return Err(ClusterError::Refused { reason });
         }
         state.made += 1;
         let uid = format!("uid-{}", state.made);
         let name = namespace.kubernetes_namespace.as_str().to_owned();
+        let taken = state.namespaces.get(&name);
+        if taken.is_some_and(|found| found.id != namespace.id || found.is_going) {
+            let reason = format!("a namespace {name} stands there already");
+            return Err(ClusterError::Refused { reason });
+        }
         let standing = state.namespaces.entry(name).or_insert(Standing {
             id: namespace.id,
             account_id: namespace.account_id,
@@ -284,23 +283,24 @@ impl NamespaceProvisioner for TestCluster {
 
     async fn remove(&self, namespace: &Namespace) -> Result<Removal, ClusterError> {
         self.hang_on(namespace.kubernetes_namespace.as_str()).await;
-        let mut state = self.answering()?;
+        let mut state = self.answering(&namespace.cluster)?;
         let held_by = state.held_by.clone();
         let name = namespace.kubernetes_namespace.as_str();
         match state.namespaces.get_mut(name) {
+            Some(found) if found.id != namespace.id => Ok(Removal::Gone),
             Some(found) if held_by.is_some() => {
                 found.is_going = true;
                 Ok(Removal::Going { held_by })
             }
             _ => {
-                state.namespaces.remove(name);
+                state.lose_namespace(name);
                 Ok(Removal::Gone)
             }
         }
     }
 
     async fn survey(&self, cluster: &ClusterName) -> Result<Vec<LocatedNamespace>, ClusterError> {
-        let mut state = self.answering()?;
+        let mut state = self.answering(cluster)?;
         state.surveys += 1;
         let located = state
             .namespaces
@@ -321,12 +321,13 @@ impl NamespaceProvisioner for TestCluster {
     }
 
     async fn discard(&self, located: &LocatedNamespace) -> Result<(), ClusterError> {
-        let mut state = self.answering()?;
+        let mut state = self.answering(&located.cluster)?;
         let LocatedObject { name, uid, .. } = &located.object;
         state.check_kept(name)?;
-        state
-            .namespaces
-            .retain(|held, found| !(held == name && found.uid == *uid));
+        let found = state.namespaces.get(name);
+        if found.is_some_and(|found| found.uid == *uid) {
+            state.lose_namespace(name);
+        }
         Ok(())
     }
 }
@@ -335,7 +336,7 @@ impl NamespaceProvisioner for TestCluster {
 impl CredentialMint for TestCluster {
     async fn make(&self, identity: &CredentialIdentity) -> Result<(), ClusterError> {
         run(&self.during_make).await;
-        let mut state = self.answering()?;
+        let mut state = self.answering(&identity.cluster)?;
         let name = identity.object_name();
         if state.failing.contains(&name) {
             return Err(ClusterError::Unavailable(None));
@@ -344,11 +345,18 @@ impl CredentialMint for TestCluster {
         let uid = format!("uid-{}", state.made);
         let owner = (identity.id, identity.account_id);
         state.owners.insert(name.clone(), owner);
+        let object = |namespace: &str| LocatedObject {
+            namespace: namespace.to_owned(),
+            name: name.clone(),
+            uid: uid.clone(),
+        };
+        let account = object("remotegpu-credentials");
+        let binding = object(identity.kubernetes_namespace.as_str());
         state
             .service_accounts
             .entry(name.clone())
-            .or_insert(uid.clone());
-        state.bindings.entry(name).or_insert(uid);
+            .or_insert(account);
+        state.bindings.entry(name.clone()).or_insert(binding);
         Ok(())
     }
 
@@ -358,7 +366,7 @@ impl CredentialMint for TestCluster {
         lifetime: Duration,
     ) -> Result<MintedToken, MintError> {
         let (stands, answer) = {
-            let state = self.answering()?;
+            let state = self.answering(&identity.cluster)?;
             let name = identity.object_name();
             (state.service_accounts.contains_key(&name), state.answer)
         };
@@ -385,30 +393,25 @@ impl CredentialMint for TestCluster {
         identity: &CredentialIdentity,
         _: &PlainClusterToken,
     ) -> Result<bool, ClusterError> {
-        Ok(self
-            .answering()?
-            .bindings
-            .contains_key(&identity.object_name()))
+        let state = self.answering(&identity.cluster)?;
+        let name = identity.object_name();
+        Ok(state.bindings.contains_key(&name) && state.service_accounts.contains_key(&name))
     }
 
     async fn locate(&self, identity: &CredentialIdentity) -> Result<LocatedIdentity, ClusterError> {
         self.hang_on(&identity.object_name()).await;
         let located = {
-            let state = self.answering()?;
+            let state = self.answering(&identity.cluster)?;
             let name = identity.object_name();
-            let locate = |namespace: &str, objects: &BTreeMap<String, String>| {
-                objects.get(&name).map(|uid| LocatedObject {
-                    namespace: namespace.to_owned(),
-                    name: name.clone(),
-                    uid: uid.clone(),
-                })
-            };
+            let binding = state.bindings.get(&name).cloned();
+            let service_account = state.service_accounts.get(&name).cloned();
+            let stands = binding.is_some() || service_account.is_some();
             LocatedIdentity {
-                id: Some(identity.id),
+                id: stands.then_some(identity.id),
                 account_id: Some(identity.account_id),
                 cluster: identity.cluster.clone(),
-                binding: locate(identity.kubernetes_namespace.as_str(), &state.bindings),
-                service_account: locate("remotegpu-credentials", &state.service_accounts),
+                binding,
+                service_account,
                 binding_obstacle: None,
                 account_obstacle: None,
             }
@@ -418,16 +421,15 @@ impl CredentialMint for TestCluster {
     }
 
     async fn remove(&self, located: &LocatedIdentity) -> Result<(), ClusterError> {
-        let mut state = self.answering()?;
+        let mut state = self.answering(&located.cluster)?;
         for object in [&located.binding, &located.service_account] {
             object
                 .iter()
                 .try_for_each(|object| state.check_kept(&object.name))?;
         }
-        let remove = |objects: &mut BTreeMap<String, String>, object: &Option<LocatedObject>| {
-            if let Some(object) = object {
-                objects.retain(|name, uid| !(*name == object.name && *uid == object.uid));
-            }
+        let remove = |objects: &mut BTreeMap<String, LocatedObject>,
+                      object: &Option<LocatedObject>| {
+            objects.retain(|_, held| Some(&*held) != object.as_ref());
         };
         remove(&mut state.service_accounts, &located.service_account);
         if state.keeps_bindings && located.binding.is_some() {
@@ -445,7 +447,7 @@ impl CredentialMint for TestCluster {
         kind: IdentityObjects,
         place: Option<&ListPlace>,
     ) -> Result<IdentityPage, ClusterError> {
-        let state = self.answering()?;
+        let state = self.answering(cluster)?;
         let objects = match kind {
             IdentityObjects::ServiceAccounts => &state.service_accounts,
             IdentityObjects::Bindings => &state.bindings,

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod cluster;
 pub mod control_plane;
 pub mod left_out;
+pub mod port_suite;
 pub mod postgres;
 pub mod stopwatch;
 pub mod store;

@@ -59,6 +59,7 @@ pub async fn run(subject: &Subject) -> Vec<(&'static str, String)> {
         inspection::missing_right_is_named_with_its_remedy,
         inspection::what_was_applied_and_changed_is_named,
         inspection::inspection_leaves_nothing_behind,
+        claims::ports_answer_as_those_of_the_test_cluster,
         claims::claim_is_made_once_and_written_by_compare_and_set,
         claims::claim_that_may_not_be_read_is_told_apart_from_none,
         namespaces::namespace_is_provisioned_with_labels_and_again,

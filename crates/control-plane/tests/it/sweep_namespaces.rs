@@ -135,7 +135,11 @@ async fn what_another_clusters_row_knows_stays_where_it_stands() {
     let going = store.namespace_in("old-name", &world.ada, "going", now);
     let going = going.await.unwrap();
     for namespace in [&elsewhere, &going] {
-        world.cluster.provision(namespace).await.unwrap();
+        let here = Namespace {
+            cluster: world.cluster_name(),
+            ..namespace.clone()
+        };
+        world.cluster.provision(&here).await.unwrap();
     }
     world.delete(&going).await;
     world.sweep().await;

@@ -52,9 +52,9 @@ impl TestCluster {
 
 #[async_trait]
 impl ClusterClaims for TestCluster {
-    async fn read_claim(&self, _: &ClusterName) -> Result<FoundClaim, ClusterError> {
+    async fn read_claim(&self, cluster: &ClusterName) -> Result<FoundClaim, ClusterError> {
         let found = {
-            let state = self.answering()?;
+            let state = self.answering(cluster)?;
             FoundClaim {
                 cluster: ClusterUid::new(state.uid.clone()),
                 standing: match &state.claim.stands {
@@ -73,11 +73,11 @@ impl ClusterClaims for TestCluster {
 
     async fn write_claim(
         &self,
-        _: &ClusterName,
+        cluster: &ClusterName,
         claim: &Claim,
         over: Option<&ClaimVersion>,
     ) -> Result<WriteClaim, ClusterError> {
-        let mut state = self.answering()?;
+        let mut state = self.answering(cluster)?;
         if state.claim.is_forbidden {
             return Ok(WriteClaim::NotPermitted);
         }

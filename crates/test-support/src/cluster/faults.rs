@@ -8,6 +8,23 @@ impl TestCluster {
         self.state().refuses = reason.map(str::to_owned);
     }
 
+    /// Changes a namespace behind the control plane's back.
+    pub fn bend(&self, name: &str) {
+        if let Some(found) = self.state().namespaces.get_mut(name) {
+            found.is_whole = false;
+        }
+    }
+
+    /// Loses a namespace behind the control plane's back.
+    pub fn lose_namespace(&self, name: &str) {
+        self.state().lose_namespace(name);
+    }
+
+    /// Lets this hold up namespaces that are to go, or nothing any more.
+    pub fn hold_up(&self, held_by: Option<&str>) {
+        self.state().held_by = held_by.map(str::to_owned);
+    }
+
     /// Never answers from now on where these identities or namespaces are to go.
     pub fn hang<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
         self.state().hanging = names.into_iter().map(str::to_owned).collect();

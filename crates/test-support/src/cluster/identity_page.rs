@@ -13,11 +13,11 @@ use remotegpu_primitives::{AccountId, IdentityId};
 /// How many objects a page has: so few that tests of a few have several.
 const PAGE: usize = 2;
 
-/// The page at that place of objects of one kind, given by name and UID.
+/// The page at that place of objects of one kind, given by name.
 pub(super) fn identity_page(
     cluster: &ClusterName,
     kind: IdentityObjects,
-    objects: &BTreeMap<String, String>,
+    objects: &BTreeMap<String, LocatedObject>,
     owner: impl Fn(&str) -> Option<(IdentityId, AccountId)>,
     place: Option<&ListPlace>,
 ) -> IdentityPage {
@@ -27,12 +27,8 @@ pub(super) fn identity_page(
         found: Vec::new(),
         next: None,
     };
-    for (name, uid) in names.by_ref().take(PAGE) {
-        let object = Some(LocatedObject {
-            namespace: "any".to_owned(),
-            name: name.clone(),
-            uid: uid.clone(),
-        });
+    for (name, object) in names.by_ref().take(PAGE) {
+        let object = Some(object.clone());
         let (service_account, binding) = match kind {
             IdentityObjects::ServiceAccounts => (object, None),
             IdentityObjects::Bindings => (None, object),

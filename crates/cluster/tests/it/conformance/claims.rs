@@ -6,7 +6,7 @@ use remotegpu_cluster::apply_prerequisites;
 use remotegpu_namespaces::{
     Claim, ClaimHolder, ClusterClaims, DatabaseIdentity, StandingClaim, WriteClaim,
 };
-use remotegpu_test_support::stopwatch::eventually;
+use remotegpu_test_support::{port_suite, stopwatch::eventually};
 use serde_json::{Value, json};
 
 use crate::subject::{Subject, name};
@@ -14,6 +14,11 @@ use crate::subject::{Subject, name};
 const CLAIM: &str = "/api/v1/namespaces/remotegpu-credentials/configmaps/remotegpu-claim";
 const ROLE: &str = "/apis/rbac.authorization.k8s.io/v1/namespaces/remotegpu-credentials/roles/\
                     remotegpu:control-plane";
+
+pub async fn ports_answer_as_those_of_the_test_cluster(subject: &Subject) {
+    port_suite::run(&subject.clusters, &name()).await;
+    subject.admin.done("DELETE", CLAIM, None).await;
+}
 
 pub async fn claim_is_made_once_and_written_by_compare_and_set(subject: &Subject) {
     // R9
