@@ -12,7 +12,7 @@ pub use limits::Limits;
 use anyhow::{Context, Result, anyhow, bail};
 use remotegpu_accounts::{Email, SessionPolicy};
 use remotegpu_cluster::TenantBaseline;
-use remotegpu_http_api::{ExtraHost, PublicUrl};
+use remotegpu_edge::{ExtraHost, PublicUrl};
 use remotegpu_namespaces::TokenLifetime;
 use time::Duration;
 

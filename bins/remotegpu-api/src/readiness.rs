@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use remotegpu_http_api::{Readiness, Ready, Unready};
+use remotegpu_edge::{Readiness, Ready, Unready};
 use remotegpu_primitives::StoreError;
 use remotegpu_storage::{Database, OpenError};
 

@@ -1,5 +1,7 @@
 //! `remotegpu-api serve`: everything put together.
 
+mod fronts;
+
 use std::{
     future::pending,
     net::{SocketAddr, TcpListener},
@@ -11,14 +13,13 @@ use anyhow::{Context, Result, bail};
 use futures_util::{FutureExt, future::join_all};
 use remotegpu_cluster::KubeClusters;
 use remotegpu_control_plane::{
-    AuditBuffer, CachedApiKeys, ClaimGate, ClaimPorts, ClaimedClusters, IdentityUses, KeyCache,
-    KeyChangeLimits, KeyUses, MintLimits, PasswordWorkers, ReconcilerPorts, Signals, SweepCounts,
-    follow_key_changes, release_sweeps, run_reconciler, verify_claims, watch_claims,
+    AuditBuffer, ClaimGate, ClaimPorts, ClaimedClusters, IdentityUses, KeyCache, KeyUses,
+    PasswordWorkers, ReconcilerPorts, Signals, SweepCounts, follow_key_changes, release_sweeps,
+    run_reconciler, verify_claims, watch_claims,
 };
 use remotegpu_dev_cluster::DevCluster;
-use remotegpu_http_api::{
-    Api, ApiConfig, ApiPorts, PublicUrl, ServerLimits, internal_server, public_server,
-};
+use remotegpu_edge::{PublicUrl, ServerLimits, internal_server, public_server};
+use remotegpu_http_api::{internal_front, public_front};
 use remotegpu_namespaces::{ClaimRepository, ClusterDirectory};
 use remotegpu_primitives::{Clock, InstallationId, InstanceId};
 use remotegpu_storage::{Database, RestoreWatch};
@@ -29,9 +30,7 @@ use crate::{
     config::{Config, DatabaseChoice, SchemaAtStart},
     data_dir, dependencies, first_admin,
     followed_files::FollowedFiles,
-    logging, open_files,
-    readiness::DatabaseReadiness,
-    schema,
+    logging, open_files, schema,
     shutdown::Ending,
     tls::OwnCertificate,
     watch_database::{self, Remembered},
@@ -73,14 +72,17 @@ pub async fn serve(config: Config) -> Result<()> {
     let passwords = PasswordWorkers::new(workers, queue).context("password_workers")?;
 
     let shared = Shared::new(&config, database, clusters);
-    let api = shared.api(&config, public_url.clone(), passwords.clone());
+    let (edge, api) = shared.edge_and_api(&config, public_url.clone(), &passwords);
     let mut ending = Ending::listen()?;
     let tls = certificate.as_ref().map(OwnCertificate::server_config);
     // From here on `/livez` answers: the schema may take its time, and whoever watches
     // the process must not end it for that.
-    api.close();
-    let (server, stopper) = public_server(Arc::clone(&api), listener, tls, limits)?;
-    let (internal, internal_stopper) = internal_server(Arc::clone(&api), internal_listener, None)?;
+    edge.close();
+    let fronts = vec![public_front(&api)];
+    let (server, stopper) = public_server(Arc::clone(&edge), fronts, listener, tls, limits)?;
+    let fronts = vec![internal_front(&api)];
+    let (internal, internal_stopper) =
+        internal_server(Arc::clone(&edge), fronts, internal_listener, None)?;
     let mut serving = tokio::spawn(server);
     let internal_serving = tokio::spawn(internal);
     tokio::select! {
@@ -99,7 +101,7 @@ pub async fn serve(config: Config) -> Result<()> {
     };
     shared.prepare(&config, &passwords, &public_url).await?;
     drop(passwords);
-    api.open().await;
+    edge.open().await;
     let mut beside = shared.beside(&config, watch, files, certificate);
     announce(
         &config,
@@ -116,7 +118,7 @@ pub async fn serve(config: Config) -> Result<()> {
             bail!("the server cannot go on: {ended:?}");
         }
     }
-    ending.drain(&api, config.drain).await;
+    ending.drain(&edge, config.drain).await;
     stopper.stop().await;
     beside.shutdown().await;
     shared.write_down().await;
@@ -284,59 +286,6 @@ impl Shared {
             () = run_reconciler(ports, system_rng()) => {}
             () = self.remembered.notice.given() => pending().await,
         }
-    }
-
-    fn api(&self, config: &Config, public_url: PublicUrl, passwords: PasswordWorkers) -> Arc<Api> {
-        let database = Arc::new(self.database.clone());
-        let clusters = self.claimed_clusters();
-        let api_config = ApiConfig {
-            public_url,
-            extra_hosts: config.extra_hosts.clone(),
-            trusted_proxies: config.trusted_proxies.clone(),
-            sign_up_open: config.sign_up_open,
-            key_limit: config.key_limit,
-            namespace_limit: config.namespace_limit,
-            session_policy: config.session_policy,
-            token_lifetime: config.token_lifetime,
-            request_concurrency: config.limits.request_concurrency,
-        };
-        let limits = &config.limits;
-        let mint_limits = MintLimits::new(
-            self.clusters.list().into_iter().map(|cluster| cluster.name),
-            limits.mint_concurrency,
-            limits.mint_queue,
-            limits.mint_rate,
-            limits.mint_burst,
-        );
-        let ports = ApiPorts {
-            users: database.clone(),
-            sessions: database.clone(),
-            attempts: database.clone(),
-            keys: Arc::new(CachedApiKeys::new(
-                database.clone(),
-                Arc::clone(&self.remembered.keys),
-            )),
-            key_changes: Arc::new(KeyChangeLimits::new(limits.key_change_rate)),
-            key_cache: Arc::clone(&self.remembered.keys),
-            namespaces: database.clone(),
-            identities: database.clone(),
-            known_identities: Arc::clone(&self.remembered.identities),
-            identity_uses: Arc::clone(&self.identity_uses),
-            restore_notice: Arc::clone(&self.remembered.notice),
-            clusters: clusters.clone(),
-            mint: clusters,
-            passwords,
-            mint_limits: Arc::new(mint_limits),
-            signals: Arc::clone(&self.signals),
-            uses: Arc::clone(&self.uses),
-            audit: Arc::clone(&self.audit),
-            audit_log: database.clone(),
-            backlog: database,
-            sweeps: Arc::clone(&self.sweeps),
-            readiness: Arc::new(DatabaseReadiness(self.database.clone())),
-            clock: Arc::new(SystemClock),
-        };
-        Api::new(api_config, ports)
     }
 
     fn reconciler(&self, config: &Config) -> ReconcilerPorts {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use remotegpu_http_api::Api;
+use remotegpu_edge::Edge;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that end the server.
@@ -32,8 +32,8 @@ impl Ending {
     /// Says that the server is not ready any more and lets it go on for `drain`,
     /// so that whoever balances the load looks elsewhere. A second signal ends
     /// the process at once, now and later.
-    pub async fn drain(mut self, api: &Arc<Api>, drain: Duration) {
-        api.drain();
+    pub async fn drain(mut self, edge: &Arc<Edge>, drain: Duration) {
+        edge.drain();
         tracing::info!("ending: no longer ready, finishing what is under way");
         let second = async move {
             self.next().await;

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use actix_web::{HttpResponse, get, http::header, web};
+use actix_web::{HttpResponse, http::header, web};
 use utoipa_swagger_ui::Config;
 
 use crate::{
@@ -23,7 +23,7 @@ static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     Arc::new(Config::from("/openapi.json").validator_url("none"))
 });
 
-#[get("/openapi.json")]
+/// The document.
 pub(crate) async fn openapi() -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/json"))
@@ -31,19 +31,18 @@ pub(crate) async fn openapi() -> HttpResponse {
 }
 
 /// The page names its files relative to itself.
-#[get("/docs")]
 pub(crate) async fn to_page() -> HttpResponse {
     HttpResponse::PermanentRedirect()
         .insert_header((header::LOCATION, "/docs/"))
         .finish()
 }
 
-#[get("/docs/")]
+/// Swagger UI's page.
 pub(crate) async fn page() -> Result<HttpResponse, ApiError> {
     serve("index.html")
 }
 
-#[get("/docs/{file}")]
+/// One of the page's files.
 pub(crate) async fn asset(file: web::Path<String>) -> Result<HttpResponse, ApiError> {
     serve(&file)
 }

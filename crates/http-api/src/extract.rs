@@ -1,47 +1,8 @@
-//! What a handler takes from a request. actix polls extractors side by side, so
-//! that of two that fail either may win: only a caller fails as an extractor,
-//! everything else is asked by the handler, in the order of contract C5.
+//! What a handler takes from a request. Who is calling is the edge's to say.
 
-mod client_address;
-mod json_body;
-mod key_caller;
-mod path_id;
-mod query;
-mod session_caller;
-mod unread_body;
-
-pub(crate) use client_address::{Client, client_ip};
-pub(crate) use json_body::{JsonBody, MAX_BYTES};
-pub(crate) use key_caller::KeyCaller;
-pub(crate) use path_id::PathId;
-pub(crate) use query::Query;
-pub(crate) use session_caller::{
-    Admin, Anyone, OneTimePassword, Read, SessionCaller, Write, cookie_name, session_cookies,
+pub(crate) use remotegpu_edge::{
+    Admin, Anyone, Client, KeyCaller, OneTimePassword, PathId, Query, Read, SessionCaller, Write,
+    cookie_name, session_cookies,
 };
 
-pub(crate) use unread_body::UnreadBody;
-
-use actix_web::{HttpRequest, http::header::HeaderMap, web};
-
-use crate::Api;
-
-/// The API that a request came to.
-pub(crate) fn api_of(request: &HttpRequest) -> Option<web::Data<Api>> {
-    request.app_data::<web::Data<Api>>().cloned()
-}
-
-/// The values of the `Authorization: Bearer` headers; what is no text becomes a
-/// text that is nobody's secret.
-fn bearers(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    headers
-        .get_all(actix_web::http::header::AUTHORIZATION)
-        .filter_map(|value| {
-            let bytes = value.as_bytes();
-            let (scheme, rest) = bytes.split_at_checked(7)?;
-            if !scheme.eq_ignore_ascii_case(b"bearer ") {
-                return None;
-            }
-            Some(std::str::from_utf8(rest).unwrap_or("\u{FFFD}").trim())
-        })
-        .filter(|token| !token.is_empty())
-}
+pub(crate) use crate::json_body::JsonBody;

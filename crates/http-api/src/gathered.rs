@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use remotegpu_control_plane::{AuditBuffer, KeyCache, KeyCacheCounts, Load, SweepCounts};
+use remotegpu_edge::RequestMetrics;
 use remotegpu_namespaces::{Backlog, ClaimState, ClusterName, ClusterStatus, NamespaceStatus};
 use time::OffsetDateTime;
 
@@ -14,19 +15,19 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// All of it at one moment.
 pub(crate) struct Gathered<'a> {
-    pub(crate) loads: Vec<(&'static str, Load)>,
-    pub(crate) mints_rate_limited: u64,
-    pub(crate) key_cache: &'a KeyCache,
-    pub(crate) sweeps: &'a SweepCounts,
-    pub(crate) audit: &'a AuditBuffer,
-    pub(crate) clusters: Vec<ClusterHealth>,
-    pub(crate) restored: bool,
+    loads: Vec<(&'static str, Load)>,
+    mints_rate_limited: u64,
+    key_cache: &'a KeyCache,
+    sweeps: &'a SweepCounts,
+    audit: &'a AuditBuffer,
+    clusters: Vec<ClusterHealth>,
+    restored: bool,
     /// Absent where the store did not tell.
-    pub(crate) backlog: Option<Backlog>,
-    pub(crate) now: OffsetDateTime,
+    backlog: Option<Backlog>,
+    now: OffsetDateTime,
 }
 
-pub(crate) struct ClusterHealth {
+struct ClusterHealth {
     name: ClusterName,
     status: ClusterStatus,
     given_up: bool,
@@ -45,20 +46,25 @@ impl<'a> Gathered<'a> {
         };
         let clusters = ports.clusters.list().into_iter();
         Self {
-            loads: api.loads().into(),
+            loads: api.edge.loads().into(),
             mints_rate_limited: ports.mint_limits.rate_limited(),
             key_cache: &ports.key_cache,
             sweeps: &ports.sweeps,
             audit: &ports.audit,
             clusters: clusters.map(|cluster| health(cluster.name)).collect(),
-            restored: ports.restore_notice.is_given(),
+            restored: api.edge.is_restored(),
             backlog: asked.ok().and_then(Result::ok),
             now,
         }
     }
 
-    /// Hands it to the recorder of this scope.
-    pub(crate) fn record(&self) {
+    /// All that is counted, in Prometheus' text format.
+    pub(crate) fn render(&self, metrics: &RequestMetrics) -> String {
+        metrics.with_recorder(|| self.record());
+        metrics.render()
+    }
+
+    fn record(&self) {
         for (class, load) in &self.loads {
             gauge!("in_flight", "class" => *class).set(number(load.in_flight));
             counter!("shed_total", "class" => *class).absolute(load.refused);
@@ -225,5 +231,62 @@ pub(crate) fn describe() {
         ),
     ] {
         describe_gauge!(name, what);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn what_the_store_does_not_tell_is_not_a_number() {
+        // R4
+        let metrics = RequestMetrics::default();
+        let load = Load {
+            in_flight: 2,
+            refused: 5,
+        };
+        let (cache, sweeps, audit) = (
+            KeyCache::new(0),
+            SweepCounts::default(),
+            AuditBuffer::default(),
+        );
+        let mut gathered = Gathered {
+            restored: false,
+            loads: vec![("mint", load)],
+            mints_rate_limited: 7,
+            key_cache: &cache,
+            sweeps: &sweeps,
+            audit: &audit,
+            clusters: Vec::new(),
+            backlog: None,
+            now: datetime!(2026-01-01 00:00 UTC),
+        };
+        let text = gathered.render(&metrics);
+        for line in [
+            r#"in_flight{class="mint"} 2"#,
+            r#"shed_total{class="mint"} 5"#,
+            "mints_rate_limited_total 7",
+            r#"namespaces_unsettled{status="deleting"} NaN"#,
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+        gathered.backlog = Some(Backlog {
+            namespaces: vec![(NamespaceStatus::Failed, 3)],
+            ended_identities: 2,
+            oldest_end: Some(gathered.now - time::Duration::milliseconds(1500)),
+            held: Vec::new(),
+        });
+        let known = gathered.render(&metrics);
+        for line in [
+            r#"namespaces_unsettled{status="failed"} 3"#,
+            r#"namespaces_unsettled{status="deleting"} 0"#,
+            "identities_ended_waiting 2",
+            "identities_ended_oldest_seconds 1.5",
+        ] {
+            assert!(known.contains(line), "{line} in {known}");
+        }
     }
 }

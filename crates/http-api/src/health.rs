@@ -5,13 +5,7 @@ use remotegpu_namespaces::{ClaimState, Cluster};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{
-    Api,
-    api::restored,
-    error::{ApiError, ErrorCode},
-    gathered::Gathered,
-    middleware::starting,
-};
+use crate::{Api, error::ApiError, gathered::Gathered};
 
 /// That all is well.
 #[derive(Debug, Serialize, ToSchema)]
@@ -55,29 +49,7 @@ pub(crate) async fn livez() -> web::Json<HealthResponse> {
 ))]
 #[get("/readyz")]
 pub(crate) async fn readyz(api: web::Data<Api>) -> Result<web::Json<ReadinessResponse>, ApiError> {
-    if api.is_draining() {
-        let detail = "The server is going down";
-        return Err(ApiError::new(ErrorCode::Overloaded, detail));
-    }
-    if api.ports.restore_notice.is_given() {
-        return Err(restored());
-    }
-    let ready = api.last_readiness.or_ask(&*api.ports.readiness).await;
-    let ready = ready.map_err(|unready| {
-        // The schema is another version's: whoever asks learns what to do (contract R6).
-        let error = match &unready.sentence {
-            Some(sentence) => ApiError::new(ErrorCode::DatabaseUnavailable, sentence.clone()),
-            None => ErrorCode::DatabaseUnavailable.into(),
-        };
-        // While it starts that is what is waited for, and nobody needs to be woken.
-        if api.is_closed() {
-            return error;
-        }
-        error.because(unready)
-    })?;
-    if api.is_closed() {
-        return Err(starting());
-    }
+    let ready = api.edge.ready().await?;
     let mut warnings = ready.warnings;
     warnings.extend(claims_that_are_not_held(&api));
     Ok(web::Json(ReadinessResponse {
@@ -96,12 +68,12 @@ fn claims_that_are_not_held(api: &Api) -> Vec<String> {
     clusters.filter_map(warning).collect()
 }
 
-#[get("/metrics")]
+/// All that is counted, for Prometheus.
 pub(crate) async fn metrics(api: web::Data<Api>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((
             header::CONTENT_TYPE,
             "text/plain; version=0.0.4; charset=utf-8",
         ))
-        .body(api.metrics.render(&Gathered::now(&api).await))
+        .body(Gathered::now(&api).await.render(api.edge.metrics()))
 }

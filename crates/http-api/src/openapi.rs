@@ -3,17 +3,23 @@
 
 use std::sync::LazyLock;
 
-use actix_web::App;
-use utoipa::{OpenApi, openapi};
-use utoipa_actix_web::AppExt;
+use remotegpu_edge::RoutePolicy;
+use utoipa::{
+    OpenApi as _,
+    openapi::{OpenApi, RefOr, Schema},
+};
+use utoipa_actix_web::OpenApiFactory;
 
-use crate::{problem, routes};
+use crate::{
+    problem,
+    routes::{self, Reading},
+};
 
 mod common;
 mod headers;
 pub(crate) mod texts;
 
-#[derive(OpenApi)]
+#[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "RemoteGPU API",
@@ -32,22 +38,30 @@ pub(crate) mod texts;
 )]
 struct Described;
 
-static DOCUMENT: LazyLock<openapi::OpenApi> = LazyLock::new(|| {
-    let (_, mut document) = App::new()
-        .into_utoipa_app()
-        .openapi(Described::openapi())
-        .configure(routes::public)
-        .split_for_parts();
+static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(|| {
+    let mut document = Described::openapi();
+    routes::described(&mut Reading::Describe(&mut document), true);
     common::complete(&mut document);
     document
 });
 
-pub(crate) fn document() -> &'static openapi::OpenApi {
-    &DOCUMENT
+/// Adds a route to the document.
+pub(crate) fn describe(document: &mut OpenApi, handler: &impl OpenApiFactory, policy: RoutePolicy) {
+    let mut paths = handler.paths();
+    for item in paths.paths.values_mut() {
+        for operation in common::operations(item) {
+            common::add_errors(policy, operation);
+        }
+    }
+    document.paths.merge(paths);
+    let mut schemas: Vec<(String, RefOr<Schema>)> = Vec::new();
+    handler.schemas(&mut schemas);
+    let components = document.components.get_or_insert_default();
+    components.schemas.extend(schemas);
 }
 
 /// The API's description, `OpenAPI` 3.1 in JSON.
 pub fn openapi_json() -> String {
     // What was made of derived types always serializes.
-    document().to_pretty_json().unwrap_or_default()
+    DOCUMENT.to_pretty_json().unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! Errors as documents (RFC 9457, contract C2).
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::{StatusCode, header},
 };
 use serde::Serialize;
@@ -85,8 +85,8 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// The whole answer to an error.
-pub(crate) fn answer(error: &ApiError, request_id: &str) -> HttpResponse {
+/// The shape of this front's errors.
+pub(crate) fn answer(error: &ApiError, request_id: &str, _: &HttpRequest) -> HttpResponse {
     let status = error.code().status();
     let mut answer = HttpResponse::build(status);
     if status == StatusCode::UNAUTHORIZED {
@@ -109,6 +109,8 @@ pub(crate) fn answer(error: &ApiError, request_id: &str) -> HttpResponse {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
+
     use super::*;
     use crate::error::FieldError;
 
@@ -151,7 +153,7 @@ mod tests {
     fn a_401_challenges_and_a_405_says_what_is_allowed() {
         // A4, C5
         let answered = |error: ApiError, name| {
-            let response = answer(&error, "r");
+            let response = answer(&error, "r", &TestRequest::get().to_http_request());
             assert_eq!(
                 response.headers().get(header::CONTENT_TYPE).unwrap(),
                 MEDIA_TYPE

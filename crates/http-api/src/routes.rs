@@ -1,115 +1,170 @@
-//! The whole API on one screen. A handler says its own method and path; `OpenAPI`
-//! and the answers 404 and 405 are made from this list.
+//! The whole API on one screen: each route with what holds for it. A handler says its
+//! own method and path; `OpenAPI`, the answers 404 and 405, and all that the edge does
+//! before and after a handler are made from this list.
 
-use utoipa_actix_web::service_config::ServiceConfig;
+use std::sync::Arc;
+
+use actix_web::{dev::HttpServiceFactory, http::Method, web};
+use remotegpu_edge::{Csrf, Front, RoutePolicy, Routes, WorkClass};
+use utoipa::openapi::{HttpMethod, OpenApi};
+use utoipa_actix_web::OpenApiFactory;
 
 use crate::{
-    docs, health,
+    Api, docs, health, openapi, problem,
     v1::{
         account::{api_keys, audit_events},
         auth, kubernetes,
     },
 };
 
+/// What holds for the API, where a route says nothing else.
+const JSON: RoutePolicy = RoutePolicy {
+    class: WorkClass::Other,
+    csrf: Csrf::WithCookie,
+    body_limit: RoutePolicy::BODY_LIMIT,
+    no_store: true,
+    errors: problem::answer,
+};
+
+/// A session is made, or a password changed: either way one is hashed.
+const PASSWORD: RoutePolicy = RoutePolicy {
+    class: WorkClass::Password,
+    ..JSON
+};
+
+/// Who is signed in afterwards is not who was before.
+const SIGN_IN: RoutePolicy = RoutePolicy {
+    csrf: Csrf::Always,
+    ..PASSWORD
+};
+
+/// A cluster is asked for a token.
+const MINT: RoutePolicy = RoutePolicy {
+    class: WorkClass::Mint,
+    ..JSON
+};
+
+/// What is not under `/v1`: about the API, not part of it.
+const AROUND: RoutePolicy = RoutePolicy {
+    no_store: false,
+    ..JSON
+};
+
+/// For the machines around.
+const PROBE: RoutePolicy = RoutePolicy {
+    class: WorkClass::Probe,
+    ..AROUND
+};
+
 /// What the public listener serves and `OpenAPI` describes.
-pub(crate) fn public(routes: &mut ServiceConfig<'_>) {
+pub(crate) fn described(routes: &mut Reading<'_, '_>, sign_up_open: bool) {
     routes
-        .service(health::livez)
-        .service(health::readyz)
+        .route(health::livez, PROBE)
+        .route(health::readyz, PROBE)
         // Before all others with a parameter, which are tried in this order: each call
         // of a `kubectl` comes here.
-        .service(kubernetes::namespaces::exec_credential::create_exec_credential)
+        .route(
+            kubernetes::namespaces::exec_credential::create_exec_credential,
+            MINT,
+        )
         // Who is calling.
-        .service(auth::sign_in::sign_in)
-        .service(auth::sign_up::sign_up)
-        .service(auth::sign_out::sign_out)
-        .service(auth::session::get_session)
-        .service(auth::switch_account::switch_account)
-        .service(auth::password::change_password)
-        .service(auth::key::get_own_api_key)
+        .route(auth::sign_in::sign_in, SIGN_IN)
+        .route_if(sign_up_open, auth::sign_up::sign_up, SIGN_IN)
+        .route(auth::sign_out::sign_out, JSON)
+        .route(auth::session::get_session, JSON)
+        .route(auth::switch_account::switch_account, JSON)
+        .route(auth::password::change_password, PASSWORD)
+        .route(auth::key::get_own_api_key, JSON)
         // API keys.
-        .service(api_keys::list::list_api_keys)
-        .service(api_keys::create::create_api_key)
-        .service(api_keys::update::update_api_key)
-        .service(api_keys::revoke::revoke_api_key)
-        .service(api_keys::rotate::rotate_api_key)
+        .route(api_keys::list::list_api_keys, JSON)
+        .route(api_keys::create::create_api_key, JSON)
+        .route(api_keys::update::update_api_key, JSON)
+        .route(api_keys::revoke::revoke_api_key, JSON)
+        .route(api_keys::rotate::rotate_api_key, JSON)
         // Who did what.
-        .service(audit_events::list::list_audit_events)
+        .route(audit_events::list::list_audit_events, JSON)
         // Clusters and namespaces.
-        .service(kubernetes::clusters::list_clusters)
-        .service(kubernetes::namespaces::list::list_namespaces)
-        .service(kubernetes::namespaces::create::create_namespace)
-        .service(kubernetes::namespaces::rename::rename_namespace)
-        .service(kubernetes::namespaces::delete::delete_namespace)
-        .service(kubernetes::namespaces::kubeconfig::get_kubeconfig);
+        .route(kubernetes::clusters::list_clusters, JSON)
+        .route(kubernetes::namespaces::list::list_namespaces, JSON)
+        .route(kubernetes::namespaces::create::create_namespace, JSON)
+        .route(kubernetes::namespaces::rename::rename_namespace, JSON)
+        .route(kubernetes::namespaces::delete::delete_namespace, JSON)
+        .route(kubernetes::namespaces::kubeconfig::get_kubeconfig, JSON);
 }
 
-/// The document and its page: about the API, not part of it.
-pub(crate) fn documentation(routes: &mut actix_web::web::ServiceConfig) {
-    routes
-        .service(docs::openapi)
-        .service(docs::to_page)
-        .service(docs::page)
-        .service(docs::asset);
+/// What the public listener serves.
+pub fn public_front(api: &Arc<Api>) -> Front {
+    let api = web::Data::from(Arc::clone(api));
+    Front::new(move |routes| {
+        routes.state(api.clone());
+        described(&mut Reading::Serve(routes), api.config.sign_up_open);
+        routes
+            .get("/openapi.json", AROUND, docs::openapi)
+            .get("/docs", AROUND, docs::to_page)
+            .get("/docs/", AROUND, docs::page)
+            .get("/docs/{file}", AROUND, docs::asset)
+            .elsewhere("/v1/", JSON)
+            .elsewhere("", AROUND);
+    })
 }
-
-/// The paths of [`documentation`].
-pub(crate) const DOCUMENTATION: [&str; 4] = ["/openapi.json", "/docs", "/docs/", "/docs/{file}"];
 
 /// What the internal listener serves.
-pub(crate) fn internal(routes: &mut actix_web::web::ServiceConfig) {
-    routes
-        .service(health::livez)
-        .service(health::readyz)
-        .service(health::metrics);
+pub fn internal_front(api: &Arc<Api>) -> Front {
+    let api = web::Data::from(Arc::clone(api));
+    Front::new(move |routes| {
+        routes.state(api.clone());
+        Reading::Serve(routes)
+            .route(health::livez, PROBE)
+            .route(health::readyz, PROBE);
+        routes
+            .get("/metrics", PROBE, health::metrics)
+            .elsewhere("/v1/", JSON)
+            .elsewhere("", AROUND);
+    })
 }
 
-/// The paths of [`internal`].
-pub(crate) const INTERNAL: [&str; 3] = ["/livez", "/readyz", "/metrics"];
-
-/// What a request costs, and so by which limit it is refused when there are too
-/// many (contract C5, section 10).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WorkClass {
-    /// A password is hashed: tens of milliseconds of a processor.
-    Password,
-    /// A cluster is asked for a token: several queries, and a cluster's patience.
-    Mint,
-    /// All other requests.
-    Other,
-    /// What machines ask about this instance, and must be told whatever its load.
-    Probe,
+/// What the list of routes is read for.
+pub(crate) enum Reading<'a, 'b> {
+    Serve(&'a mut Routes<'b>),
+    Describe(&'a mut OpenApi),
 }
 
-impl WorkClass {
-    /// The class of a route, by its path.
-    pub(crate) fn of(pattern: &str) -> Self {
-        match pattern {
-            "/v1/auth/sign-in" | SIGN_UP | "/v1/auth/password" => Self::Password,
-            "/v1/kubernetes/namespaces/{namespace_id}/exec-credential" => Self::Mint,
-            path if INTERNAL.contains(&path) => Self::Probe,
-            _ => Self::Other,
+impl Reading<'_, '_> {
+    fn route<H>(&mut self, handler: H, policy: RoutePolicy) -> &mut Self
+    where
+        H: HttpServiceFactory + OpenApiFactory + utoipa::Path + 'static,
+    {
+        match self {
+            Self::Serve(routes) => {
+                let methods: Vec<Method> = H::methods().iter().map(method).collect();
+                routes.service(&methods, &H::path(), policy, handler);
+            }
+            Self::Describe(document) => openapi::describe(document, &handler, policy),
         }
+        self
+    }
+
+    /// A route that there is only where the operator wants it.
+    fn route_if<H>(&mut self, wanted: bool, handler: H, policy: RoutePolicy) -> &mut Self
+    where
+        H: HttpServiceFactory + OpenApiFactory + utoipa::Path + 'static,
+    {
+        if wanted || matches!(self, Self::Describe(_)) {
+            self.route(handler, policy);
+        }
+        self
     }
 }
 
-/// The one route that an operator may close (contract A10).
-pub(crate) const SIGN_UP: &str = "/v1/auth/sign-up";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_route_with_a_class_of_its_own_exists() {
-        // C5, section 10
-        let document = crate::openapi::document();
-        let of_class = |class| {
-            let paths = document.paths.paths.keys();
-            paths.filter(|path| WorkClass::of(path) == class).count()
-        };
-        assert_eq!(of_class(WorkClass::Password), 3);
-        assert_eq!(of_class(WorkClass::Mint), 1);
-        assert_eq!(of_class(WorkClass::Probe), 2);
+fn method(described: &HttpMethod) -> Method {
+    match described {
+        HttpMethod::Get => Method::GET,
+        HttpMethod::Post => Method::POST,
+        HttpMethod::Put => Method::PUT,
+        HttpMethod::Delete => Method::DELETE,
+        HttpMethod::Options => Method::OPTIONS,
+        HttpMethod::Head => Method::HEAD,
+        HttpMethod::Patch => Method::PATCH,
+        HttpMethod::Trace => Method::TRACE,
     }
 }

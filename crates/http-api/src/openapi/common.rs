@@ -1,7 +1,8 @@
 //! What the description of every route has in common.
 
+use remotegpu_edge::{RoutePolicy, WorkClass};
 use utoipa::openapi::{
-    Content, OpenApi, Ref, RefOr, Required, Response,
+    Components, Content, OpenApi, Ref, RefOr, Required, Response, Schema,
     path::{Operation, PathItem},
     security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
@@ -13,15 +14,44 @@ use crate::{
     problem::{self, Problem},
 };
 
-/// Adds the ways to prove who is calling, and the errors that any route of a
-/// kind answers.
+/// Adds the ways to prove who is calling, and the headers that answers have.
 pub(super) fn complete(document: &mut OpenApi) {
     add_security(document);
-    headers::define(document.components.get_or_insert_default());
-    for (path, item) in &mut document.paths.paths {
+    let components = document.components.get_or_insert_default();
+    headers::define(components);
+    for item in document.paths.paths.values_mut() {
         for operation in operations(item) {
-            add_errors(path, operation);
+            // A body of which nothing has to be there may be left out itself.
+            if let Some(RefOr::T(body)) = &mut operation.request_body
+                && body
+                    .content
+                    .values()
+                    .all(|content| may_be_empty(content, components))
+            {
+                body.required = Some(Required::False);
+            }
         }
+    }
+}
+
+fn may_be_empty(content: &RefOr<Content>, components: &Components) -> bool {
+    let RefOr::T(Content {
+        schema: Some(RefOr::Ref(reference)),
+        ..
+    }) = content
+    else {
+        return false;
+    };
+    let name = reference
+        .ref_location
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
+    match components.schemas.get(name) {
+        Some(RefOr::T(Schema::Object(object))) => {
+            object.required.is_empty() && object.min_properties.is_none()
+        }
+        _ => false,
     }
 }
 
@@ -56,7 +86,7 @@ fn add_security(document: &mut OpenApi) {
     }
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [
         &mut item.get,
         &mut item.post,
@@ -68,8 +98,9 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     .flatten()
 }
 
-fn add_errors(path: &str, operation: &mut Operation) {
-    let is_probe = !path.starts_with("/v1/");
+/// Adds the errors that any route of a kind answers, and what answers have in common.
+pub(super) fn add_errors(policy: RoutePolicy, operation: &mut Operation) {
+    let is_probe = policy.class == WorkClass::Probe;
     // The library keeps its types' fields to itself; their JSON shows them.
     let secured = serde_json::to_string(&operation.security).unwrap_or_default();
     let by_session = secured.contains("access_token");
@@ -109,16 +140,12 @@ fn add_errors(path: &str, operation: &mut Operation) {
         let RefOr::T(response) = response else {
             continue;
         };
-        headers::add(path, status, response);
+        headers::add(policy, status, response);
         if status.as_str() >= "400" {
             let document = problem_content(&response.description);
             let media_type = problem::MEDIA_TYPE.to_owned();
             response.content.insert(media_type, RefOr::T(document));
         }
-    }
-    // Every member of this one may be left out, and so may all of them.
-    if let (Some(RefOr::T(body)), true) = (&mut operation.request_body, path.ends_with("/rotate")) {
-        body.required = Some(Required::False);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The headers that answers have in common (contract C3, C7).
 
+use remotegpu_edge::RoutePolicy;
 use utoipa::openapi::{
     Components, Header, Object, ObjectBuilder, Ref, RefOr, Response, Type, extensions::Extensions,
 };
@@ -55,11 +56,11 @@ fn required(schema: Object, description: &str) -> Header {
     header
 }
 
-/// Adds the headers that every answer of this path and status has.
-pub(super) fn add(path: &str, status: &str, response: &mut Response) {
+/// Adds the headers that every answer of this route and status has.
+pub(super) fn add(policy: RoutePolicy, status: &str, response: &mut Response) {
     for (holds, header, name) in [
         (true, "x-request-id", REQUEST_ID),
-        (path.starts_with("/v1/"), "cache-control", NO_STORE),
+        (policy.no_store, "cache-control", NO_STORE),
         (status == "401", "www-authenticate", CHALLENGE),
         (matches!(status, "429" | "503"), "retry-after", RETRY_AFTER),
     ] {

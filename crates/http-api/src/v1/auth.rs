@@ -104,7 +104,7 @@ impl AccountResponse {
 
 /// The session cookie (contract A7). It has no end of its own: the server knows.
 fn session_cookie(api: &Api, value: &str) -> Cookie<'static> {
-    let https = api.config.public_url.is_https();
+    let https = api.edge.public_url().is_https();
     Cookie::build(cookie_name(https), value.to_owned())
         .path("/")
         .http_only(true)

@@ -272,7 +272,7 @@ async fn a_rotated_key_has_a_new_secret_and_the_old_one_a_grace() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_come_in_pages() {
     // C4, K8
-    let world = World::with(|config| config.key_limit = 3).await;
+    let world = World::with(|config| config.api.key_limit = 3).await;
     let ada = world.person("ada").await;
     for _ in 0..3 {
         assert_eq!(world.key(&ada, json!({"all": true})).await.status, 201);

@@ -67,6 +67,7 @@ async fn over_tls_the_cookie_is_bound_to_the_host() {
     // A7
     let world = World::with(|config| {
         let port = config
+            .edge
             .public_url
             .as_str()
             .rsplit(':')
@@ -74,7 +75,7 @@ async fn over_tls_the_cookie_is_bound_to_the_host() {
             .unwrap()
             .to_owned();
         let url = format!("https://localhost:{port}");
-        config.public_url = remotegpu_http_api::PublicUrl::parse(&url).unwrap();
+        config.edge.public_url = remotegpu_edge::PublicUrl::parse(&url).unwrap();
     })
     .await;
     sign_up(&world, "ada@example.org").await;
@@ -130,7 +131,7 @@ async fn a_wrong_password_answers_like_an_unknown_email_until_it_is_throttled() 
 async fn a_trusted_proxy_names_the_client_that_is_throttled() {
     // A8, C8
     let world = World::with(|config| {
-        config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        config.edge.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     })
     .await;
     sign_up(&world, "ada@example.org").await;

@@ -130,7 +130,7 @@ async fn a_path_then_a_method_then_the_caller_is_asked() {
 async fn another_host_is_misdirected() {
     // C8
     let world = World::with(|config| {
-        config.extra_hosts = vec![remotegpu_http_api::ExtraHost::parse("api.internal").unwrap()];
+        config.edge.extra_hosts = vec![remotegpu_edge::ExtraHost::parse("api.internal").unwrap()];
     })
     .await;
     let port = world.address.port();
@@ -388,7 +388,7 @@ async fn a_head_is_a_get_without_a_body() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_closes_signing_up() {
     // A10
-    let world = World::with(|config| config.sign_up_open = false).await;
+    let world = World::with(|config| config.api.sign_up_open = false).await;
     let answer = world.post("/v1/auth/sign-up").json("{}").send().await;
     assert_eq!(
         answer.comparable(),

@@ -99,7 +99,7 @@ async fn an_instance_that_drains_is_not_ready_and_still_alive() {
         assert_eq!(world.get(path).send().await.json(), ok);
         assert_eq!(inside(path).send().await.json(), ok);
     }
-    world.api.drain();
+    world.edge.drain();
     let draining = world.get("/readyz").send().await;
     assert_eq!(draining.problem().1, "overloaded");
     assert!(draining.header("retry-after").is_some());

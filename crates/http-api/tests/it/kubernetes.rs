@@ -101,7 +101,7 @@ async fn a_namespace_is_made_renamed_and_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_refused_says_which_rule() {
     // N2, N3
-    let world = World::with(|config| config.namespace_limit = 1).await;
+    let world = World::with(|config| config.api.namespace_limit = 1).await;
     let ada = world.person("ada").await;
     for (name, detail) in [
         ("", "name must not be empty"),

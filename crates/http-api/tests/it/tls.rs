@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use remotegpu_http_api::{ServerLimits, public_server};
+use remotegpu_edge::{ExtraHost, ServerLimits, public_server};
+use remotegpu_http_api::public_front;
 use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
 use serde_json::json;
 use tokio::process::Command;
@@ -24,7 +25,7 @@ fn server_config() -> ServerConfig {
 async fn http_2_names_its_host_in_the_target() {
     // C8
     let world = World::with(|config| {
-        config.extra_hosts = vec![remotegpu_http_api::ExtraHost::parse("localhost").unwrap()];
+        config.edge.extra_hosts = vec![ExtraHost::parse("localhost").unwrap()];
     })
     .await;
     let ada = world.person("ada").await;
@@ -37,7 +38,9 @@ async fn http_2_names_its_host_in_the_target() {
         keep_alive: std::time::Duration::from_secs(75),
     };
     let tls = Some(server_config());
-    let (server, stopper) = public_server(world.api.clone(), listener, tls, limits).unwrap();
+    let fronts = vec![public_front(&world.api)];
+    let (server, stopper) =
+        public_server(world.edge.clone(), fronts, listener, tls, limits).unwrap();
     let serving = tokio::spawn(server);
     let curl = async |version: &str, host: &str, method: &str| {
         let run = Command::new("curl")

@@ -7,10 +7,11 @@ use remotegpu_control_plane::{
     AuditBuffer, ClaimGate, ClaimPorts, KeyCache, KeyChangeLimits, KeyUses, MintLimits,
     PasswordWorkers, ReconcilerPorts, RestoreNotice, Signals, run_reconciler,
 };
-use remotegpu_http_api::{
-    Api, ApiConfig, ApiPorts, PublicUrl, Readiness, Ready, ServerLimits, Unready, internal_server,
-    public_server,
+use remotegpu_edge::{
+    Edge, EdgeConfig, EdgePorts, PublicUrl, Readiness, Ready, ServerLimits, Unready,
+    internal_server, public_server,
 };
+use remotegpu_http_api::{Api, ApiConfig, ApiPorts, internal_front, public_front};
 use remotegpu_namespaces::TokenLifetime;
 use remotegpu_primitives::{Clock, InstanceId};
 use remotegpu_storage::Database;
@@ -25,10 +26,17 @@ pub struct World {
     pub clock: Arc<TestClock>,
     pub cluster: Arc<TestCluster>,
     pub restore_notice: Arc<RestoreNotice>,
+    pub edge: Arc<Edge>,
     pub api: Arc<Api>,
     pub address: SocketAddr,
     pub internal: SocketAddr,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// What a world may have otherwise.
+pub struct WorldConfig {
+    pub edge: EdgeConfig,
+    pub api: ApiConfig,
 }
 
 struct DatabaseReadiness(Database);
@@ -49,29 +57,33 @@ impl World {
         Self::with(|_| {}).await
     }
 
-    pub async fn with(change: impl FnOnce(&mut ApiConfig)) -> Self {
+    pub async fn with(change: impl FnOnce(&mut WorldConfig)) -> Self {
         Self::limited(NonZeroU32::MAX, change).await
     }
 
     /// One whose accounts change keys so often in a minute at the most.
     #[allow(clippy::too_many_lines, reason = "one list of ports")]
-    pub async fn limited(key_changes: NonZeroU32, change: impl FnOnce(&mut ApiConfig)) -> Self {
+    pub async fn limited(key_changes: NonZeroU32, change: impl FnOnce(&mut WorldConfig)) -> Self {
         let clock = Arc::new(TestClock::default());
         let cluster = Arc::new(TestCluster::new(clock.clone()));
         let store = TestStore::new().await.unwrap();
         let public = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let inside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, internal) = (public.local_addr().unwrap(), inside.local_addr().unwrap());
-        let mut config = ApiConfig {
-            public_url: PublicUrl::parse(&format!("http://{address}")).unwrap(),
-            extra_hosts: Vec::new(),
-            trusted_proxies: Vec::new(),
-            sign_up_open: true,
-            key_limit: 20,
-            namespace_limit: 10,
-            session_policy: SessionPolicy::default(),
-            token_lifetime: TokenLifetime::default(),
-            request_concurrency: 1024,
+        let mut config = WorldConfig {
+            edge: EdgeConfig {
+                public_url: PublicUrl::parse(&format!("http://{address}")).unwrap(),
+                extra_hosts: Vec::new(),
+                trusted_proxies: Vec::new(),
+                session_policy: SessionPolicy::default(),
+                request_concurrency: 1024,
+            },
+            api: ApiConfig {
+                sign_up_open: true,
+                key_limit: 20,
+                namespace_limit: 10,
+                token_lifetime: TokenLifetime::default(),
+            },
         };
         change(&mut config);
         let database = Arc::new(store.database.clone());
@@ -98,7 +110,7 @@ impl World {
             keys: database.clone(),
             dead_key_retention: time::Duration::days(90),
             sessions: database.clone(),
-            session_policy: config.session_policy,
+            session_policy: config.edge.session_policy,
             namespaces: database.clone(),
             identities: database.clone(),
             provisioner: cluster.clone(),
@@ -115,7 +127,6 @@ impl World {
         let ports = ApiPorts {
             sweeps: Arc::default(),
             known_identities: Arc::default(),
-            restore_notice: restore_notice.clone(),
             identity_uses: Arc::default(),
             key_changes: Arc::new(KeyChangeLimits::new(key_changes)),
             users: database.clone(),
@@ -133,18 +144,30 @@ impl World {
             passwords: PasswordWorkers::new(2, 16).unwrap(),
             mint_limits: Arc::new(MintLimits::new([], 0, 0, NonZeroU32::MAX, NonZeroU32::MAX)),
             signals,
+            clock: clock.clone(),
+        };
+        let edge = EdgePorts {
+            sessions: ports.sessions.clone(),
+            keys: ports.keys.clone(),
+            key_cache: ports.key_cache.clone(),
             uses,
+            passwords: ports.passwords.clone(),
+            mint_limits: ports.mint_limits.clone(),
+            restore_notice: restore_notice.clone(),
             readiness: Arc::new(DatabaseReadiness(store.database.clone())),
             clock: clock.clone(),
         };
-        let api = Api::new(config, ports);
+        let edge = Edge::new(config.edge, edge);
+        let api = Api::new(edge.clone(), config.api, ports);
         let limits = ServerLimits {
             workers: 2,
             max_connections: 1000,
             keep_alive: std::time::Duration::from_secs(75),
         };
-        let (server, _) = public_server(api.clone(), public, None, limits).unwrap();
-        let (internal_server, _) = internal_server(api.clone(), inside, None).unwrap();
+        let (server, _) =
+            public_server(edge.clone(), vec![public_front(&api)], public, None, limits).unwrap();
+        let (internal_server, _) =
+            internal_server(edge.clone(), vec![internal_front(&api)], inside, None).unwrap();
         let tasks = vec![
             tokio::spawn(async move { server.await.unwrap() }),
             tokio::spawn(async move { internal_server.await.unwrap() }),
@@ -155,6 +178,7 @@ impl World {
             clock,
             cluster,
             restore_notice,
+            edge,
             api,
             address,
             internal,

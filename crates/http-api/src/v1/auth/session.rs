@@ -17,6 +17,6 @@ pub(crate) async fn get_session(
     api: web::Data<Api>,
     caller: SessionCaller<Anyone>,
 ) -> web::Json<SessionResponse> {
-    let policy = api.config.session_policy;
+    let policy = api.edge.session_policy();
     web::Json(SessionResponse::new(&caller.context, policy))
 }

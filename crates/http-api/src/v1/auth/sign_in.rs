@@ -62,7 +62,7 @@ pub(crate) async fn sign_in(
     let signed_in =
         remotegpu_control_plane::sign_in(ports, email, password, from, &mut rng(), now).await?;
     let secret = signed_in.secret.reveal();
-    let mut session = SessionResponse::new(&signed_in.context, api.config.session_policy);
+    let mut session = SessionResponse::new(&signed_in.context, api.edge.session_policy());
     let mut answer = HttpResponse::Ok();
     if wanted.cookie == Some(false) {
         session.access_token = Some(secret.to_owned());

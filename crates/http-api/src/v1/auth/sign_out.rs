@@ -26,7 +26,7 @@ pub(crate) async fn sign_out(
     let act = caller.act(api.now());
     api.ports.sessions.delete(session, &act).await?;
     let mut answer = HttpResponse::NoContent();
-    let name = cookie_name(api.config.public_url.is_https());
+    let name = cookie_name(api.edge.public_url().is_https());
     if session_cookies(request.headers(), name).next().is_some() {
         let mut cookie = session_cookie(&api, "");
         cookie.set_max_age(Duration::ZERO);

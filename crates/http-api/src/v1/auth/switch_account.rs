@@ -55,7 +55,7 @@ pub(crate) async fn switch_account(
         .find(|membership| membership.account.id == id)
         .ok_or(ErrorCode::NotFound)?;
     let (account, role) = (&membership.account, &membership.role);
-    let policy = api.config.session_policy;
+    let policy = api.edge.session_policy();
     Ok(web::Json(SessionResponse::for_account(
         context, account, role, policy,
     )))

@@ -13,7 +13,7 @@ use crate::{
     api::rng,
     error::{ApiError, ErrorCode},
     extract::{Client, KeyCaller, PathId},
-    request_metrics::MINTED,
+    mint_metrics::MINTED,
 };
 
 /// What `kubectl` takes from a plugin.

@@ -73,7 +73,7 @@ pub(crate) async fn get_kubeconfig(
             ApiError::field(FieldError::new("plugin", "must be shell or remotegpu"))
         })?,
     };
-    let (clusters, public_url) = (&*api.ports.clusters, api.config.public_url.as_str());
+    let (clusters, public_url) = (&*api.ports.clusters, api.edge.public_url().as_str());
     let rendered = render_namespace_kubeconfig(clusters, public_url, &namespace, plugin)?;
     let kubernetes_namespace = namespace.kubernetes_namespace.as_str();
     Ok(answer(request.headers(), kubernetes_namespace, rendered))

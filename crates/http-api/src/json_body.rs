@@ -1,31 +1,21 @@
 //! A JSON body, read when the handler asks for it (contract C1, C5).
 
-use std::{
-    cell::Cell,
-    future::{Ready, ready},
-    time::Duration,
-};
+use std::future::{Ready, ready};
 
 use actix_web::{
     FromRequest, HttpRequest,
     dev::Payload,
     http::header::{self, HeaderMap},
-    web::BytesMut,
 };
-use futures_util::StreamExt;
+use remotegpu_edge::UnreadBody;
 use serde::de::DeserializeOwned;
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
-use super::UnreadBody;
 use crate::{
     error::{ApiError, ErrorCode, FieldError},
     wire,
 };
 
-/// The longest body.
-pub(crate) const MAX_BYTES: usize = 64 * 1024;
-/// A client that sends slower than this is not waited for.
-const TIME: Duration = Duration::from_secs(10);
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// A body that nobody has read yet.
@@ -51,42 +41,11 @@ impl FromRequest for JsonBody {
 impl JsonBody {
     /// Reads a request type; an absent or empty body reads as `{}`.
     pub(crate) async fn read<T: DeserializeOwned + Validate>(self) -> Result<T, ApiError> {
-        let (encoded, is_json) = (self.encoded, self.is_json);
-        let bytes = self.bytes().await?;
-        if encoded || !(is_json || bytes.is_empty()) {
+        let bytes = self.unread.read().await?;
+        if self.encoded || !(self.is_json || bytes.is_empty()) {
             return Err(ErrorCode::UnsupportedMediaType.into());
         }
         read_json(&bytes)
-    }
-
-    async fn bytes(self) -> Result<BytesMut, ApiError> {
-        let mut payload = self.unread.borrow();
-        let broken = Cell::new(false);
-        let read = async {
-            let mut bytes = BytesMut::new();
-            while let Some(chunk) = payload.next().await {
-                let chunk = chunk.map_err(|error| {
-                    broken.set(true);
-                    ApiError::new(ErrorCode::InvalidBody, "The body ended early").because(error)
-                })?;
-                if bytes.len() + chunk.len() > MAX_BYTES {
-                    return Err(ErrorCode::BodyTooLarge.into());
-                }
-                bytes.extend_from_slice(&chunk);
-            }
-            Ok(bytes)
-        };
-        let read = tokio::time::timeout(TIME, read).await;
-        // A broken body is answered at once: HTTP/1.1 leaves no moment to wait for
-        // the rest of it.
-        if !broken.get() {
-            self.unread.give_back(payload);
-        }
-        self.unread.retake_place()?;
-        read.unwrap_or_else(|_| {
-            let detail = "The body did not arrive in time";
-            Err(ApiError::new(ErrorCode::InvalidBody, detail))
-        })
     }
 }
 
@@ -144,6 +103,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
+    use remotegpu_edge::RoutePolicy;
     use serde::Deserialize;
 
     use super::*;
@@ -246,13 +206,13 @@ mod tests {
     #[actix_web::test]
     async fn a_body_that_is_too_long_is_413_whatever_it_is() {
         // C5
-        let long: &[u8] = vec![b' '; MAX_BYTES + 1].leak();
+        let long: &[u8] = vec![b' '; RoutePolicy::BODY_LIMIT + 1].leak();
         assert_eq!(
             code(post("text/plain", long)).await,
             Some(ErrorCode::BodyTooLarge)
         );
         let whole: &[u8] = [&long[2..], b"{}"].concat().leak();
-        assert_eq!(whole.len(), MAX_BYTES + 1);
+        assert_eq!(whole.len(), RoutePolicy::BODY_LIMIT + 1);
         assert_eq!(code(post("application/json", &whole[1..])).await, None);
     }
 

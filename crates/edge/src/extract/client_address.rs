@@ -16,7 +16,7 @@ use remotegpu_primitives::{Act, Actor, Origin};
 use time::OffsetDateTime;
 
 use crate::{
-    api::rng,
+    edge::rng,
     error::{ApiError, ErrorCode},
 };
 
@@ -24,14 +24,16 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Where a request comes from and what it is called, as the edge found it.
 #[derive(Debug, Clone)]
-pub(crate) struct Client {
-    pub(crate) ip: IpAddr,
-    pub(crate) request_id: Arc<str>,
+pub struct Client {
+    /// Its address.
+    pub ip: IpAddr,
+    /// What the request is called.
+    pub request_id: Arc<str>,
 }
 
 impl Client {
     /// The same for the audit log.
-    pub(crate) fn origin(&self) -> Origin {
+    pub fn origin(&self) -> Origin {
         Origin {
             ip: Some(self.ip),
             request_id: Some(self.request_id.as_ref().to_owned()),
@@ -39,7 +41,7 @@ impl Client {
     }
 
     /// What somebody does with this request, now.
-    pub(crate) fn act(&self, actor: Actor, now: OffsetDateTime) -> Act {
+    pub fn act(&self, actor: Actor, now: OffsetDateTime) -> Act {
         Act::new(actor, self.origin(), &mut rng(), now)
     }
 

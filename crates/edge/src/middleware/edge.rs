@@ -23,12 +23,11 @@ use super::{
     request_id::{REQUEST_ID, request_id},
 };
 use crate::{
-    Api,
+    edge::Edge,
     error::{ApiError, ErrorCode},
-    extract::{Client, MAX_BYTES, UnreadBody, client_ip},
-    problem,
-    route_table::RouteTable,
-    routes::WorkClass,
+    extract::{Client, UnreadBody, client_ip},
+    policy::{RoutePolicy, WorkClass},
+    route_table::{Found, RouteTable},
     server::Exchange,
 };
 
@@ -51,15 +50,15 @@ pub(crate) async fn edge(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
-    let (Some(api), Some(listener)) = (
-        request.app_data::<web::Data<Api>>().cloned(),
+    let (Some(edge), Some(listener)) = (
+        request.app_data::<web::Data<Edge>>().cloned(),
         request.app_data::<web::Data<Listener>>().cloned(),
     ) else {
         return Err(ApiError::from(ErrorCode::Internal).into());
     };
     let exchange = Exchange::begin(&request);
     let id = request_id(request.headers());
-    let trusted = &api.config.trusted_proxies;
+    let trusted = &edge.config.trusted_proxies;
     let client = client_ip(request.peer_addr(), request.headers(), trusted);
     request.extensions_mut().insert(Client {
         ip: client,
@@ -67,9 +66,15 @@ pub(crate) async fn edge(
     });
     let method = request.method().clone();
     let path = request.match_info().as_str().to_owned();
-    let unread = UnreadBody::keep(&mut request);
+    let Found {
+        pattern,
+        policy,
+        exists,
+    } = listener.routes.find(&method, &path);
+    let unread = UnreadBody::keep(&mut request, policy.body_limit);
 
-    let response = if let Err(error) = admit(&api, &listener, &request, &unread, &path) {
+    let admitted = admit(&edge, &listener, &request, &unread, policy, exists);
+    let response = if let Err(error) = admitted {
         request.error_response(error)
     } else {
         if method == Method::HEAD {
@@ -79,56 +84,49 @@ pub(crate) async fn edge(
         next.call(request).await?.map_into_boxed_body()
     };
     let body_ended = unread.drain().await;
-    if came_too_soon(&response) && !api.is_draining() {
+    if came_too_soon(&response) && !edge.is_draining() {
         tokio::time::sleep(REFUSED_AFTER).await;
     }
-    let mut response = with_problem(&api, response, &id);
-    add_headers(response.headers_mut(), &path, &id);
+    let mut response = shaped(&edge, response, policy, &id);
+    add_headers(response.headers_mut(), policy, &id);
     let seen = Seen {
         method: method_name(&method),
-        route: listener.routes.pattern_of(&path).unwrap_or("unknown"),
+        route: pattern,
         id: &id,
         client,
     };
-    seen.note(&api, &response, started);
-    let last = api.is_draining() || !body_ended;
+    seen.note(&edge, &response, started);
+    let last = edge.is_draining() || !body_ended;
     Ok(exchange.accompany(response, last))
 }
 
 /// The order of contract C5, up to where the route itself is asked.
 fn admit(
-    api: &Api,
+    edge: &Edge,
     listener: &Listener,
     request: &ServiceRequest,
     unread: &UnreadBody,
-    path: &str,
+    policy: &RoutePolicy,
+    exists: Result<(), ApiError>,
 ) -> Result<(), ApiError> {
     let (method, headers) = (request.method(), request.headers());
-    if declared_length(headers).is_some_and(|length| length > MAX_BYTES as u64) {
-        return Err(ErrorCode::BodyTooLarge.into());
+    if declared_length(headers).is_some_and(|length| length > policy.body_limit as u64) {
+        return Err(ApiError::body_too_large(policy.body_limit));
     }
-    let probe = matches!(path, "/livez" | "/readyz");
+    let probe = policy.class == WorkClass::Probe;
     if listener.checks_host && !probe {
-        host::check(api, request.uri(), headers)?;
+        host::check(edge, request.uri(), headers)?;
     }
-    let class = listener.routes.check(method, path)?;
-    api.check_database(class)?;
-    if api.is_closed() && class != WorkClass::Probe {
-        return Err(starting());
+    exists?;
+    edge.check_store(policy.class)?;
+    edge.check_room(policy.class)?;
+    if !probe {
+        unread.take_place(&edge.requests)?;
     }
-    api.check_room(class)?;
-    if class != WorkClass::Probe {
-        unread.take_place(&api.requests)?;
-    }
-    let public_url = &api.config.public_url;
+    let public_url = &edge.config.public_url;
     let asked = host::asked(public_url, request.uri(), headers);
-    csrf::check(public_url, asked.as_ref(), method, path, headers)?;
+    csrf::check(public_url, asked.as_ref(), method, policy.csrf, headers)?;
     Ok(())
-}
-
-/// What is answered before the store is what requests need.
-pub(crate) fn starting() -> ApiError {
-    ApiError::new(ErrorCode::DatabaseUnavailable, "The server is starting")
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
@@ -136,11 +134,12 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
     length.to_str().ok()?.parse().ok()
 }
 
-/// Every error leaves as a problem document (contract C2), those that a library
-/// answered as well.
-fn with_problem(
-    api: &Api,
+/// Every error leaves in the shape that its route has (contract C2), those that a
+/// library answered as well.
+fn shaped(
+    edge: &Edge,
     response: ServiceResponse<BoxBody>,
+    policy: &RoutePolicy,
     id: &str,
 ) -> ServiceResponse<BoxBody> {
     let status = response.status();
@@ -149,21 +148,22 @@ fn with_problem(
     }
     let known = refusal(&response);
     let code = known.map_or_else(|| ErrorCode::of_status(status), ApiError::code);
-    api.metrics.refused(code);
+    edge.metrics().refused(code);
     // Refusing is what a server does that is well; it is counted, and a flood
     // of requests must not become a flood of errors. What was restored was told once, and
     // a server that starts is waited for.
     if let Some(error) = known
         && code.status().is_server_error()
         && code != ErrorCode::Overloaded
-        && !api.ports.restore_notice.is_given()
-        && !api.is_closed()
+        && !edge.is_restored()
+        && !edge.is_closed()
     {
         tracing::error!(request_id = id, error = error.chain(), "a request failed");
     }
+    let request = response.request();
     let document = match known {
-        Some(error) => problem::answer(error, id),
-        None => problem::answer(&code.into(), id),
+        Some(error) => (policy.errors)(error, id, request),
+        None => (policy.errors)(&code.into(), id, request),
     };
     response.into_response(document)
 }
@@ -181,7 +181,7 @@ fn refusal(response: &ServiceResponse<BoxBody>) -> Option<&ApiError> {
     response.response().error()?.as_error::<ApiError>()
 }
 
-fn add_headers(headers: &mut HeaderMap, path: &str, id: &str) {
+fn add_headers(headers: &mut HeaderMap, policy: &RoutePolicy, id: &str) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
@@ -199,7 +199,7 @@ fn add_headers(headers: &mut HeaderMap, path: &str, id: &str) {
         let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
         headers.insert(header::CONTENT_SECURITY_POLICY, nothing);
     }
-    if path.starts_with("/v1/") && !headers.contains_key(header::CACHE_CONTROL) {
+    if policy.no_store && !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }
@@ -214,7 +214,7 @@ struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    fn note(&self, api: &Api, response: &ServiceResponse, started: Instant) {
+    fn note(&self, edge: &Edge, response: &ServiceResponse, started: Instant) {
         let (status, took) = (response.status().as_u16(), started.elapsed());
         tracing::info!(
             method = self.method,
@@ -225,7 +225,7 @@ impl Seen<'_> {
             client = %self.client,
             "answered"
         );
-        api.metrics.record(self.method, self.route, status, took);
+        edge.metrics().record(self.method, self.route, status, took);
     }
 }
 

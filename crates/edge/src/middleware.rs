@@ -5,4 +5,4 @@ mod edge;
 mod host;
 mod request_id;
 
-pub(crate) use edge::{Listener, edge, starting};
+pub(crate) use edge::{Listener, edge};

@@ -13,11 +13,11 @@ use remotegpu_control_plane::authenticate_session;
 use remotegpu_primitives::{Act, Actor};
 use time::OffsetDateTime;
 
-use super::{Client, api_of, bearers, key_caller::KEY_PREFIX};
+use super::{Client, bearers, edge_of, key_caller::KEY_PREFIX};
 use crate::error::{ApiError, ErrorCode};
 
 /// Whom a route lets in.
-pub(crate) trait Admits: 'static {
+pub trait Admits: 'static {
     /// The smallest role, where there is one.
     const ROLE: Option<Role> = Some(Role::Read);
     /// Whether somebody may come with a password that must be changed first.
@@ -26,19 +26,19 @@ pub(crate) trait Admits: 'static {
 
 /// Everybody who is signed in, for what is about nothing but the session: also whose
 /// role this version does not know (contract R6).
-pub(crate) struct Anyone;
+pub struct Anyone;
 
 /// Everybody who is signed in and may see what the account has.
-pub(crate) struct Read;
+pub struct Read;
 
 /// Those who may create, change and deploy.
-pub(crate) struct Write;
+pub struct Write;
 
 /// Those who also manage members, and see who did what.
-pub(crate) struct Admin;
+pub struct Admin;
 
 /// [`Anyone`], with whatever password (contract A10).
-pub(crate) struct OneTimePassword;
+pub struct OneTimePassword;
 
 impl Admits for Anyone {
     const ROLE: Option<Role> = None;
@@ -60,15 +60,16 @@ impl Admits for OneTimePassword {
 }
 
 /// A signed-in person whom the route lets in.
-pub(crate) struct SessionCaller<A> {
-    pub(crate) context: SessionContext,
+pub struct SessionCaller<A> {
+    /// Who they are, and for which account they act.
+    pub context: SessionContext,
     client: Client,
     admitted: PhantomData<A>,
 }
 
 impl<A> SessionCaller<A> {
     /// What they do with this request, now.
-    pub(crate) fn act(&self, now: OffsetDateTime) -> Act {
+    pub fn act(&self, now: OffsetDateTime) -> Act {
         self.client.act(Actor::User(self.context.user.id), now)
     }
 }
@@ -78,14 +79,14 @@ impl<A: Admits> FromRequest for SessionCaller<A> {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let api = api_of(request);
+        let edge = edge_of(request);
         let client = Client::of(request);
         let headers = request.headers().clone();
         Box::pin(async move {
-            let api = api.ok_or(ErrorCode::Internal)?;
-            let token = token_in(&headers, cookie_name(api.config.public_url.is_https()))?;
-            let (sessions, policy) = (&*api.ports.sessions, api.config.session_policy);
-            let context = authenticate_session(sessions, policy, token, api.now()).await?;
+            let edge = edge.ok_or(ErrorCode::Internal)?;
+            let token = token_in(&headers, cookie_name(edge.config.public_url.is_https()))?;
+            let (sessions, policy) = (&*edge.ports.sessions, edge.config.session_policy);
+            let context = authenticate_session(sessions, policy, token, edge.now()).await?;
             admit::<A>(&context)?;
             Ok(Self {
                 context,
@@ -110,7 +111,7 @@ fn admit<A: Admits>(context: &SessionContext) -> Result<(), ErrorCode> {
 
 /// Contract A7: the `__Host-` prefix binds the cookie to this host, and is not
 /// to be had without TLS.
-pub(crate) fn cookie_name(https: bool) -> &'static str {
+pub fn cookie_name(https: bool) -> &'static str {
     if https {
         "__Host-remotegpu_session"
     } else {
@@ -119,7 +120,7 @@ pub(crate) fn cookie_name(https: bool) -> &'static str {
 }
 
 /// The values of all session cookies of a request.
-pub(crate) fn session_cookies<'a>(
+pub fn session_cookies<'a>(
     headers: &'a HeaderMap,
     name: &'static str,
 ) -> impl Iterator<Item = &'a [u8]> {

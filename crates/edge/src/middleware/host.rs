@@ -6,21 +6,21 @@ use actix_web::http::{
 };
 
 use crate::{
-    Api,
+    edge::Edge,
     error::ErrorCode,
     public_url::{Authority, PublicUrl},
 };
 
 /// Refuses a request that is meant for another host. A request may name its host
 /// in the target (HTTP/2 always does), in `Host`, or in both: each must be ours.
-pub(crate) fn check(api: &Api, uri: &Uri, headers: &HeaderMap) -> Result<(), ErrorCode> {
-    let public_url = &api.config.public_url;
+pub(crate) fn check(edge: &Edge, uri: &Uri, headers: &HeaderMap) -> Result<(), ErrorCode> {
+    let public_url = &edge.config.public_url;
     let mut named = 0;
     for host in hosts(uri, headers) {
         named += 1;
         let ours = host
             .and_then(|host| public_url.authority_of(host))
-            .is_some_and(|asked| api.answers_to(&asked));
+            .is_some_and(|asked| edge.answers_to(&asked));
         if !ours {
             return Err(ErrorCode::Misdirected);
         }

@@ -5,9 +5,37 @@ use std::{
     time::{Duration, Instant},
 };
 
+use async_trait::async_trait;
+use remotegpu_primitives::StoreError;
 use tokio::sync::Mutex;
 
-use crate::{Readiness, Ready, Unready};
+/// Whether this instance can serve requests: the database is there, and its
+/// migrations are (contract R4).
+#[async_trait]
+pub trait Readiness: Send + Sync {
+    /// Asks now.
+    async fn check(&self) -> Result<Ready, Unready>;
+}
+
+/// That requests can be served, and what is to be said all the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// What whoever runs the installation should know, in sentences; anybody may
+    /// read them.
+    pub warnings: Vec<String>,
+}
+
+/// Why requests cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[error("the instance is not ready")]
+pub struct Unready {
+    /// What may be said of it to anybody, in a sentence; nothing where the store
+    /// just does not answer.
+    pub sentence: Option<String>,
+    /// The whole reason.
+    #[source]
+    pub source: StoreError,
+}
 
 /// For how long an answer is good.
 const FRESH: Duration = Duration::from_millis(250);
@@ -64,9 +92,7 @@ impl LastReadiness {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use async_trait::async_trait;
     use futures_util::{FutureExt, future::join_all};
-    use remotegpu_primitives::StoreError;
     use tokio::sync::Semaphore;
 
     use super::*;

@@ -13,7 +13,7 @@ use std::{
 use actix_web::dev::ServerHandle;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::Api;
+use crate::edge::Edge;
 
 /// For so long the last connections come in that were begun before the listener
 /// refused new ones: a round trip, and a turn of the thread that accepts.
@@ -21,16 +21,16 @@ const LAST_CONNECTIONS: Duration = Duration::from_millis(200);
 
 /// What every stream knows about the end.
 pub(super) struct Stopping {
-    api: Arc<Api>,
+    edge: Arc<Edge>,
     closing: CancellationToken,
     is_closing: AtomicBool,
 }
 
 impl Stopping {
-    pub(super) fn new(api: Arc<Api>) -> Arc<Self> {
+    pub(super) fn new(edge: Arc<Edge>) -> Arc<Self> {
         let closing = CancellationToken::new();
         Arc::new(Self {
-            api,
+            edge,
             closing,
             is_closing: AtomicBool::new(false),
         })
@@ -38,7 +38,7 @@ impl Stopping {
 
     /// Whether clients are to go elsewhere with what they have not begun yet.
     pub(super) fn is_draining(&self) -> bool {
-        self.api.is_draining()
+        self.edge.is_draining()
     }
 
     /// Whether idle connections are closed. Every wait asks; the token would have

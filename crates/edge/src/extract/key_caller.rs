@@ -9,7 +9,7 @@ use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
 use remotegpu_control_plane::{RecalledApiKey, authenticate_api_key, recall_api_key};
 use remotegpu_keys::PresentedKey;
 
-use super::{api_of, bearers};
+use super::{bearers, edge_of};
 use crate::error::{ApiError, ErrorCode};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -17,8 +17,9 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub(super) const KEY_PREFIX: &str = "rgpu_";
 
 /// The key that a request came with.
-pub(crate) struct KeyCaller {
-    pub(crate) presented: PresentedKey,
+pub struct KeyCaller {
+    /// The key, and what decides whether it opens anything.
+    pub presented: PresentedKey,
 }
 
 impl FromRequest for KeyCaller {
@@ -28,22 +29,24 @@ impl FromRequest for KeyCaller {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let recall = || {
-            let api = api_of(request).ok_or(ErrorCode::Internal)?;
+            let edge = edge_of(request).ok_or(ErrorCode::Internal)?;
             let text = key_in(request.headers())?;
-            let now = api.now();
-            let recalled = recall_api_key(&api.ports.key_cache, &api.ports.uses, text, now)?;
-            Ok((api, recalled, now))
+            let now = edge.now();
+            let recalled = recall_api_key(&edge.ports.key_cache, &edge.ports.uses, text, now)?;
+            Ok((edge, recalled, now))
         };
         match recall() {
             Err(error) => Either::Left(ready(Err(error))),
             Ok((_, RecalledApiKey::Known(presented), _)) => {
                 Either::Left(ready(Ok(Self { presented })))
             }
-            Ok((api, RecalledApiKey::NotKnown(hash), now)) => Either::Right(Box::pin(async move {
-                let (keys, uses) = (&*api.ports.keys, &*api.ports.uses);
-                let presented = authenticate_api_key(keys, uses, &hash, now).await?;
-                Ok(Self { presented })
-            })),
+            Ok((edge, RecalledApiKey::NotKnown(hash), now)) => {
+                Either::Right(Box::pin(async move {
+                    let (keys, uses) = (&*edge.ports.keys, &*edge.ports.uses);
+                    let presented = authenticate_api_key(keys, uses, &hash, now).await?;
+                    Ok(Self { presented })
+                }))
+            }
         }
     }
 }

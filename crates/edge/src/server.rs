@@ -1,4 +1,4 @@
-//! The two listeners (contract R4).
+//! Listeners (contract R4).
 
 mod bounded_stream;
 mod bounds;
@@ -20,15 +20,12 @@ use actix_web::{
     web,
 };
 use socket2::SockRef;
-use utoipa_actix_web::AppExt;
 
 use crate::{
-    Api,
+    edge::Edge,
     error::{ApiError, ErrorCode},
-    middleware::{Listener, edge},
-    openapi,
-    route_table::RouteTable,
-    routes,
+    front::{Front, table_of},
+    middleware::{self, Listener},
 };
 
 pub(crate) use connection::Exchange;
@@ -63,46 +60,70 @@ const INTERNAL_LIMITS: ServerLimits = ServerLimits {
     keep_alive: Duration::from_secs(75),
 };
 
-/// Serves the API to its users. The server is at work once it is polled, and
-/// stops by its stopper: no signal is listened to.
+/// Serves fronts to everybody. The server is at work once it is polled, and stops by
+/// its stopper: no signal is listened to.
 pub fn public_server(
-    api: Arc<Api>,
+    edge: Arc<Edge>,
+    fronts: Vec<Front>,
     listener: TcpListener,
     tls: Option<rustls::ServerConfig>,
     limits: ServerLimits,
 ) -> io::Result<(Server, ServerStopper)> {
-    let data = web::Data::from(Arc::clone(&api));
-    let listening = web::Data::new(Listener {
-        routes: public_routes(api.config.sign_up_open),
-        checks_host: true,
-    });
-    let app = move || public_app(data.clone(), listening.clone());
-    let bounds = Bounds::new(api, tls, limits);
-    run(app, listener, bounds)
+    let bounds = Bounds::new(Arc::clone(&edge), tls, limits);
+    serve(edge, fronts, true, listener, bounds)
 }
 
-/// Serves metrics and probes to the machines around. It answers to every host.
+/// Serves fronts to the machines around. It answers to every host.
 pub fn internal_server(
-    api: Arc<Api>,
+    edge: Arc<Edge>,
+    fronts: Vec<Front>,
     listener: TcpListener,
     tls: Option<rustls::ServerConfig>,
 ) -> io::Result<(Server, ServerStopper)> {
-    let data = web::Data::from(Arc::clone(&api));
-    let routes = routes::INTERNAL.into_iter();
+    let bounds = Bounds::new(Arc::clone(&edge), tls, INTERNAL_LIMITS);
+    serve(edge, fronts, false, listener, bounds)
+}
+
+fn serve(
+    edge: Arc<Edge>,
+    fronts: Vec<Front>,
+    checks_host: bool,
+    listener: TcpListener,
+    bounds: Bounds,
+) -> io::Result<(Server, ServerStopper)> {
+    let edge = web::Data::from(edge);
     let listening = web::Data::new(Listener {
-        routes: routes.fold(RouteTable::new(), RouteTable::with_get),
-        checks_host: false,
+        routes: table_of(&fronts),
+        checks_host,
     });
-    let app = move || {
-        App::new()
-            .app_data(data.clone())
-            .app_data(listening.clone())
-            .configure(routes::internal)
-            .default_service(web::to(nothing_here))
-            .wrap(from_fn(edge))
-    };
-    let bounds = Bounds::new(api, tls, INTERNAL_LIMITS);
+    let app = move || app(edge.clone(), listening.clone(), &fronts);
     run(app, listener, bounds)
+}
+
+/// What each thread of a listener makes for itself.
+fn app(
+    edge: web::Data<Edge>,
+    listening: web::Data<Listener>,
+    fronts: &[Front],
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    > + use<>,
+> {
+    App::new()
+        .app_data(edge)
+        .app_data(listening)
+        .configure(|services| {
+            for front in fronts {
+                front.configure(services);
+            }
+        })
+        .default_service(web::to(nothing_here))
+        .wrap(from_fn(middleware::edge))
 }
 
 /// Puts actix's server together by hand, because its own `HttpServer` leaves no
@@ -136,7 +157,7 @@ where
         .max_concurrent_connections(connections)
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .disable_signals()
-        .listen("api", listener, move || {
+        .listen("edge", listener, move || {
             let app = app().into_factory().map_err(|error| error.error_response());
             let http = HttpService::build()
                 // The stream knows better when a connection is idle.
@@ -157,36 +178,6 @@ where
         stopping,
     };
     Ok((server, stopper))
-}
-
-fn public_routes(sign_up_open: bool) -> RouteTable {
-    let closed = |path: &str| path == routes::SIGN_UP && !sign_up_open;
-    let table = RouteTable::new().with_documented(openapi::document(), closed);
-    let documentation = routes::DOCUMENTATION.into_iter();
-    documentation.fold(table, RouteTable::with_get)
-}
-
-pub(crate) fn public_app(
-    api: web::Data<Api>,
-    listening: web::Data<Listener>,
-) -> App<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<BoxBody>,
-        Error = actix_web::Error,
-        InitError = (),
-    >,
-> {
-    App::new()
-        .into_utoipa_app()
-        .configure(routes::public)
-        .into_app()
-        .app_data(api)
-        .app_data(listening)
-        .configure(routes::documentation)
-        .default_service(web::to(nothing_here))
-        .wrap(from_fn(edge))
 }
 
 async fn nothing_here() -> Result<String, ApiError> {

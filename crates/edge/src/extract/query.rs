@@ -14,7 +14,7 @@ use crate::error::{ApiError, FieldError};
 /// A query string that nobody has judged yet. What no route knows is left alone:
 /// links pick up parameters on their way.
 #[derive(Debug)]
-pub(crate) struct Query(String);
+pub struct Query(String);
 
 impl FromRequest for Query {
     type Error = std::convert::Infallible;
@@ -27,7 +27,7 @@ impl FromRequest for Query {
 
 impl Query {
     /// The parameter of this name, which may stand once.
-    pub(crate) fn get(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, ApiError> {
+    pub fn get(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, ApiError> {
         let mut values = form_urlencoded::parse(self.0.as_bytes())
             .filter(|(found, _)| found == name)
             .map(|(_, value)| value);
@@ -40,7 +40,7 @@ impl Query {
     }
 
     /// `limit` and `cursor` (contract C4).
-    pub(crate) fn page(&self) -> Result<PageRequest, ApiError> {
+    pub fn page(&self) -> Result<PageRequest, ApiError> {
         let (limit, cursor) = (self.get("limit")?, self.get("cursor")?);
         Ok(PageRequest::parse(limit.as_deref(), cursor.as_deref())?)
     }

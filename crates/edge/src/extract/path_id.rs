@@ -10,11 +10,11 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 /// The one identifier that a path holds; a malformed one is an unknown one
 /// (contract C5).
 #[derive(Debug)]
-pub(crate) struct PathId<T>(Option<T>);
+pub struct PathId<T>(Option<T>);
 
 impl<T> PathId<T> {
     /// The identifier, unless it can be nobody's.
-    pub(crate) fn known(self) -> Option<T> {
+    pub fn known(self) -> Option<T> {
         self.0
     }
 }

@@ -27,7 +27,7 @@ use super::{
     connection::{CLOSING_QUIET, Connection, FIRST_REQUEST},
     stopping::Stopping,
 };
-use crate::Api;
+use crate::edge::Edge;
 
 /// A connection, encrypted or not.
 pub(super) type ClientIo = Either<TcpStream, TlsStream<TcpStream>>;
@@ -45,7 +45,7 @@ pub(super) struct Bounds {
 
 impl Bounds {
     pub(super) fn new(
-        api: Arc<Api>,
+        edge: Arc<Edge>,
         tls: Option<rustls::ServerConfig>,
         limits: ServerLimits,
     ) -> Self {
@@ -54,7 +54,7 @@ impl Bounds {
             Arc::new(config)
         });
         Self {
-            stopping: Stopping::new(api),
+            stopping: Stopping::new(edge),
             workers: limits.workers,
             max_connections: limits.max_connections,
             keep_alive: limits.keep_alive,

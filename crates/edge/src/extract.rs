@@ -1,0 +1,46 @@
+//! What a handler takes from a request. actix polls extractors side by side, so
+//! that of two that fail either may win: only a caller fails as an extractor,
+//! everything else is asked by the handler, in the order of contract C5.
+
+mod client_address;
+mod key_caller;
+mod path_id;
+mod query;
+mod session_caller;
+mod unread_body;
+
+pub use client_address::Client;
+pub(crate) use client_address::client_ip;
+pub use key_caller::KeyCaller;
+pub use path_id::PathId;
+pub use query::Query;
+pub use session_caller::{
+    Admin, Admits, Anyone, OneTimePassword, Read, SessionCaller, Write, cookie_name,
+    session_cookies,
+};
+pub use unread_body::UnreadBody;
+
+use actix_web::{HttpRequest, http::header::HeaderMap, web};
+
+use crate::edge::Edge;
+
+/// The edge that a request came to.
+fn edge_of(request: &HttpRequest) -> Option<web::Data<Edge>> {
+    request.app_data::<web::Data<Edge>>().cloned()
+}
+
+/// The values of the `Authorization: Bearer` headers; what is no text becomes a
+/// text that is nobody's secret.
+fn bearers(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers
+        .get_all(actix_web::http::header::AUTHORIZATION)
+        .filter_map(|value| {
+            let bytes = value.as_bytes();
+            let (scheme, rest) = bytes.split_at_checked(7)?;
+            if !scheme.eq_ignore_ascii_case(b"bearer ") {
+                return None;
+            }
+            Some(std::str::from_utf8(rest).unwrap_or("\u{FFFD}").trim())
+        })
+        .filter(|token| !token.is_empty())
+}
