@@ -195,9 +195,8 @@ pub trait IdentityRepository: Send + Sync {
     /// has passed since the time that is stored; so no time is ever set back.
     async fn record_mints(&self, mints: &[(IdentityId, OffsetDateTime)]) -> Result<(), StoreError>;
 
-    /// Ends up to `limit` identities for which nothing was minted since `before`, in
-    /// one statement that asks again for each whether that is so (contract X12).
-    /// Answers how many.
+    /// Ends up to `limit` identities for which nothing was minted since `before`; no mint
+    /// of one of them can be noted meanwhile (contract X12). Answers how many.
     async fn end_idle(
         &self,
         before: OffsetDateTime,

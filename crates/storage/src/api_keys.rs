@@ -5,8 +5,8 @@ mod rows;
 
 use async_trait::async_trait;
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, IntoSql, JoinOnDsl, NullableExpressionMethods,
-    OptionalExtension, QueryDsl, SelectableHelper, sql_types::Bool,
+    BoolExpressionMethods, ExpressionMethods, JoinOnDsl, NullableExpressionMethods,
+    OptionalExtension, QueryDsl, SelectableHelper,
 };
 use diesel_async::RunQueryDsl;
 use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent};
@@ -263,21 +263,9 @@ impl ApiKeyRepository for Database {
                 };
                 for (secret, secret_end) in secrets {
                     let before = until(db_time(key.expires_at), secret_end);
-                    // What has ended never comes back to life. Not by the time alone:
-                    // what was done before this may bear a later one.
-                    diesel::update(credential_identities::table)
-                        .filter(credential_identities::secret_id.eq(secret))
-                        .filter(living!(now))
-                        .filter(
-                            credential_identities::ends_at.eq(before).or(
-                                credential_identities::ends_at
-                                    .is_null()
-                                    .and(before.is_none().into_sql::<Bool>()),
-                            ),
-                        )
-                        .set(credential_identities::ends_at.eq(until(expires_at, secret_end)))
-                        .execute(c)
-                        .await?;
+                    let of_secret = credential_identities::secret_id.eq(secret);
+                    let after = until(expires_at, secret_end);
+                    end_identities!(c, of_secret, from before, to after, at now);
                 }
             }
             let updated = event(act, account, id, AuditAction::ApiKeyUpdated);

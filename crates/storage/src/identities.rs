@@ -1,5 +1,6 @@
 //! Cluster identities of key secrets: what must end, ends here.
 
+mod ends;
 mod idle;
 mod reasons;
 mod unjustified;
@@ -82,30 +83,7 @@ impl From<IdentityRow> for CredentialIdentity {
     }
 }
 
-/// Identities that have not ended.
-macro_rules! living {
-    ($now:expr) => {
-        credential_identities::ends_at
-            .is_null()
-            .or(credential_identities::ends_at.gt($crate::types::DbTime::from($now)))
-    };
-}
-
-/// Ends the identities that the filter takes, at this time or when they end
-/// anyway, whichever comes first. Within the transaction that takes the reason
-/// for them away, and after the write that does.
-macro_rules! end_identities {
-    ($connection:expr, $filter:expr, $at:expr) => {
-        diesel::update(credential_identities::table)
-            .filter($filter)
-            .filter($crate::identities::living!($at))
-            .set(credential_identities::ends_at.eq($crate::types::DbTime::from($at)))
-            .execute($connection)
-            .await?
-    };
-}
-
-pub(crate) use {end_identities, living};
+pub(crate) use ends::{end_identities, living};
 
 fn stored(row: IdentityRow, now: OffsetDateTime) -> EnsureIdentity {
     if row.ends_at.is_some_and(|end| end <= DbTime::from(now)) {

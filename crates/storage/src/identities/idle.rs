@@ -1,33 +1,35 @@
 //! When tokens were last minted for identities, and the end of those for which none
 //! was minted for long (contract X12).
 
-use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl};
+use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, QueryableByName};
 use diesel_async::RunQueryDsl;
 use remotegpu_primitives::{IdentityId, StoreError};
 use time::OffsetDateTime;
 
 use crate::{
     Database,
-    connection::with_conn,
+    connection::{with_conn, with_tx},
     database::Pools,
-    identities::living,
+    identities::{end_identities, living},
     schema::credential_identities,
-    types::{DbTime, DbUuid, SqlTime, time_or},
+    types::{DbTime, DbUuid, SqlTime, SqlUuid, time_or},
 };
 
-/// The rows are found and locked first, but those that somebody holds at this moment:
-/// who ends the identities of a key holds several too, and each would wait for the
-/// other. They are due in the next sweep as well.
-fn end_idle(lock: &str) -> String {
+/// Identities for which nothing was minted for long. Their rows are locked, but not those
+/// that somebody holds at this moment: who ends the identities of a key holds several too,
+/// and each would wait for the other. They are due in the next sweep as well.
+fn idle_ones(lock: &str) -> String {
     format!(
-        "WITH idle AS MATERIALIZED (
-            SELECT id FROM credential_identities
-            WHERE coalesce(last_minted_at, created_at) < $1 AND (ends_at IS NULL OR ends_at > $2)
-            ORDER BY coalesce(last_minted_at, created_at) LIMIT $3 {lock}
-        )
-        UPDATE credential_identities SET ends_at = $2 WHERE id IN (SELECT id FROM idle)
-            AND coalesce(last_minted_at, created_at) < $1 AND (ends_at IS NULL OR ends_at > $2)"
+        "SELECT id FROM credential_identities
+        WHERE coalesce(last_minted_at, created_at) < $1 AND (ends_at IS NULL OR ends_at > $2)
+        ORDER BY coalesce(last_minted_at, created_at) LIMIT $3 {lock}"
     )
+}
+
+#[derive(QueryableByName)]
+struct IdleOne {
+    #[diesel(sql_type = SqlUuid)]
+    id: DbUuid,
 }
 
 impl Database {
@@ -59,16 +61,21 @@ impl Database {
         if any.is_empty() {
             return Ok(0);
         }
-        let statement = end_idle(match self.pools() {
+        let statement = idle_ones(match self.pools() {
             Pools::Postgres(_) => "FOR NO KEY UPDATE SKIP LOCKED",
             Pools::Sqlite { .. } => "",
         });
-        let ended = with_conn!(self, write, |c| Ok(diesel::sql_query(&statement)
-            .bind::<SqlTime, _>(before)
-            .bind::<SqlTime, _>(now)
-            .bind::<diesel::sql_types::BigInt, _>(i64::from(limit))
-            .execute(c)
-            .await?))?;
+        // Nobody mints for one of these from here on, or was before, and it is none.
+        let ended = with_tx!(self, |c| {
+            let idle: Vec<IdleOne> = diesel::sql_query(&statement)
+                .bind::<SqlTime, _>(before)
+                .bind::<SqlTime, _>(now)
+                .bind::<diesel::sql_types::BigInt, _>(i64::from(limit))
+                .load(c)
+                .await?;
+            let these = credential_identities::id.eq_any(idle.iter().map(|one| one.id));
+            Ok(end_identities!(c, these, now))
+        })?;
         Ok(ended as u64)
     }
 
@@ -109,12 +116,12 @@ impl Database {
 
 #[cfg(test)]
 mod tests {
-    use super::end_idle;
+    use super::idle_ones;
 
     #[test]
     fn placeholders_come_in_the_order_of_their_numbers() {
         // SQLite takes `$2` for a name and counts names as they come.
-        let statement = end_idle("");
+        let statement = idle_ones("");
         let first = |number: &str| statement.find(number).unwrap();
         assert!(first("$1") < first("$2") && first("$2") < first("$3"));
     }
