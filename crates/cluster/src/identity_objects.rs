@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::{core::v1::ServiceAccount, rbac::v1::RoleBinding};
 use kube::Resource;
-use remotegpu_namespaces::{CredentialIdentity, LocatedObject};
+use remotegpu_namespaces::{CredentialIdentity, IdentitySubject, LocatedObject};
 use serde_json::{Value, json};
 
 use crate::{
@@ -40,14 +40,15 @@ pub(crate) fn role_binding(identity: &CredentialIdentity) -> Value {
 }
 
 fn object_metadata(identity: &CredentialIdentity, namespace: &str) -> Value {
+    let IdentitySubject::KeySecret { key_id, secret_id } = identity.subject;
     json!({
         "name": identity.object_name(),
         "namespace": namespace,
         "labels": {
             MANAGED_BY: OURS,
             IDENTITY_ID: identity.id.to_string(),
-            KEY_ID: identity.key_id.to_string(),
-            SECRET_ID: identity.secret_id.to_string(),
+            KEY_ID: key_id.to_string(),
+            SECRET_ID: secret_id.to_string(),
             NAMESPACE_ID: identity.namespace_id.to_string(),
             ACCOUNT_ID: identity.account_id.to_string(),
         },

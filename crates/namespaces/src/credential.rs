@@ -1,4 +1,4 @@
-//! Cluster credentials: which identity a key secret has in a namespace's
+//! Cluster credentials: which identity a subject has in a namespace's
 //! cluster, and what makes a token fit to hand out (contract X6 to X10).
 
 use std::fmt;
@@ -8,16 +8,32 @@ use time::{Duration, OffsetDateTime};
 
 use crate::{ClusterError, ClusterName, KubernetesNamespaceName};
 
-/// What one key secret is to the cluster of one namespace (contract X9).
+/// Whom an identity stands for. The identity ends when its subject does, or when that
+/// may no longer open the namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IdentitySubject {
+    /// One secret of a key.
+    KeySecret {
+        /// The key that has the secret.
+        key_id: ApiKeyId,
+        /// The secret.
+        secret_id: KeySecretId,
+    },
+}
+
+impl IdentitySubject {
+    /// With what the names of the objects begin that stand for a secret of a key.
+    const KEY: &str = "key-";
+}
+
+/// What one subject is to the cluster of one namespace (contract X9).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialIdentity {
     /// Identifies this making of the identity: an identity that is made anew has
     /// another one.
     pub id: IdentityId,
-    /// The secret it stands for.
-    pub secret_id: KeySecretId,
-    /// The key that has the secret.
-    pub key_id: ApiKeyId,
+    /// Whom it stands for.
+    pub subject: IdentitySubject,
     /// The account that owns both.
     pub account_id: AccountId,
     /// The namespace it opens.
@@ -36,21 +52,24 @@ impl CredentialIdentity {
     /// An identity for which nothing was minted for so long ends (contract X12).
     pub const IDLE_AFTER: Duration = Duration::days(30);
 
-    /// What its objects are called in the cluster. The secret's identifier lets
-    /// the cluster's own audit log name the key; the making's identifier keeps an
+    /// What its objects are called in the cluster. The subject's identifier lets
+    /// the cluster's own audit log name it; the making's identifier keeps an
     /// identity that is made anew from bearing the name of the one before, whose
     /// tokens an API server may remember by that name for ten seconds.
     pub fn object_name(&self) -> String {
+        let IdentitySubject::KeySecret { secret_id, .. } = self.subject;
         format!(
-            "key-{}-{}",
-            self.secret_id.as_uuid().simple(),
+            "{}{}-{}",
+            IdentitySubject::KEY,
+            secret_id.as_uuid().simple(),
             self.id.as_uuid().simple()
         )
     }
 
     /// Whether an object of this name may be one of that making.
     pub fn is_name_of(name: &str, id: IdentityId) -> bool {
-        name.starts_with("key-") && name.ends_with(&format!("-{}", id.as_uuid().simple()))
+        name.starts_with(IdentitySubject::KEY)
+            && name.ends_with(&format!("-{}", id.as_uuid().simple()))
     }
 }
 

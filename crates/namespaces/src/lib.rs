@@ -24,8 +24,8 @@ pub use cluster::{
     IdentityObjects, IdentityPage, InvalidClusterName, ListPlace,
 };
 pub use credential::{
-    CredentialIdentity, ExecCredential, LocatedIdentity, LocatedObject, MintError, MintedToken,
-    PlainClusterToken, TokenLifetime, UnusableToken,
+    CredentialIdentity, ExecCredential, IdentitySubject, LocatedIdentity, LocatedObject, MintError,
+    MintedToken, PlainClusterToken, TokenLifetime, UnusableToken,
 };
 pub use due_work::{DueWork, Tried};
 pub use held::{

@@ -144,9 +144,9 @@ pub enum RenameNamespace {
 /// between leaves nothing that nobody remembers.
 #[async_trait]
 pub trait IdentityRepository: Send + Sync {
-    /// The identity of `wanted`'s secret in `wanted`'s namespace: the stored one,
-    /// or else `wanted`, stored now if key, secret, account and namespace allow
-    /// it at this moment. Whatever ends them waits for this, or this for it.
+    /// The identity of `wanted`'s subject in `wanted`'s namespace: the stored one,
+    /// or else `wanted`, stored now if subject, account and namespace allow it at
+    /// this moment. Whatever ends them waits for this, or this for it.
     async fn ensure(
         &self,
         wanted: &CredentialIdentity,
@@ -178,8 +178,8 @@ pub trait IdentityRepository: Send + Sync {
     async fn has_ended(&self, id: IdentityId, now: OffsetDateTime) -> Result<bool, StoreError>;
 
     /// Whether the identity is stored and has not ended, read anew (contract X10).
-    /// Whatever takes from a key, a secret, an account or a namespace what the
-    /// identity stands on ends the identity in the same transaction, so that this one
+    /// Whatever takes from a subject, an account or a namespace what the identity
+    /// stands on ends the identity in the same transaction, so that this one
     /// row tells of all of them.
     async fn standing(
         &self,
@@ -242,7 +242,7 @@ pub trait IdentityRepository: Send + Sync {
 pub enum IdentityStanding {
     /// It is stored, and ends then, if ever.
     Living {
-        /// When its secret ends.
+        /// When its subject ends.
         ends_at: Option<OffsetDateTime>,
         /// When a token was last minted for it, or else when it was made: as it is
         /// written down, which is up to an hour late (contract X12).
@@ -257,9 +257,9 @@ pub enum IdentityStanding {
 pub enum EnsureIdentity {
     /// It is stored and living.
     Ready(CredentialIdentity),
-    /// The secret's identity in this namespace has ended, and the cluster has not
+    /// The subject's identity in this namespace has ended, and the cluster has not
     /// forgotten it yet.
     Ending,
-    /// Key, secret, account or namespace do not allow it (any more).
+    /// Subject, account or namespace do not allow it (any more).
     Refused,
 }

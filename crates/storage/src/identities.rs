@@ -1,4 +1,4 @@
-//! Cluster identities of key secrets: what must end, ends here.
+//! Cluster identities of their subjects: what must end, ends here.
 
 mod ends;
 mod idle;
@@ -14,7 +14,7 @@ use diesel_async::RunQueryDsl;
 use reasons::{Justification, NamespaceState, justifications, justified};
 use remotegpu_namespaces::{
     ClusterName, CredentialIdentity, DueWork, EnsureIdentity, IdentityRepository, IdentityStanding,
-    KubernetesNamespaceName, Tried,
+    IdentitySubject, KubernetesNamespaceName, Tried,
 };
 use remotegpu_primitives::{IdentityId, NamespaceId, StoreError};
 use time::{Duration, OffsetDateTime};
@@ -53,10 +53,11 @@ pub(crate) struct IdentityRow {
 
 impl From<&CredentialIdentity> for IdentityRow {
     fn from(identity: &CredentialIdentity) -> Self {
+        let IdentitySubject::KeySecret { key_id, secret_id } = identity.subject;
         Self {
             id: identity.id.into(),
-            secret_id: identity.secret_id.into(),
-            key_id: identity.key_id.into(),
+            secret_id: secret_id.into(),
+            key_id: key_id.into(),
             account_id: identity.account_id.into(),
             namespace_id: identity.namespace_id.into(),
             kubernetes_namespace: identity.kubernetes_namespace.as_str().to_owned(),
@@ -71,8 +72,10 @@ impl From<IdentityRow> for CredentialIdentity {
     fn from(row: IdentityRow) -> Self {
         Self {
             id: row.id.into(),
-            secret_id: row.secret_id.into(),
-            key_id: row.key_id.into(),
+            subject: IdentitySubject::KeySecret {
+                key_id: row.key_id.into(),
+                secret_id: row.secret_id.into(),
+            },
             account_id: row.account_id.into(),
             namespace_id: row.namespace_id.into(),
             kubernetes_namespace: KubernetesNamespaceName::from_stored(row.kubernetes_namespace),
@@ -128,7 +131,8 @@ impl IdentityRepository for Database {
         wanted: &CredentialIdentity,
         now: OffsetDateTime,
     ) -> Result<EnsureIdentity, StoreError> {
-        let secret = DbUuid::from(wanted.secret_id);
+        let IdentitySubject::KeySecret { key_id, secret_id } = wanted.subject;
+        let secret = DbUuid::from(secret_id);
         let namespace = DbUuid::from(wanted.namespace_id);
         let same = || {
             credential_identities::table
@@ -176,7 +180,7 @@ impl IdentityRepository for Database {
                 return Ok(EnsureIdentity::Refused);
             };
             let key = presented(key);
-            let same_key = key.key.account_id == wanted.account_id && key.key.id == wanted.key_id;
+            let same_key = key.key.account_id == wanted.account_id && key.key.id == key_id;
             if !same_key || !justified(&key, wanted.namespace_id, &state, now) {
                 return Ok(EnsureIdentity::Refused);
             }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use remotegpu_cluster::{KubeClusters, apply_prerequisites, control_plane_connection};
 use remotegpu_namespaces::{
-    ClusterName, CredentialIdentity, KubernetesNamespaceName, Namespace, NamespaceName,
-    NamespaceProvisioner, NamespaceStatus,
+    ClusterName, CredentialIdentity, IdentitySubject, KubernetesNamespaceName, Namespace,
+    NamespaceName, NamespaceProvisioner, NamespaceStatus,
 };
 use remotegpu_primitives::{AccountId, ApiKeyId, IdentityId, KeySecretId, NamespaceId};
 use remotegpu_test_support::stopwatch::eventually;
@@ -97,8 +97,10 @@ pub fn namespace(label: &str) -> Namespace {
 pub fn identity(namespace: &Namespace, millis: u64) -> CredentialIdentity {
     CredentialIdentity {
         id: making(millis),
-        secret_id: KeySecretId::generate(NOW, &mut rng()),
-        key_id: ApiKeyId::generate(NOW, &mut rng()),
+        subject: IdentitySubject::KeySecret {
+            key_id: ApiKeyId::generate(NOW, &mut rng()),
+            secret_id: KeySecretId::generate(NOW, &mut rng()),
+        },
         account_id: namespace.account_id,
         namespace_id: namespace.id,
         kubernetes_namespace: namespace.kubernetes_namespace.clone(),

@@ -15,14 +15,17 @@ use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent}
 use remotegpu_keys::{ApiKeyRepository, KeyRefused, PresentedKey};
 use remotegpu_namespaces::{
     CredentialIdentity, CredentialMint, EnsureIdentity, ExecCredential, IdentityRepository,
-    IdentityStanding, MintError, MintedToken, Namespace, NamespaceRepository, NamespaceStatus,
-    PlainClusterToken, TokenLifetime,
+    IdentityStanding, IdentitySubject, MintError, MintedToken, Namespace, NamespaceRepository,
+    NamespaceStatus, PlainClusterToken, TokenLifetime,
 };
 use remotegpu_primitives::{Act, IdentityId, NamespaceId, StoreError};
 use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
 
-use crate::{AuditBuffer, IdentityUses, KnownIdentities, MintLimits, Signals};
+use crate::{
+    AuditBuffer, IdentityUses, KnownIdentities, MintLimits, Signals,
+    machinery::known_identities::subject_of,
+};
 
 /// How long a first mint waits for its binding to work, or for an identity of the
 /// same secret and namespace that has ended to go.
@@ -115,11 +118,11 @@ async fn mint_for(
     act: &Act,
     clock: MintClock,
 ) -> Result<ExecCredential, MintExecCredentialError> {
-    let (account, secret) = (presented.key.account_id, presented.secret.id);
+    let account = presented.key.account_id;
     let may = presented.key.scopes.allow_kubernetes_exec(namespace);
     let known = ports
         .known
-        .find(secret, namespace)
+        .find(subject_of(presented), namespace)
         .filter(|identity| may && identity.account_id == account);
     let mut found = None;
     let cluster = if let Some(identity) = &known {
@@ -192,8 +195,7 @@ async fn mint_first(
     let now = act.at;
     let wanted = CredentialIdentity {
         id: IdentityId::generate(now, rng),
-        secret_id: presented.secret.id,
-        key_id: presented.key.id,
+        subject: subject_of(presented),
         account_id: presented.key.account_id,
         namespace_id: namespace.id,
         kubernetes_namespace: namespace.kubernetes_namespace.clone(),
@@ -275,8 +277,9 @@ fn hand_out(
     let credential = minted
         .judge(asked, ends_at, act.at)
         .map_err(|_| MintExecCredentialError::Unusable)?;
+    let IdentitySubject::KeySecret { key_id, .. } = identity.subject;
     tracing::debug!(
-        key = %identity.key_id,
+        key = %key_id,
         identity = %identity.id,
         namespace = %identity.namespace_id,
         seconds = asked.whole_seconds(),

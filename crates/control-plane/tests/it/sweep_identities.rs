@@ -1,7 +1,7 @@
 //! Sweeps over the identities of a cluster.
 
 use remotegpu_keys::ApiKeyRepository;
-use remotegpu_namespaces::{CredentialIdentity, CredentialMint, Namespace};
+use remotegpu_namespaces::{CredentialIdentity, CredentialMint, IdentitySubject, Namespace};
 use remotegpu_primitives::{AccountId, ApiKeyId, IdentityId, KeySecretId};
 use remotegpu_scopes::Scopes;
 use remotegpu_test_support::{act, rng};
@@ -12,8 +12,10 @@ use crate::world::World;
 fn orphan(world: &World, at: &Namespace, account_id: AccountId) -> CredentialIdentity {
     CredentialIdentity {
         id: IdentityId::generate(world.now(), &mut rng()),
-        secret_id: KeySecretId::generate(world.now(), &mut rng()),
-        key_id: ApiKeyId::generate(world.now(), &mut rng()),
+        subject: IdentitySubject::KeySecret {
+            key_id: ApiKeyId::generate(world.now(), &mut rng()),
+            secret_id: KeySecretId::generate(world.now(), &mut rng()),
+        },
         account_id,
         namespace_id: at.id,
         kubernetes_namespace: at.kubernetes_namespace.clone(),

@@ -11,8 +11,9 @@ use remotegpu_keys::{
     PresentedKey,
 };
 use remotegpu_namespaces::{
-    ClusterName, CredentialIdentity, EnsureIdentity, IdentityRepository, InsertNamespace,
-    KubernetesNamespaceName, Namespace, NamespaceName, NamespaceRepository, NewNamespace,
+    ClusterName, CredentialIdentity, EnsureIdentity, IdentityRepository, IdentitySubject,
+    InsertNamespace, KubernetesNamespaceName, Namespace, NamespaceName, NamespaceRepository,
+    NewNamespace,
 };
 use remotegpu_primitives::{
     AccountId, ApiKeyId, IdentityId, KeySecretId, NamespaceId, SessionId, UserId,
@@ -260,8 +261,10 @@ pub fn only(ids: &[NamespaceId]) -> Scopes {
 pub fn wanted(key: &ApiKey, secret: KeySecretId, at: &Namespace) -> CredentialIdentity {
     CredentialIdentity {
         id: IdentityId::generate(NOW, &mut rng()),
-        secret_id: secret,
-        key_id: key.id,
+        subject: IdentitySubject::KeySecret {
+            key_id: key.id,
+            secret_id: secret,
+        },
         account_id: key.account_id,
         namespace_id: at.id,
         kubernetes_namespace: at.kubernetes_namespace.clone(),

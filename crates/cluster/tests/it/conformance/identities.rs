@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use remotegpu_namespaces::{
-    ClusterError, CredentialIdentity, CredentialMint, IdentityObjects, LocatedIdentity,
-    LocatedObject, MintError, PlainClusterToken, TokenLifetime,
+    ClusterError, CredentialIdentity, CredentialMint, IdentityObjects, IdentitySubject,
+    LocatedIdentity, LocatedObject, MintError, PlainClusterToken, TokenLifetime,
 };
 use remotegpu_test_support::stopwatch::eventually;
 use serde_json::json;
@@ -76,10 +76,11 @@ pub async fn token_opens_its_namespace_and_nothing_else(subject: &Subject) {
     let account = subject.admin.done("GET", &account, None).await;
     assert_eq!(account["automountServiceAccountToken"], false);
     let labels = &account["metadata"]["labels"];
+    let IdentitySubject::KeySecret { key_id, secret_id } = identity.subject;
     for (label, id) in [
         ("identity-id", identity.id.to_string()),
-        ("key-id", identity.key_id.to_string()),
-        ("secret-id", identity.secret_id.to_string()),
+        ("key-id", key_id.to_string()),
+        ("secret-id", secret_id.to_string()),
         ("namespace-id", identity.namespace_id.to_string()),
         ("account-id", identity.account_id.to_string()),
     ] {
