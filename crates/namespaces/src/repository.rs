@@ -163,8 +163,9 @@ pub trait IdentityRepository: Send + Sync {
     async fn due_ends(&self, now: OffsetDateTime) -> Result<Vec<DueWork>, StoreError>;
 
     /// Claims up to `limit` identities of this cluster that have ended, of this kind
-    /// or of both, until `until`. Of those that were tried before the one that ended
-    /// last comes first: its tokens are the likeliest to be in use.
+    /// or of both, until `until`. Of those that were tried before the one that has been
+    /// due for longest comes first, so that each has its turn however many fail; what
+    /// ended lately is due again sooner, and so is tried more often.
     async fn claim_ended(
         &self,
         cluster: &ClusterName,

@@ -88,7 +88,7 @@ impl Database {
                     .order(credential_identities::ends_at),
                 Some(Tried::Before) => due
                     .filter(credential_identities::claimed_until.is_not_null())
-                    .order(credential_identities::ends_at.desc()),
+                    .order(credential_identities::claimed_until),
             };
             Ok(due.load(c).await?)
         })?;
