@@ -234,26 +234,10 @@ impl Shared {
             );
         }
         // First what is few and nowhere else.
-        if let Err(error) = self.audit.flush(&self.database).await {
-            tracing::warn!(
-                lost = self.audit.waiting(),
-                error = &error as &dyn std::error::Error,
-                "the last audit events were not written down"
-            );
-        }
         let (database, now) = (&self.database, SystemClock.now());
-        if let Err(error) = self.uses.flush(database, now).await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "the last uses of keys were not written down"
-            );
-        }
-        if let Err(error) = self.identity_uses.flush(database, now).await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "the last uses of cluster identities were not written down"
-            );
-        }
+        self.audit.drain(database, now).await;
+        self.uses.drain(database, now).await;
+        self.identity_uses.drain(database, now).await;
     }
 
     fn claimed_clusters(&self) -> Arc<ClaimedClusters<KubeClusters>> {

@@ -39,6 +39,7 @@ pub use acts::sign_in::{SignInError, SignInPorts, SignedIn, sign_in};
 pub use acts::sign_up::{SignUp, SignUpError, SignUpPorts, sign_up};
 pub use acts::update_api_key::{UpdateApiKeyError, update_api_key};
 pub use machinery::audit_buffer::AuditBuffer;
+pub use machinery::buffer::{Buffer, Entry, Pace};
 pub use machinery::cached_api_keys::CachedApiKeys;
 pub use machinery::claim_gate::ClaimGate;
 pub use machinery::claimed_clusters::{ClaimNotHeld, ClaimedClusters};

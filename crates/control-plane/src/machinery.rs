@@ -1,6 +1,7 @@
 //! What keeps acts quick and true: caches, limits, buffers, the reconciler and its sweeps.
 
 pub(crate) mod audit_buffer;
+pub(crate) mod buffer;
 pub(crate) mod cached_api_keys;
 pub(crate) mod claim_gate;
 pub(crate) mod claimed_clusters;

@@ -24,7 +24,7 @@ use crate::{
     NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, SweepPorts, Tidied, TidyPorts,
     claim_ended_identities, claim_namespaces, end_identity, keep_held_settled,
     machinery::sweeper::Sweeper,
-    machinery::work_off::{Work, tell_store, work_off},
+    machinery::work_off::{Work, work_off},
     raise_claim, settle_namespace, sweep_identities, sweep_namespaces, tidy_store,
 };
 
@@ -39,16 +39,6 @@ const ENDS: [usize; 2] = [16, 8];
 const NAMESPACES: [usize; 2] = [8, 8];
 /// How often it is told at the most which identities cannot be ended.
 const TELL_EVERY: Duration = Duration::from_secs(1);
-/// How often uses of keys are written down.
-/// They wait less when many keys are in use.
-const USES_FLUSH: Duration = Duration::from_secs(2);
-/// How often audit events that belong to no transaction are written down: so much
-/// of them an instance that is killed may lose (contract R5).
-const AUDIT_FLUSH: Duration = Duration::from_secs(1);
-/// How often it is written down when identities were used. It may be late: a mint of
-/// one that has almost rested for too long writes that itself.
-const IDENTITY_USES_FLUSH: Duration = Duration::from_secs(30);
-
 /// What the reconciler needs.
 #[derive(Clone)]
 pub struct ReconcilerPorts {
@@ -119,31 +109,10 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send +
     for cluster in ports.clusters.list() {
         apart.spawn(keep_swept(ports.clone(), cluster.name));
     }
-    let uses = async {
-        loop {
-            ports.uses.flush_within(USES_FLUSH).await;
-            let flushed = ports
-                .uses
-                .flush_gently(&*ports.keys, ports.clock.now())
-                .await;
-            tell("uses of keys were not written down", flushed);
-        }
-    };
-    let audit = async {
-        loop {
-            ports.audit.flush_within(AUDIT_FLUSH).await;
-            let flushed = ports.audit.flush(&*ports.audit_log).await;
-            tell("audit events were not written down", flushed);
-        }
-    };
-    let identity_uses = async {
-        loop {
-            ports.identity_uses.flush_within(IDENTITY_USES_FLUSH).await;
-            let (identities, now) = (&*ports.identities, ports.clock.now());
-            let flushed = ports.identity_uses.flush_gently(identities, now).await;
-            tell("uses of cluster identities were not written down", flushed);
-        }
-    };
+    let clock = &*ports.clock;
+    let uses = ports.uses.keep_flushed(&*ports.keys, clock);
+    let identity_uses = ports.identity_uses.keep_flushed(&*ports.identities, clock);
+    let audit = ports.audit.keep_flushed(&*ports.audit_log, clock);
     let tidying = async {
         let tidy_ports = TidyPorts {
             identities: &*ports.identities,
@@ -415,11 +384,5 @@ fn of([new, before]: [usize; 2], tried: Tried) -> usize {
     match tried {
         Tried::Never => new,
         Tried::Before => before,
-    }
-}
-
-fn tell<T>(what: &'static str, result: Result<T, StoreError>) {
-    if let Err(error) = result {
-        tell_store(&error, what);
     }
 }

@@ -538,7 +538,7 @@ async fn what_is_handed_out_is_noted_and_what_is_refused_is_not() {
     world.cluster.set_answer(TokenAnswer::AsAsked);
     let credential = world.mint(&secret, open.id).await.unwrap();
     let store = &world.store.database;
-    world.audit.flush(store).await.unwrap();
+    world.audit.flush(store, world.now()).await.unwrap();
     let filter = AuditFilter {
         action: Some(AuditAction::CredentialMinted),
         since: None,

@@ -347,7 +347,7 @@ async fn a_refused_password_is_noted_for_a_known_user_alone() {
     assert_eq!(door.audit.waiting(), 0, "what was typed is nobody's");
     door.try_in(email, "wrong", here).await.unwrap_err();
     let store = &door.world.store.database;
-    door.audit.flush(store).await.unwrap();
+    door.audit.flush(store, door.world.now()).await.unwrap();
     let (account, filter) = (signed_in.context.account.id, AuditFilter::default());
     let page = AuditLog::list(store, account, filter, PageRequest::default());
     let mut told = page.await.unwrap().items;
