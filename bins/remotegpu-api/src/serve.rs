@@ -290,6 +290,7 @@ impl Shared {
             mint: clusters,
             signals: Arc::clone(&self.signals),
             sweeps: Arc::clone(&self.sweeps),
+            counts: Arc::default(),
             leases: database.clone(),
             instance: self.instance,
             sweep_every: config.sweep_every,

@@ -58,7 +58,7 @@ pub use machinery::reconcile_identities::{
 };
 pub use machinery::reconcile_namespaces::{NamespacePorts, claim_namespaces, settle_namespace};
 pub use machinery::restore_notice::RestoreNotice;
-pub use machinery::run_reconciler::{ReconcilerPorts, run_reconciler};
+pub use machinery::run_reconciler::{ReconcilerCounts, ReconcilerPorts, run_reconciler};
 pub use machinery::settle_held::{HeldPorts, keep_held_settled, settle_held};
 pub use machinery::signals::Signals;
 pub use machinery::sweep_identities::{SweepError, SweepPorts, sweep_identities};
@@ -68,3 +68,4 @@ pub use machinery::tidy_store::{Tidied, TidyPorts, tidy_store};
 pub use machinery::verify_claim::{
     ClaimError, ClaimPorts, raise_claim, verify_claim, verify_claims, watch_claims,
 };
+pub use machinery::work::{WorkCounts, WorkOutcome};

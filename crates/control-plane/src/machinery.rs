@@ -27,4 +27,4 @@ pub(crate) mod sweep_namespaces;
 pub(crate) mod sweeper;
 pub(crate) mod tidy_store;
 pub(crate) mod verify_claim;
-pub(crate) mod work_off;
+pub(crate) mod work;

@@ -1,4 +1,4 @@
-//! Work that a cluster has to do.
+//! Work that is due.
 
 use crate::ClusterName;
 
@@ -11,13 +11,13 @@ pub enum Tried {
     Before,
 }
 
-/// That a cluster has work to do. What is new and what was tried before are told
-/// apart, so that what fails again and again can have places of its own, and keeps
-/// nothing new waiting (contract R10).
+/// That a cluster, or whatever else work has to be done for, has some to do. What is new
+/// and what was tried before are told apart, so that what fails again and again can have
+/// places of its own, and keeps nothing new waiting (contract R10).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct DueWork {
-    /// The cluster.
-    pub cluster: ClusterName,
+pub struct DueWork<Key = ClusterName> {
+    /// For what it is due.
+    pub key: Key,
     /// Which kind of work.
     pub tried: Tried,
 }

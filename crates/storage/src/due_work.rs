@@ -42,7 +42,7 @@ macro_rules! never_tried {
 /// What a cluster has to do, as it was counted: whether it is new.
 fn due_work((cluster, never): (String, bool)) -> DueWork {
     DueWork {
-        cluster: ClusterName::from_stored(cluster),
+        key: ClusterName::from_stored(cluster),
         tried: if never { Tried::Never } else { Tried::Before },
     }
 }

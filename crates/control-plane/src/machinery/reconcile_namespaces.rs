@@ -1,21 +1,41 @@
 //! The clusters follow the store: namespaces are made and removed (contract N5).
 
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use rand::{CryptoRng, RngExt};
 use remotegpu_namespaces::{
-    ClusterDirectory, ClusterError, DueWork, IdentityRepository, Namespace, NamespaceProvisioner,
-    NamespaceRepository, NamespaceStatus, Removal,
+    ClusterDirectory, ClusterError, ClusterName, DueWork, IdentityRepository, Namespace,
+    NamespaceProvisioner, NamespaceRepository, NamespaceStatus, Removal, Tried,
 };
 use remotegpu_primitives::{Clock, StoreError};
 use time::{Duration, OffsetDateTime};
 
-use crate::{Signals, machinery::repair_namespace::was_deleted};
+use crate::{
+    ReconcilerPorts, Signals, WorkCounts, WorkOutcome,
+    machinery::{
+        repair_namespace::was_deleted,
+        work::{Backoff, KeyState, Work},
+    },
+};
 
+/// How often the store is asked for work on namespaces.
+const POLL: std::time::Duration = std::time::Duration::from_millis(500);
+/// How many namespaces of a cluster are worked on at the same time that are new, and how
+/// many that were tried before.
+const PLACES: usize = 8;
 /// For how long a claim keeps others away: longer than a step may take.
 const CLAIM: Duration = Duration::seconds(30);
-/// How soon, and how late at the most, unfinished work is tried again; and how late
-/// where the cluster fails at this one namespace.
-const RETRY_SOONEST: Duration = Duration::milliseconds(200);
-const RETRY_LATEST: Duration = Duration::seconds(5);
-const RETRY_FAILED_LATEST: Duration = Duration::seconds(30);
+/// When unfinished work is tried again; and when where the cluster fails at this one
+/// namespace.
+const RETRY: Backoff = Backoff {
+    soonest: Duration::milliseconds(200),
+    latest: Duration::seconds(5),
+};
+const RETRY_FAILED: Backoff = Backoff {
+    latest: Duration::seconds(30),
+    ..RETRY
+};
 /// When a namespace that was refused is tried again.
 const RETRY_REFUSED: Duration = Duration::seconds(30);
 
@@ -44,15 +64,13 @@ pub async fn claim_namespaces(
 ) -> Result<Vec<Namespace>, StoreError> {
     // Contract R9. Where this database does not act nothing is begun. (A cluster that is
     // not configured has no claim, and is told of below.)
-    let is_configured = ports.clusters.find(&due.cluster).is_some();
-    if is_configured && !ports.clusters.claim(&due.cluster).may_act() {
+    let is_configured = ports.clusters.find(&due.key).is_some();
+    if is_configured && !ports.clusters.claim(&due.key).may_act() {
         return Ok(Vec::new());
     }
     let tried = Some(due.tried);
     let until = now + CLAIM;
-    let claimed = ports
-        .namespaces
-        .claim(&due.cluster, tried, limit, now, until);
+    let claimed = ports.namespaces.claim(&due.key, tried, limit, now, until);
     claimed.await
 }
 
@@ -63,16 +81,19 @@ pub async fn settle_namespace(
     namespace: &Namespace,
     jitter: f64,
     clock: &dyn Clock,
-) {
-    if let Err(error) = step(ports, namespace, jitter, clock).await {
+) -> WorkOutcome {
+    let stepped = step(ports, namespace, jitter, clock).await;
+    let outcome = stepped.unwrap_or_else(|error| {
         // The claim ends by itself, and the work is taken up again.
         tracing::warn!(
             namespace = %namespace.id,
             error = &error as &dyn std::error::Error,
             "work on a namespace could not be written down"
         );
-    }
+        WorkOutcome::Failed
+    });
     ports.signals.tell_done();
+    outcome
 }
 
 async fn step(
@@ -80,19 +101,24 @@ async fn step(
     namespace: &Namespace,
     jitter: f64,
     clock: &dyn Clock,
-) -> Result<(), StoreError> {
+) -> Result<WorkOutcome, StoreError> {
     let done = match namespace.status.known() {
         Some(NamespaceStatus::Deleting) => remove(ports, namespace).await?,
         Some(_) => provision(ports, namespace).await,
         // A newer version's work (contract R6).
-        None => return Ok(()),
+        None => return Ok(WorkOutcome::Later),
     };
     let now = clock.now();
-    let latest = match done {
-        Step::Fails => RETRY_FAILED_LATEST,
-        _ => RETRY_LATEST,
+    let backoff = match done {
+        Step::Fails => RETRY_FAILED,
+        _ => RETRY,
     };
-    let retry_at = now + backoff(namespace, latest, now) * jitter;
+    let retry_at = now + backoff.pause(namespace.updated_at, now) * jitter;
+    let outcome = match done {
+        Step::Provisioned | Step::Removed => WorkOutcome::Done,
+        Step::Waits(_) => WorkOutcome::Later,
+        Step::Fails | Step::Refused(_) => WorkOutcome::Failed,
+    };
     match done {
         Step::Provisioned => {
             if !ports.namespaces.mark_active(namespace.id, now).await? {
@@ -127,7 +153,7 @@ async fn step(
             }
         }
     }
-    Ok(())
+    Ok(outcome)
 }
 
 /// The namespace was deleted while the cluster made it. The work on that is due,
@@ -204,10 +230,67 @@ fn failed(namespace: &Namespace, error: &ClusterError) -> Step {
     }
 }
 
-/// Half of what the work has taken so far, so that each pause is half as long
-/// again as the one before; no counter is needed.
-fn backoff(namespace: &Namespace, latest: Duration, now: OffsetDateTime) -> Duration {
-    let waited = now - namespace.updated_at;
-    let pause: Duration = waited / 2;
-    pause.clamp(RETRY_SOONEST, latest)
+/// Making and removing namespaces as a kind of work.
+pub(crate) struct MakeNamespaces<R> {
+    ports: ReconcilerPorts,
+    rng: Mutex<R>,
+}
+
+impl<R> MakeNamespaces<R> {
+    pub(crate) fn new(ports: ReconcilerPorts, rng: R) -> Self {
+        Self {
+            ports,
+            rng: Mutex::new(rng),
+        }
+    }
+
+    fn ports(&self) -> NamespacePorts<'_> {
+        NamespacePorts {
+            namespaces: &*self.ports.namespaces,
+            identities: &*self.ports.identities,
+            clusters: &*self.ports.clusters,
+            provisioner: &*self.ports.provisioner,
+            signals: &self.ports.signals,
+        }
+    }
+}
+
+#[async_trait]
+impl<R: CryptoRng + Send + 'static> Work<ClusterName> for MakeNamespaces<R> {
+    type Piece = (Namespace, f64);
+
+    fn places(&self, _: Tried) -> usize {
+        PLACES
+    }
+
+    fn state_of(&self, cluster: &ClusterName) -> KeyState {
+        KeyState::of_cluster(&*self.ports.clusters, cluster)
+    }
+
+    fn counts(&self) -> &WorkCounts {
+        &self.ports.counts.namespaces
+    }
+
+    async fn due(&self) -> Result<Vec<DueWork>, StoreError> {
+        let now = self.ports.clock.now();
+        self.ports.namespaces.due_work(now).await
+    }
+
+    async fn claim(&self, due: &DueWork, limit: u32) -> Result<Vec<Self::Piece>, StoreError> {
+        let now = self.ports.clock.now();
+        let claimed = claim_namespaces(self.ports(), due, limit, now).await?;
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let claimed = claimed.into_iter();
+        Ok(claimed
+            .map(|namespace| (namespace, rng.random_range(0.75..1.25)))
+            .collect())
+    }
+
+    async fn act(&self, (namespace, jitter): Self::Piece) -> WorkOutcome {
+        settle_namespace(self.ports(), &namespace, jitter, &*self.ports.clock).await
+    }
+
+    async fn wait(&self) {
+        self.ports.signals.namespaces_within(POLL).await;
+    }
 }

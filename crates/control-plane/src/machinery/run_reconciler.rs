@@ -1,44 +1,37 @@
 //! What an instance does besides answering: the clusters follow the store, and
 //! uses of keys are written down.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use rand::{CryptoRng, RngExt};
+use rand::CryptoRng;
 use remotegpu_accounts::{AccountRepository, AuditLog, SessionPolicy, SessionRepository};
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
-    ClusterDirectory, ClusterName, CredentialIdentity, CredentialMint, DueWork,
-    HeldNamespaceRepository, IdentityRepository, KubernetesNamespaceName, Namespace,
-    NamespaceProvisioner, NamespaceRepository, SweepLeaseRepository, Tried,
+    ClusterDirectory, ClusterName, CredentialMint, HeldNamespaceRepository, IdentityRepository,
+    NamespaceProvisioner, NamespaceRepository, SweepLeaseRepository,
 };
-use remotegpu_primitives::{Clock, IdentityId, InstanceId, StoreError};
-use tokio::{task::JoinSet, time::Instant};
+use remotegpu_primitives::{Clock, InstanceId};
+use tokio::task::JoinSet;
 
 use crate::{
-    AuditBuffer, ClaimPorts, EndIdentityError, HeldPorts, IdentityPorts, IdentityUses, KeyUses,
-    NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, SweepPorts, Tidied, TidyPorts,
-    claim_ended_identities, claim_namespaces, end_identity, keep_held_settled,
-    machinery::sweeper::Sweeper,
-    machinery::work_off::{Work, work_off},
-    raise_claim, settle_namespace, sweep_identities, sweep_namespaces, tidy_store,
+    AuditBuffer, ClaimPorts, HeldPorts, IdentityUses, KeyUses, NamespaceSweepPorts, Signals,
+    SweepCounts, SweepPorts, Tidied, TidyPorts, WorkCounts, keep_held_settled,
+    machinery::{
+        reconcile_identities::EndIdentities, reconcile_namespaces::MakeNamespaces,
+        sweeper::Sweeper, work::work_off,
+    },
+    raise_claim, sweep_identities, sweep_namespaces, tidy_store,
 };
 
-/// How often the store is asked for what other instances, the operator or the
-/// clock have ended: well within the second that contract X9 gives.
-const IDENTITY_POLL: Duration = Duration::from_millis(250);
-/// How often the store is asked for work on namespaces.
-const NAMESPACE_POLL: Duration = Duration::from_millis(500);
-/// How many identities of a cluster are ended at the same time that have just ended, and
-/// how many that could not be ended before; the same of namespaces.
-const ENDS: [usize; 2] = [16, 8];
-const NAMESPACES: [usize; 2] = [8, 8];
-/// How often it is told at the most which identities cannot be ended.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+/// What an instance has done of each kind of work.
+#[derive(Debug, Default)]
+pub struct ReconcilerCounts {
+    /// Ends of identities.
+    pub ends: WorkCounts,
+    /// Making and removing namespaces.
+    pub namespaces: WorkCounts,
+}
+
 /// What the reconciler needs.
 #[derive(Clone)]
 pub struct ReconcilerPorts {
@@ -70,6 +63,8 @@ pub struct ReconcilerPorts {
     pub signals: Arc<Signals>,
     /// What sweeps find.
     pub sweeps: Arc<SweepCounts>,
+    /// What comes of its work.
+    pub counts: Arc<ReconcilerCounts>,
     /// Who sweeps which cluster.
     pub leases: Arc<dyn SweepLeaseRepository>,
     /// Who this instance is among all.
@@ -94,18 +89,10 @@ pub struct ReconcilerPorts {
 /// Works until it is dropped. Nothing is lost by dropping it at any point: what
 /// was begun is taken up again by whoever runs next.
 pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send + 'static) {
-    let ending = EndIdentities {
-        ports: ports.clone(),
-        failures: Mutex::default(),
-    };
-    let making = MakeNamespaces {
-        ports: ports.clone(),
-        rng: Mutex::new(rng),
-    };
     // Each by itself: a list of a whole cluster that is read holds up nobody's end.
     let mut apart = JoinSet::new();
-    apart.spawn(work_off(ending));
-    apart.spawn(work_off(making));
+    apart.spawn(work_off(EndIdentities::new(ports.clone())));
+    apart.spawn(work_off(MakeNamespaces::new(ports.clone(), rng)));
     for cluster in ports.clusters.list() {
         apart.spawn(keep_swept(ports.clone(), cluster.name));
     }
@@ -226,163 +213,5 @@ async fn sweep_cluster(ports: &ReconcilerPorts, cluster: &ClusterName) {
             error = &error as &dyn std::error::Error,
             "the namespaces of a cluster were not swept"
         );
-    }
-}
-
-/// What could not be ended of late, by namespace: how many identities, and why the first.
-type Failures =
-    BTreeMap<(ClusterName, KubernetesNamespaceName), (usize, IdentityId, EndIdentityError)>;
-
-struct EndIdentities {
-    ports: ReconcilerPorts,
-    failures: Mutex<(Option<Instant>, Failures)>,
-}
-
-impl EndIdentities {
-    fn ports(&self) -> IdentityPorts<'_> {
-        IdentityPorts {
-            identities: &*self.ports.identities,
-            clusters: &*self.ports.clusters,
-            mint: &*self.ports.mint,
-        }
-    }
-
-    fn failures(&self) -> MutexGuard<'_, (Option<Instant>, Failures)> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, identity: &CredentialIdentity, error: EndIdentityError) {
-        let place = (
-            identity.cluster.clone(),
-            identity.kubernetes_namespace.clone(),
-        );
-        let mut failures = self.failures();
-        let entry = failures.1.entry(place);
-        entry.or_insert((0, identity.id, error)).0 += 1;
-    }
-
-    /// One warning for a namespace: what stands in the way of one identity there stands
-    /// in the way of most.
-    fn tell_failures(&self) {
-        let failures = {
-            let (told, failures) = &mut *self.failures();
-            if failures.is_empty() || told.is_some_and(|told| told.elapsed() < TELL_EVERY) {
-                return;
-            }
-            *told = Some(Instant::now());
-            std::mem::take(failures)
-        };
-        for ((cluster, kubernetes_namespace), (identities, identity, error)) in failures {
-            tracing::warn!(
-                %cluster,
-                %kubernetes_namespace,
-                identities,
-                %identity,
-                powerless = error.is_powerless(),
-                error = &error as &dyn std::error::Error,
-                "cluster identities could not be ended yet; the first of them says why"
-            );
-        }
-    }
-}
-
-#[async_trait]
-impl Work for EndIdentities {
-    type Piece = CredentialIdentity;
-
-    fn places(&self, tried: Tried) -> usize {
-        of(ENDS, tried)
-    }
-
-    fn clusters(&self) -> &dyn ClusterDirectory {
-        &*self.ports.clusters
-    }
-
-    async fn due(&self) -> Result<Vec<DueWork>, StoreError> {
-        self.tell_failures();
-        let now = self.ports.clock.now();
-        self.ports.identities.due_ends(now).await
-    }
-
-    async fn claim(&self, due: &DueWork, limit: u32) -> Result<Vec<Self::Piece>, StoreError> {
-        claim_ended_identities(self.ports(), due, limit, self.ports.clock.now()).await
-    }
-
-    async fn act(&self, identity: Self::Piece) {
-        let ended = end_identity(self.ports(), &identity, &*self.ports.clock).await;
-        if let Err(error) = ended {
-            self.note(&identity, error);
-        }
-    }
-
-    fn rest(&self) {
-        // A namespace may have waited for these.
-        self.ports.signals.wake_namespaces();
-    }
-
-    async fn wait(&self) {
-        self.ports.signals.identities_within(IDENTITY_POLL).await;
-    }
-}
-
-struct MakeNamespaces<R> {
-    ports: ReconcilerPorts,
-    rng: Mutex<R>,
-}
-
-impl<R> MakeNamespaces<R> {
-    fn ports(&self) -> NamespacePorts<'_> {
-        NamespacePorts {
-            namespaces: &*self.ports.namespaces,
-            identities: &*self.ports.identities,
-            clusters: &*self.ports.clusters,
-            provisioner: &*self.ports.provisioner,
-            signals: &self.ports.signals,
-        }
-    }
-}
-
-#[async_trait]
-impl<R: CryptoRng + Send + 'static> Work for MakeNamespaces<R> {
-    type Piece = (Namespace, f64);
-
-    fn places(&self, tried: Tried) -> usize {
-        of(NAMESPACES, tried)
-    }
-
-    fn clusters(&self) -> &dyn ClusterDirectory {
-        &*self.ports.clusters
-    }
-
-    async fn due(&self) -> Result<Vec<DueWork>, StoreError> {
-        let now = self.ports.clock.now();
-        self.ports.namespaces.due_work(now).await
-    }
-
-    async fn claim(&self, due: &DueWork, limit: u32) -> Result<Vec<Self::Piece>, StoreError> {
-        let now = self.ports.clock.now();
-        let claimed = claim_namespaces(self.ports(), due, limit, now).await?;
-        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
-        let claimed = claimed.into_iter();
-        Ok(claimed
-            .map(|namespace| (namespace, rng.random_range(0.75..1.25)))
-            .collect())
-    }
-
-    async fn act(&self, (namespace, jitter): Self::Piece) {
-        settle_namespace(self.ports(), &namespace, jitter, &*self.ports.clock).await;
-    }
-
-    fn rest(&self) {}
-
-    async fn wait(&self) {
-        self.ports.signals.namespaces_within(NAMESPACE_POLL).await;
-    }
-}
-
-fn of([new, before]: [usize; 2], tried: Tried) -> usize {
-    match tried {
-        Tried::Never => new,
-        Tried::Before => before,
     }
 }

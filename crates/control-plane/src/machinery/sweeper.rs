@@ -7,7 +7,7 @@ use remotegpu_namespaces::{ClusterName, SweepLeaseRepository};
 use remotegpu_primitives::{InstanceId, StoreError};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
-use crate::machinery::work_off::tell_store;
+use crate::machinery::work::tell_store;
 
 /// How long a lease lasts. With the time between two tries, the lease of an instance that
 /// has died is another's within ten seconds.

@@ -176,6 +176,7 @@ fn ports(world: &World) -> ReconcilerPorts {
         mint: world.cluster.clone(),
         signals: Arc::new(Signals::default()),
         sweeps: Arc::default(),
+        counts: Arc::default(),
         leases: database.clone(),
         instance: InstanceId::generate(world.now(), &mut rng()),
         sweep_every: Duration::from_secs(45),

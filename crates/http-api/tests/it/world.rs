@@ -102,6 +102,7 @@ impl World {
             held: database.clone(),
             claims,
             sweeps: Arc::default(),
+            counts: Arc::default(),
             leases: database.clone(),
             instance: InstanceId::generate(clock.now(), &mut rng()),
             sweep_every: std::time::Duration::from_secs(45),

@@ -411,7 +411,7 @@ async fn what_has_just_ended_is_told_from_what_was_tried_before(world: World) {
         let due = store.due_ends(seconds(now)).await.unwrap().into_iter();
         let mut tried: Vec<Tried> = due
             .map(|due| {
-                assert_eq!(due.cluster, dev());
+                assert_eq!(due.key, dev());
                 due.tried
             })
             .collect();

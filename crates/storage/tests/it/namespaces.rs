@@ -353,7 +353,7 @@ async fn new_work_is_told_from_what_was_tried_before(world: World) {
     let due = async |at| {
         let due = store.due_work(seconds(at)).await.unwrap().into_iter();
         due.map(|due| {
-            assert_eq!(due.cluster, dev());
+            assert_eq!(due.key, dev());
             due.tried
         })
         .collect::<Vec<_>>()

@@ -171,7 +171,7 @@ async fn a_namespace_with_a_newer_status_is_left_alone_and_can_be_deleted(world:
         .await;
     assert_eq!(deleting.unwrap().unwrap().status, NamespaceStatus::Deleting);
     let due = namespaces.due_work(seconds(60)).await.unwrap();
-    assert_eq!((due.len(), &due[0].cluster), (1, &dev()));
+    assert_eq!((due.len(), &due[0].key), (1, &dev()));
 }
 
 async fn a_member_of_a_newer_role_may_do_nothing(world: World) {
