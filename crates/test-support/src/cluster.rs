@@ -9,7 +9,7 @@ mod identity_page;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future::{Future, pending},
+    future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -203,13 +203,6 @@ impl TestCluster {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn hang_on(&self, name: &str) {
-        let hangs = self.state().hanging.contains(name);
-        if hangs {
-            pending::<()>().await;
-        }
-    }
-
     fn answering(&self, cluster: &ClusterName) -> Result<MutexGuard<'_, State>, ClusterError> {
         if self.find(cluster).is_none() {
             return Err(ClusterError::NotConfigured(cluster.clone()));
@@ -321,6 +314,7 @@ impl NamespaceProvisioner for TestCluster {
     }
 
     async fn discard(&self, located: &LocatedNamespace) -> Result<(), ClusterError> {
+        self.hang_on(&located.object.name).await;
         let mut state = self.answering(&located.cluster)?;
         let LocatedObject { name, uid, .. } = &located.object;
         state.check_kept(name)?;

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, future::try_join, stream};
 use remotegpu_namespaces::{
     ClaimRepository, ClusterDirectory, ClusterError, ClusterName, ClusterStatus, HeldKind,
     HeldNamespace, HeldNamespaceRepository, LocatedNamespace, Namespace, NamespaceProvisioner,
@@ -26,7 +26,7 @@ use crate::{
     machinery::repair_namespace::repair_namespace,
 };
 
-/// How many namespaces are worked on at once.
+/// How many namespaces are removed, and how many put right, at once.
 const AT_ONCE: usize = 8;
 
 /// What sweeping namespaces needs.
@@ -105,9 +105,9 @@ impl SweepCounts {
 /// Compares one cluster with the store once, and has the cluster follow; `now` is the
 /// time at which the sweep begins.
 ///
-/// What goes goes first. Each namespace is worked on by itself: what the cluster
-/// refuses or fails to do to one is told, and waits for the next sweep. Only a cluster
-/// that is down ends the sweep.
+/// What is held is written down first, because nothing of that waits for the cluster. Each
+/// namespace is worked on by itself: what the cluster refuses or fails to do to one is
+/// told, and waits for the next sweep. Only a cluster that is down ends the sweep.
 pub async fn sweep_namespaces(
     ports: NamespaceSweepPorts<'_>,
     cluster: &ClusterName,
@@ -115,16 +115,41 @@ pub async fn sweep_namespaces(
 ) -> Result<(), SweepError> {
     let compared = compare_namespaces(ports.namespaces, ports.provisioner, cluster, now).await?;
     tell_of_elsewhere(cluster, &compared.elsewhere);
-    if ports.may_remove {
-        for located in &compared.deleted {
-            discard(ports, located).await?;
-        }
-    }
     // Before anything is made: what is missing after a restore is not to come back.
     let missing = hold(ports, cluster, &compared, now).await?;
     let drifted = compared.drifted.into_iter();
     let to_repair: Vec<_> = drifted.filter(|row| !missing.contains(&row.id)).collect();
-    stream::iter(to_repair)
+    // Beside one another: no cluster has two namespaces of one name, so that none of what
+    // goes is one of what is put right.
+    try_join(
+        remove_all(ports, compared.deleted),
+        repair_all(ports, to_repair),
+    )
+    .await?;
+    Ok(())
+}
+
+async fn remove_all(
+    ports: NamespaceSweepPorts<'_>,
+    deleted: Vec<LocatedNamespace>,
+) -> Result<(), SweepError> {
+    if !ports.may_remove {
+        return Ok(());
+    }
+    stream::iter(deleted)
+        .map(Ok)
+        .try_for_each_concurrent(
+            AT_ONCE,
+            |located| async move { discard(ports, &located).await },
+        )
+        .await
+}
+
+async fn repair_all(
+    ports: NamespaceSweepPorts<'_>,
+    rows: Vec<Namespace>,
+) -> Result<(), SweepError> {
+    stream::iter(rows)
         .map(Ok)
         .try_for_each_concurrent(AT_ONCE, |row| async move { repair(ports, &row).await })
         .await

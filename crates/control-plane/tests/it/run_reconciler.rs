@@ -159,7 +159,8 @@ async fn one_instance_sweeps_a_cluster_and_another_soon_after_its_death() {
     running.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
-fn ports(world: &World) -> ReconcilerPorts {
+/// What the reconciler of an instance of this world needs.
+pub fn ports(world: &World) -> ReconcilerPorts {
     let database = Arc::new(world.store.database.clone());
     ReconcilerPorts {
         accounts: database.clone(),

@@ -249,6 +249,41 @@ async fn a_removal_that_is_refused_keeps_nothing_else_waiting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_hangs_keeps_nothing_else_waiting() {
+    // R8, R10
+    let world = World::new().await;
+    let name = |namespace: &Namespace| namespace.kubernetes_namespace.as_str().to_owned();
+    let bent = standing(&world, "bent").await;
+    let unknown = Namespace {
+        id: NamespaceId::generate(world.now(), &mut rng()),
+        kubernetes_namespace: KubernetesNamespaceName::from_stored("unknown-x7k2pq".to_owned()),
+        ..bent.clone()
+    };
+    world.cluster.provision(&unknown).await.unwrap();
+    let mut deleted = Vec::new();
+    for label in ["one", "two", "three"] {
+        let namespace = standing(&world, label).await;
+        world.delete(&namespace).await;
+        world.reconcile().await;
+        world.cluster.provision(&namespace).await.unwrap();
+        deleted.push(name(&namespace));
+    }
+    world.cluster.bend(&name(&bent));
+    world.cluster.hang([&*deleted[0]]);
+    let all_else = async {
+        while counts(&world) != (1, 2) || world.held().await.len() != 1 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let within = std::time::Duration::from_secs(10);
+    tokio::select! {
+        () = world.sweep() => panic!("it ends only when the cluster answers"),
+        done = tokio::time::timeout(within, all_else) => done.unwrap(),
+    }
+    assert!(world.cluster.namespaces().contains(&deleted[0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_is_down_ends_the_sweep() {
     let world = World::new().await;
     standing(&world, "any").await;

@@ -30,6 +30,14 @@ impl TestCluster {
         self.state().hanging = names.into_iter().map(str::to_owned).collect();
     }
 
+    /// Never ends where it was told to hang.
+    pub(super) async fn hang_on(&self, name: &str) {
+        let hangs = self.state().hanging.contains(name);
+        if hangs {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Refuses from now on to remove any binding, or no more.
     pub fn keep_bindings(&self, kept: bool) {
         self.state().keeps_bindings = kept;
