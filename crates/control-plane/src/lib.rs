@@ -59,7 +59,7 @@ pub use machinery::reconcile_identities::{
 pub use machinery::reconcile_namespaces::{NamespacePorts, claim_namespaces, settle_namespace};
 pub use machinery::restore_notice::RestoreNotice;
 pub use machinery::run_reconciler::{ReconcilerCounts, ReconcilerPorts, run_reconciler};
-pub use machinery::settle_held::{HeldPorts, keep_held_settled, settle_held};
+pub use machinery::settle_held::{HeldPorts, list_wanted, settle_held};
 pub use machinery::signals::Signals;
 pub use machinery::sweep_identities::{SweepError, SweepPorts, sweep_identities};
 pub use machinery::sweep_namespaces::{NamespaceSweepPorts, SweepCounts, sweep_namespaces};

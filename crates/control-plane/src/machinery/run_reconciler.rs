@@ -14,11 +14,11 @@ use remotegpu_primitives::{Clock, InstanceId};
 use tokio::task::JoinSet;
 
 use crate::{
-    AuditBuffer, ClaimPorts, HeldPorts, IdentityUses, KeyUses, NamespaceSweepPorts, Signals,
-    SweepCounts, SweepPorts, Tidied, TidyPorts, WorkCounts, keep_held_settled,
+    AuditBuffer, ClaimPorts, IdentityUses, KeyUses, NamespaceSweepPorts, Signals, SweepCounts,
+    SweepPorts, Tidied, TidyPorts, WorkCounts,
     machinery::{
         reconcile_identities::EndIdentities, reconcile_namespaces::MakeNamespaces,
-        sweeper::Sweeper, work::work_off,
+        settle_held::SettleHeld, sweeper::Sweeper, work::work_off,
     },
     raise_claim, sweep_identities, sweep_namespaces, tidy_store,
 };
@@ -30,6 +30,8 @@ pub struct ReconcilerCounts {
     pub ends: WorkCounts,
     /// Making and removing namespaces.
     pub namespaces: WorkCounts,
+    /// What the operator wants of held namespaces.
+    pub held: WorkCounts,
 }
 
 /// What the reconciler needs.
@@ -93,6 +95,7 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send +
     let mut apart = JoinSet::new();
     apart.spawn(work_off(EndIdentities::new(ports.clone())));
     apart.spawn(work_off(MakeNamespaces::new(ports.clone(), rng)));
+    apart.spawn(work_off(SettleHeld::new(ports.clone())));
     for cluster in ports.clusters.list() {
         apart.spawn(keep_swept(ports.clone(), cluster.name));
     }
@@ -117,19 +120,13 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send +
             tokio::time::sleep(ports.sweep_every).await;
         }
     };
-    let held = keep_held_settled(HeldPorts {
-        held: &*ports.held,
-        namespaces: &*ports.namespaces,
-        clusters: &*ports.clusters,
-        provisioner: &*ports.provisioner,
-    });
     tokio::select! {
         // None of them ends but by a fault of ours: then better no reconciler at all,
         // which is noticed.
         broken = apart.join_next() => {
             tracing::error!(?broken, "a part of the reconciler broke off");
         }
-        _ = async { tokio::join!(uses, identity_uses, audit, tidying, held) } => {}
+        _ = async { tokio::join!(uses, identity_uses, audit, tidying) } => {}
     }
 }
 

@@ -2,17 +2,17 @@
 
 use remotegpu_control_plane::{
     AdoptHeld, ClaimClusterPorts, HeldNamespaceError, adopt_namespace, claim_cluster,
-    verify_claims, want_of_held,
+    run_reconciler, verify_claims, want_of_held,
 };
 use remotegpu_namespaces::{
     HeldKind, HeldNamespaceRepository, KubernetesNamespaceName, Namespace, NamespaceName,
     NamespaceProvisioner, NamespaceStatus, WantedOfHeld,
 };
 use remotegpu_primitives::{AccountId, NamespaceId};
-use remotegpu_test_support::{act, rng};
+use remotegpu_test_support::{act, rng, stopwatch::eventually};
 use time::Duration;
 
-use crate::world::World;
+use crate::{run_reconciler::ports, world::World};
 
 /// A namespace of this account that stands, and that no row knows.
 async fn unknown(world: &World, name: &str, account_id: AccountId) -> Namespace {
@@ -137,17 +137,53 @@ async fn a_held_namespace_goes_when_the_operator_says_so_and_by_its_uid() {
     // Another one stands under the name by now.
     world.cluster.lose_namespace(name.as_str());
     world.cluster.provision(&found).await.unwrap();
-    assert!(world.settle_held().await);
+    world.settle_held().await;
     assert_eq!(world.cluster.namespaces(), [name.as_str()]);
     world.sweep().await;
     want(&world, &name, WantedOfHeld::Delete).await.unwrap();
-    assert!(world.settle_held().await);
+    world.settle_held().await;
     assert!(world.cluster.namespaces().is_empty() && world.held().await.is_empty());
     let missing = want(&world, &name, WantedOfHeld::Restore).await;
     assert!(matches!(
         missing,
         Err(HeldNamespaceError::NotHeld(HeldKind::Missing))
     ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_namespace_that_hangs_keeps_no_other_waiting() {
+    // R8, R10
+    let world = World::settled().await;
+    let account = world.ada.account.id;
+    let mut names = Vec::new();
+    // More of them than there are places.
+    for number in 0..6 {
+        let found = unknown(&world, &format!("team-{number}-x7k2pq"), account).await;
+        names.push(found.kubernetes_namespace);
+    }
+    let (hanging, other) = names.split_at(5);
+    world
+        .cluster
+        .hang(hanging.iter().map(KubernetesNamespaceName::as_str));
+    for name in hanging {
+        want(&world, name, WantedOfHeld::Delete).await.unwrap();
+    }
+    let reconciling = tokio::spawn(run_reconciler(ports(&world), rng()));
+    let other = &other[0];
+    want(&world, other, WantedOfHeld::Delete).await.unwrap();
+    until(
+        "it is gone",
+        std::time::Duration::from_secs(10),
+        async || {
+            !world
+                .cluster
+                .namespaces()
+                .contains(&other.as_str().to_owned())
+        },
+    )
+    .await;
+    assert_eq!(world.cluster.namespaces().len(), hanging.len());
+    reconciling.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,7 +243,7 @@ async fn what_is_missing_after_a_restore_is_made_again_only_when_asked() {
     want(&world, &lost_name, WantedOfHeld::Restore)
         .await
         .unwrap();
-    assert!(world.settle_held().await);
+    world.settle_held().await;
     assert!(world.cluster.is_whole(&name(&lost)));
     assert!(world.held().await.is_empty());
     world.sweep().await;

@@ -8,8 +8,8 @@ use remotegpu_control_plane::{
     KeyChangeLimits, KnownIdentities, MintExecCredentialError, MintExecCredentialPorts, MintLimits,
     NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, SweepError, SweepPorts, Tidied,
     TidyPorts, claim_ended_identities, claim_namespaces, delete_namespace, end_identity,
-    mint_exec_credential, settle_held, settle_namespace, sweep_identities, sweep_namespaces,
-    tidy_store,
+    list_wanted, mint_exec_credential, settle_held, settle_namespace, sweep_identities,
+    sweep_namespaces, tidy_store,
 };
 use remotegpu_keys::PlainApiKey;
 use remotegpu_namespaces::{
@@ -178,7 +178,7 @@ impl World {
     }
 
     /// Does what is wanted of held namespaces once.
-    pub async fn settle_held(&self) -> bool {
+    pub async fn settle_held(&self) {
         let database = &self.store.database;
         let ports = HeldPorts {
             held: database,
@@ -186,7 +186,9 @@ impl World {
             clusters: &*self.cluster,
             provisioner: &*self.cluster,
         };
-        settle_held(ports).await.unwrap()
+        for held in list_wanted(ports).await.unwrap() {
+            settle_held(ports, &held).await.unwrap();
+        }
     }
 
     /// What is held, by name.
