@@ -14,8 +14,8 @@ use futures_util::{FutureExt, future::join_all};
 use remotegpu_cluster::KubeClusters;
 use remotegpu_control_plane::{
     AuditBuffer, ClaimGate, ClaimPorts, ClaimedClusters, IdentityUses, KeyCache, KeyUses,
-    PasswordWorkers, ReconcilerPorts, Signals, SweepCounts, follow_key_changes, release_sweeps,
-    run_reconciler, verify_claims, watch_claims,
+    PasswordWorkers, ReconcilerCounts, ReconcilerPorts, Signals, SweepCounts, follow_key_changes,
+    release_sweeps, run_reconciler, verify_claims, watch_claims,
 };
 use remotegpu_dev_cluster::DevCluster;
 use remotegpu_edge::{PublicUrl, ServerLimits, internal_server, public_server};
@@ -143,6 +143,7 @@ struct Shared {
     identity_uses: Arc<IdentityUses>,
     audit: Arc<AuditBuffer>,
     sweeps: Arc<SweepCounts>,
+    work: Arc<ReconcilerCounts>,
     remembered: Remembered,
     instance: InstanceId,
 }
@@ -159,6 +160,7 @@ impl Shared {
             identity_uses: Arc::default(),
             audit: Arc::default(),
             sweeps: Arc::default(),
+            work: Arc::default(),
             remembered: Remembered {
                 keys: Arc::new(KeyCache::new(config.keys.cache_size)),
                 identities: Arc::default(),
@@ -290,7 +292,7 @@ impl Shared {
             mint: clusters,
             signals: Arc::clone(&self.signals),
             sweeps: Arc::clone(&self.sweeps),
-            counts: Arc::default(),
+            counts: Arc::clone(&self.work),
             leases: database.clone(),
             instance: self.instance,
             sweep_every: config.sweep_every,

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use remotegpu_accounts::{AttemptRepository, AuditLog, SessionRepository, UserRepository};
 use remotegpu_control_plane::{
     AuditBuffer, IdentityUses, KeyCache, KeyChangeLimits, KnownIdentities, MintLimits,
-    PasswordWorkers, Signals, SweepCounts,
+    PasswordWorkers, ReconcilerCounts, Signals, SweepCounts,
 };
 use remotegpu_edge::Edge;
 use remotegpu_keys::ApiKeyRepository;
@@ -73,6 +73,8 @@ pub struct ApiPorts {
     pub backlog: Arc<dyn BacklogSource>,
     /// What sweeps of the clusters found, for the metrics.
     pub sweeps: Arc<SweepCounts>,
+    /// What comes of the reconciler's work, for the metrics.
+    pub work: Arc<ReconcilerCounts>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }

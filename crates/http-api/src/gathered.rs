@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
-use remotegpu_control_plane::{AuditBuffer, KeyCache, KeyCacheCounts, Load, SweepCounts};
+use remotegpu_control_plane::{
+    AuditBuffer, KeyCache, KeyCacheCounts, Load, ReconcilerCounts, SweepCounts,
+};
 use remotegpu_edge::RequestMetrics;
 use remotegpu_namespaces::{Backlog, ClaimState, ClusterName, ClusterStatus, NamespaceStatus};
 use time::OffsetDateTime;
@@ -19,6 +21,7 @@ pub(crate) struct Gathered<'a> {
     mints_rate_limited: u64,
     key_cache: &'a KeyCache,
     sweeps: &'a SweepCounts,
+    work: &'a ReconcilerCounts,
     audit: &'a AuditBuffer,
     clusters: Vec<ClusterHealth>,
     restored: bool,
@@ -50,6 +53,7 @@ impl<'a> Gathered<'a> {
             mints_rate_limited: ports.mint_limits.rate_limited(),
             key_cache: &ports.key_cache,
             sweeps: &ports.sweeps,
+            work: &ports.work,
             audit: &ports.audit,
             clusters: clusters.map(|cluster| health(cluster.name)).collect(),
             restored: api.edge.is_restored(),
@@ -78,6 +82,11 @@ impl<'a> Gathered<'a> {
         counter!("namespaces_unknown_removed_total").absolute(self.sweeps.removed());
         counter!("identities_bound_again_total").absolute(self.sweeps.identities_bound());
         counter!("identities_unknown_removed_total").absolute(self.sweeps.identities_removed());
+        for (work, counts) in self.work.all() {
+            gauge!("work_under_way", "work" => work).set(number(counts.under_way()));
+            counter!("work_done_total", "work" => work).absolute(counts.done());
+            counter!("work_failed_total", "work" => work).absolute(counts.failed());
+        }
         counter!("audit_events_dropped_total").absolute(self.audit.dropped());
         gauge!("audit_events_waiting").set(number(self.audit.waiting()));
         gauge!("database_restored").set(truth(self.restored));
@@ -178,6 +187,14 @@ pub(crate) fn describe() {
             "Cluster identities that no row knew and that were removed.",
         ),
         (
+            "work_done_total",
+            "Pieces of work on the clusters that were finished, by kind of work.",
+        ),
+        (
+            "work_failed_total",
+            "Attempts at work on the clusters that failed, by kind of work.",
+        ),
+        (
             "audit_events_dropped_total",
             "Audit events that were lost because too many waited for the database.",
         ),
@@ -192,6 +209,10 @@ pub(crate) fn describe() {
         (
             "in_flight",
             "What is at work or waits for its turn, by class of work.",
+        ),
+        (
+            "work_under_way",
+            "Pieces of work on the clusters that this instance has begun, by kind of work.",
         ),
         (
             "audit_events_waiting",
@@ -253,7 +274,9 @@ mod tests {
             SweepCounts::default(),
             AuditBuffer::default(),
         );
+        let work = ReconcilerCounts::default();
         let mut gathered = Gathered {
+            work: &work,
             restored: false,
             loads: vec![("mint", load)],
             mints_rate_limited: 7,
@@ -269,6 +292,8 @@ mod tests {
             r#"in_flight{class="mint"} 2"#,
             r#"shed_total{class="mint"} 5"#,
             "mints_rate_limited_total 7",
+            r#"work_failed_total{work="identity_ends"} 0"#,
+            r#"work_under_way{work="namespaces"} 0"#,
             r#"namespaces_unsettled{status="deleting"} NaN"#,
         ] {
             assert!(text.contains(line), "{line} in {text}");

@@ -92,6 +92,7 @@ impl Shared {
             audit_log: database.clone(),
             backlog: database,
             sweeps: Arc::clone(&self.sweeps),
+            work: Arc::clone(&self.work),
             clock: Arc::new(SystemClock),
         }
     }

@@ -34,6 +34,17 @@ pub struct ReconcilerCounts {
     pub held: WorkCounts,
 }
 
+impl ReconcilerCounts {
+    /// All of them by the words that the metrics have for them.
+    pub fn all(&self) -> [(&'static str, &WorkCounts); 3] {
+        [
+            ("identity_ends", &self.ends),
+            ("namespaces", &self.namespaces),
+            ("held_namespaces", &self.held),
+        ]
+    }
+}
+
 /// What the reconciler needs.
 #[derive(Clone)]
 pub struct ReconcilerPorts {

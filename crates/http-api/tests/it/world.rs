@@ -127,6 +127,7 @@ impl World {
         let restore_notice = Arc::<RestoreNotice>::default();
         let ports = ApiPorts {
             sweeps: Arc::default(),
+            work: Arc::default(),
             known_identities: Arc::default(),
             identity_uses: Arc::default(),
             key_changes: Arc::new(KeyChangeLimits::new(key_changes)),
