@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use remotegpu_namespaces::{
     Claim, ClaimHolder, ClusterClaims, ClusterDirectory, ClusterError, ClusterName,
-    CredentialIdentity, CredentialMint, DatabaseIdentity, IdentityObjects, KubernetesNamespaceName,
-    LocatedIdentity, LocatedNamespace, LocatedObject, MintError, Namespace, NamespaceName,
-    NamespaceProvisioner, NamespaceStatus, PlainClusterToken, Removal, StandingClaim,
-    TokenLifetime, WriteClaim,
+    CredentialIdentity, CredentialMint, DatabaseIdentity, IdentityObjects, IdentitySubject,
+    KubernetesNamespaceName, LocatedIdentity, LocatedNamespace, LocatedObject, MintError,
+    Namespace, NamespaceName, NamespaceProvisioner, NamespaceStatus, PlainClusterToken, Removal,
+    StandingClaim, TokenLifetime, WriteClaim,
 };
 use remotegpu_primitives::{AccountId, ApiKeyId, IdentityId, KeySecretId, NamespaceId};
 use time::{OffsetDateTime, macros::datetime};
@@ -73,8 +73,10 @@ async fn made(ports: &impl Ports, cluster: &ClusterName, label: &str) -> Namespa
 fn identity(namespace: &Namespace) -> CredentialIdentity {
     CredentialIdentity {
         id: IdentityId::generate(NOW, &mut rng()),
-        secret_id: KeySecretId::generate(NOW, &mut rng()),
-        key_id: ApiKeyId::generate(NOW, &mut rng()),
+        subject: IdentitySubject::KeySecret {
+            key_id: ApiKeyId::generate(NOW, &mut rng()),
+            secret_id: KeySecretId::generate(NOW, &mut rng()),
+        },
         account_id: namespace.account_id,
         namespace_id: namespace.id,
         kubernetes_namespace: namespace.kubernetes_namespace.clone(),
