@@ -171,7 +171,7 @@ async fn a_held_namespace_that_hangs_keeps_no_other_waiting() {
     let reconciling = tokio::spawn(run_reconciler(ports(&world), rng()));
     let other = &other[0];
     want(&world, other, WantedOfHeld::Delete).await.unwrap();
-    until(
+    eventually(
         "it is gone",
         std::time::Duration::from_secs(10),
         async || {
