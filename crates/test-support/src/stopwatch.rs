@@ -119,6 +119,7 @@ fn parent_of(process: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use std::{
+        hint,
         process::{Command, Stdio},
         sync::atomic::{AtomicBool, Ordering},
         thread,
@@ -158,7 +159,11 @@ mod tests {
         thread::scope(|scope| {
             let watch = Stopwatch::start();
             for _ in 0..2 * processors {
-                scope.spawn(|| while !done.load(Ordering::Relaxed) {});
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        hint::spin_loop();
+                    }
+                });
             }
             thread::sleep(Duration::from_millis(300));
             let (took, all) = (watch.elapsed(), watch.began.elapsed());

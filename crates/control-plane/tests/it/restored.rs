@@ -24,14 +24,14 @@ use crate::world::World;
 struct Restored {
     before: Arc<dyn NamespaceRepository>,
     after: TestStore,
-    is_restored: Arc<AtomicBool>,
+    has_happened: Arc<AtomicBool>,
 }
 
 impl Restored {
     /// The world's database, until its cluster makes something.
     async fn while_provisioning(world: &World) -> Self {
-        let is_restored = Arc::new(AtomicBool::new(false));
-        let restore = Arc::clone(&is_restored);
+        let has_happened = Arc::new(AtomicBool::new(false));
+        let restore = Arc::clone(&has_happened);
         world.cluster.during_provision(Box::new(move || {
             restore.store(true, Ordering::Relaxed);
             Box::pin(async {})
@@ -39,12 +39,12 @@ impl Restored {
         Self {
             before: Arc::new(world.store.database.clone()),
             after: TestStore::new().await.unwrap(),
-            is_restored,
+            has_happened,
         }
     }
 
     fn now(&self) -> &dyn NamespaceRepository {
-        if self.is_restored.load(Ordering::Relaxed) {
+        if self.has_happened.load(Ordering::Relaxed) {
             &self.after.database
         } else {
             &*self.before
@@ -173,7 +173,7 @@ async fn a_namespace_that_was_made_and_has_no_row_any_more_stays() {
         signals: &world.signals,
     };
     settle_namespace(ports, &namespace, 1.0, &*world.clock).await;
-    assert!(restored.is_restored.load(Ordering::Relaxed));
+    assert!(restored.has_happened.load(Ordering::Relaxed));
     let name = namespace.kubernetes_namespace.as_str();
     assert_eq!(world.cluster.namespaces(), [name]);
 }
@@ -200,7 +200,7 @@ async fn a_namespace_that_was_put_right_and_has_no_row_any_more_stays() {
     sweep_namespaces(ports, &world.cluster_name(), world.now())
         .await
         .unwrap();
-    assert!(restored.is_restored.load(Ordering::Relaxed));
+    assert!(restored.has_happened.load(Ordering::Relaxed));
     assert!(world.cluster.is_whole(name));
     assert_eq!(world.cluster.namespaces(), [name]);
 }
