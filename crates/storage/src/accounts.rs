@@ -3,9 +3,8 @@
 use async_trait::async_trait;
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
-    Selectable, SelectableHelper,
+    Selectable,
 };
-use diesel_async::RunQueryDsl;
 use remotegpu_accounts::{
     Account, AccountLimits, AccountName, AccountRepository, AuditAction, AuditDetails,
     AuditSubject, LimitChange, LimitChanges, NewAuditEvent,
@@ -16,6 +15,7 @@ use crate::{
     Database,
     audit_events::record,
     connection::{with_conn, with_tx},
+    either::{Columns, RunQuery, on_each},
     error::Failure,
     identities::end_identities,
     readable::load_readable,
@@ -93,18 +93,18 @@ impl AccountRepository for Database {
     async fn find(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
         let row = with_conn!(self, read, |c| Ok(accounts::table
             .filter(accounts::id.eq(DbUuid::from(id)))
-            .select(AccountRow::as_select())
-            .first(c)
+            .select(AccountRow::columns())
+            .first::<AccountRow>(c)
             .await
             .optional()?))?;
         read(row)
     }
 
     async fn list(&self, page: PageRequest) -> Result<Page<Account>, StoreError> {
-        let found = with_conn!(self, read, |c| {
+        let found = with_conn!(self, read, |c| on_each!(c, |c| {
             let query = |rows| {
                 let mut query = accounts::table
-                    .select(AccountRow::as_select())
+                    .select(AccountRow::columns())
                     .order(accounts::id.desc())
                     .limit(rows)
                     .into_boxed();
@@ -122,7 +122,7 @@ impl AccountRepository for Database {
                 read,
                 "accounts"
             ))
-        })?;
+        }))?;
         Ok(found.page(page.limit(), |account| account.id.as_uuid()))
     }
 
@@ -160,7 +160,10 @@ impl AccountRepository for Database {
             diesel::delete(sessions::table.filter(sessions::account_id.eq(DbUuid::from(id))))
                 .execute(c)
                 .await?;
-            let row = account.select(AccountRow::as_select()).first(c).await?;
+            let row = account
+                .select(AccountRow::columns())
+                .first::<AccountRow>(c)
+                .await?;
             Ok(Some(row))
         })?;
         read(row)
@@ -176,7 +179,10 @@ impl AccountRepository for Database {
             if changed == 1 {
                 record!(c, event(act, id, AuditAction::AccountResumed));
             }
-            let row = account().select(AccountRow::as_select()).first(c).await;
+            let row = account()
+                .select(AccountRow::columns())
+                .first::<AccountRow>(c)
+                .await;
             Ok(row.optional()?)
         })?;
         read(row)
@@ -210,8 +216,8 @@ impl AccountRepository for Database {
                         .is_given()
                         .then(|| accounts::namespace_limit.eq(column(namespaces))),
                 ))
-                .returning(AccountRow::as_returning())
-                .get_result(c)
+                .returning(AccountRow::columns())
+                .get_result::<AccountRow>(c)
                 .await
                 .optional()?;
             if row.is_some() {

@@ -6,9 +6,8 @@ mod rows;
 use async_trait::async_trait;
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, JoinOnDsl, NullableExpressionMethods,
-    OptionalExtension, QueryDsl, SelectableHelper,
+    OptionalExtension, QueryDsl,
 };
-use diesel_async::RunQueryDsl;
 use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent};
 use remotegpu_keys::{
     ApiKey, ApiKeyChange, ApiKeyRepository, HashedApiKey, InsertApiKey, KeyStatus, NewApiKey,
@@ -25,6 +24,7 @@ use crate::{
     accounts::hold_account,
     audit_events::record,
     connection::{with_conn, with_quick_conn, with_tx},
+    either::{Columns, RunQuery, on_each},
     error::Failure,
     identities::{end_identities, living},
     readable::load_readable,
@@ -47,8 +47,8 @@ macro_rules! active_key {
         let row = api_keys::table
             .filter(api_keys::id.eq(DbUuid::from($id)))
             .filter(api_keys::account_id.eq(DbUuid::from($account)))
-            .select(ApiKeyRow::as_select())
-            .first($connection)
+            .select(ApiKeyRow::columns())
+            .first::<ApiKeyRow>($connection)
             .await
             .optional()?;
         let Some(row) = row else {
@@ -90,8 +90,8 @@ impl ApiKeyRepository for Database {
         let row = with_conn!(self, read, |c| Ok(api_keys::table
             .filter(api_keys::id.eq(DbUuid::from(id)))
             .filter(api_keys::account_id.eq(DbUuid::from(account)))
-            .select(ApiKeyRow::as_select())
-            .first(c)
+            .select(ApiKeyRow::columns())
+            .first::<ApiKeyRow>(c)
             .await
             .optional()?))?;
         Ok(row.map(ApiKey::from))
@@ -123,11 +123,11 @@ impl ApiKeyRepository for Database {
         account: AccountId,
         page: PageRequest,
     ) -> Result<Page<ApiKey>, StoreError> {
-        let found = with_conn!(self, read, |c| {
+        let found = with_conn!(self, read, |c| on_each!(c, |c| {
             let query = |rows| {
                 let mut query = api_keys::table
                     .filter(api_keys::account_id.eq(DbUuid::from(account)))
-                    .select(ApiKeyRow::as_select())
+                    .select(ApiKeyRow::columns())
                     .order(api_keys::id.desc())
                     .limit(rows)
                     .into_boxed();
@@ -145,7 +145,7 @@ impl ApiKeyRepository for Database {
                 read,
                 "API keys"
             ))
-        })?;
+        }))?;
         Ok(found.page(page.limit(), |key| key.id.as_uuid()))
     }
 
@@ -185,8 +185,8 @@ impl ApiKeyRepository for Database {
             }
             let row = diesel::insert_into(api_keys::table)
                 .values(ApiKeyRow::try_from(key)?)
-                .returning(ApiKeyRow::as_returning())
-                .get_result(c)
+                .returning(ApiKeyRow::columns())
+                .get_result::<ApiKeyRow>(c)
                 .await?;
             diesel::insert_into(key_secrets::table)
                 .values(secret_row(key.id, &key.secret, key.created_at))
@@ -229,8 +229,8 @@ impl ApiKeyRepository for Database {
                     api_keys::scopes.eq(scopes_text(scopes)?),
                     api_keys::expires_at.eq(expires_at),
                 ))
-                .returning(ApiKeyRow::as_returning())
-                .get_result(c)
+                .returning(ApiKeyRow::columns())
+                .get_result::<ApiKeyRow>(c)
                 .await?;
             if change.scopes.is_some() {
                 let used: Vec<DbUuid> = credential_identities::table
@@ -286,8 +286,8 @@ impl ApiKeyRepository for Database {
             active_key!(c, account, id, now, RevokeApiKey);
             let row = diesel::update(api_keys::table.filter(api_keys::id.eq(DbUuid::from(id))))
                 .set(api_keys::revoked_at.eq(DbTime::from(now)))
-                .returning(ApiKeyRow::as_returning())
-                .get_result(c)
+                .returning(ApiKeyRow::columns())
+                .get_result::<ApiKeyRow>(c)
                 .await?;
             end_identities!(c, credential_identities::key_id.eq(DbUuid::from(id)), now);
             record!(c, event(act, account, id, AuditAction::ApiKeyRevoked));
@@ -331,8 +331,8 @@ impl ApiKeyRepository for Database {
                 .await?;
             let row = diesel::update(api_keys::table.filter(api_keys::id.eq(key_id)))
                 .set(api_keys::prefix.eq(secret.prefix.as_str()))
-                .returning(ApiKeyRow::as_returning())
-                .get_result(c)
+                .returning(ApiKeyRow::columns())
+                .get_result::<ApiKeyRow>(c)
                 .await?;
             let of_newest = credential_identities::secret_id.eq(newest);
             end_identities!(c, of_newest, old_ends_at);

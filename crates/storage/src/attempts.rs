@@ -2,12 +2,11 @@
 
 use async_trait::async_trait;
 use diesel::{ExpressionMethods, QueryDsl, dsl};
-use diesel_async::RunQueryDsl;
 use remotegpu_accounts::{Attempt, AttemptKind, AttemptOutcome, AttemptRepository};
 use remotegpu_primitives::StoreError;
 use time::{Duration, OffsetDateTime};
 
-use crate::{Database, connection::with_conn, schema::attempts, types::DbTime};
+use crate::{Database, connection::with_conn, either::RunQuery, schema::attempts, types::DbTime};
 
 /// How many old rows one attempt clears away: more than one, so that they do not
 /// pile up, and few, so that no attempt is slow for it.

@@ -5,11 +5,8 @@ mod many;
 use std::net::IpAddr;
 
 use async_trait::async_trait;
-use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
-    SelectableHelper,
-};
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable};
+use diesel_async::SimpleAsyncConnection;
 use remotegpu_accounts::{
     AuditDetails, AuditEvent, AuditFilter, AuditLog, EventActor, EventSubject, NewAuditEvent,
     actor_parts,
@@ -22,6 +19,7 @@ use crate::{
     Database,
     connection::{begin_on_postgres, begin_on_sqlite, with_conn, within},
     database::Pools,
+    either::{Columns, RunQuery, on_each},
     error::Failure,
     readable::load_readable,
     schema::audit_events,
@@ -185,11 +183,11 @@ impl AuditLog for Database {
         filter: AuditFilter,
         page: PageRequest,
     ) -> Result<Page<AuditEvent>, StoreError> {
-        let found = with_conn!(self, read, |c| {
+        let found = with_conn!(self, read, |c| on_each!(c, |c| {
             let query = |rows| {
                 let mut query = audit_events::table
                     .filter(audit_events::account_id.eq(DbUuid::from(account)))
-                    .select(EventRow::as_select())
+                    .select(EventRow::columns())
                     .order(audit_events::id.desc())
                     .limit(rows)
                     .into_boxed();
@@ -218,7 +216,7 @@ impl AuditLog for Database {
                 read,
                 "audit events"
             ))
-        })?;
+        }))?;
         Ok(found.page(page.limit(), |event| event.id.as_uuid()))
     }
 
@@ -270,14 +268,14 @@ impl AuditLog for Database {
                 .select(audit_events::occurred_at);
             Ok(nth.first(c).await.optional()?)
         })?;
-        let deleted = with_conn!(self, write, |c| {
+        let deleted = with_conn!(self, write, |c| on_each!(c, |c| {
             let mut expired = diesel::delete(audit_events::table.filter(before)).into_boxed();
             if let Some(last) = last {
                 // Those of the same moment go with it, so that every batch gets on.
                 expired = expired.filter(audit_events::occurred_at.le(last));
             }
-            Ok(expired.execute(c).await?)
-        })?;
+            Ok(diesel_async::RunQueryDsl::execute(expired, c).await?)
+        }))?;
         Ok(deleted as u64)
     }
 }

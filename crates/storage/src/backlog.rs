@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use diesel::{ExpressionMethods, QueryDsl, dsl};
-use diesel_async::RunQueryDsl;
 use remotegpu_namespaces::{Backlog, BacklogSource, ClusterName, HeldKind, NamespaceStatus};
 use remotegpu_primitives::StoreError;
 use time::OffsetDateTime;
@@ -10,6 +9,7 @@ use time::OffsetDateTime;
 use crate::{
     Database,
     connection::with_conn,
+    either::RunQuery,
     schema::{credential_identities, held_namespaces, namespaces},
     types::{DbTime, domain_time},
 };

@@ -1,11 +1,8 @@
 //! Who this database is, and what it wrote last into each cluster's claim.
 
 use async_trait::async_trait;
-use diesel::{
-    ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
-};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable};
 use diesel::{dsl::sql, sql_types::Text};
-use diesel_async::RunQueryDsl;
 use remotegpu_namespaces::{
     ClaimHolder, ClaimRepository, ClusterName, ClusterUid, DatabaseIdentity, KnownClaim,
 };
@@ -15,6 +12,7 @@ use crate::{
     Database,
     connection::with_conn,
     database::Source,
+    either::{Columns, RunQuery},
     error::Failure,
     schema::{cluster_claims, installation},
     types::{DbTime, DbUuid},
@@ -107,8 +105,8 @@ impl ClaimRepository for Database {
     async fn known_claim(&self, cluster: &ClusterName) -> Result<Option<KnownClaim>, StoreError> {
         let row: Option<ClaimRow> = with_conn!(self, read, |c| Ok(cluster_claims::table
             .filter(cluster_claims::cluster.eq(cluster.as_str()))
-            .select(ClaimRow::as_select())
-            .first(c)
+            .select(ClaimRow::columns())
+            .first::<ClaimRow>(c)
             .await
             .optional()?))?;
         Ok(row.map(KnownClaim::from))

@@ -5,7 +5,10 @@ use std::{future::Future, time::Duration};
 use bb8::{Pool, PooledConnection};
 use diesel_async::SimpleAsyncConnection;
 
-use crate::{error::Failure, postgres::PgManager, sqlite::LiteManager};
+use crate::{
+    database::Pools, either::EitherConnection, error::Failure, postgres::PgManager,
+    sqlite::LiteManager,
+};
 
 /// A pooled connection that knows whether its last use came to an end. One that
 /// was given up in the middle (the client went away, the time was over) may be
@@ -58,8 +61,74 @@ pub async fn within<T>(
 
 /// How often a connection that turns out to be closed may be replaced: after a
 /// restart of the server every pooled one may be.
-pub fn tries(pool: &Pool<PgManager>) -> u32 {
+fn tries(pool: &Pool<PgManager>) -> u32 {
     pool.state().connections
+}
+
+/// A pooled connection to either database.
+pub enum EitherLease<'a> {
+    Postgres(Box<PooledConnection<'a, PgManager>>),
+    Sqlite(PooledConnection<'a, LiteManager>),
+}
+
+impl EitherLease<'_> {
+    pub fn begin(&mut self) -> EitherConnection<'_> {
+        match self {
+            Self::Postgres(lease) => EitherConnection::Postgres(lease.begin()),
+            Self::Sqlite(lease) => EitherConnection::Sqlite(lease.begin()),
+        }
+    }
+
+    /// Notes that the use came to its end.
+    pub fn finish<T>(&mut self, done: &Result<T, Failure>) {
+        match self {
+            Self::Postgres(lease) => lease.finish(done),
+            Self::Sqlite(lease) => lease.finish(done),
+        }
+    }
+
+    /// Ends the transaction that was begun. Where that fails, the lease is still in use.
+    pub async fn end_transaction<T>(mut self, done: Result<T, Failure>) -> Result<T, Failure> {
+        let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        self.begin().batch_execute(end).await?;
+        self.finish(&done);
+        done
+    }
+}
+
+impl Pools {
+    /// A connection that reads.
+    pub async fn read(&self) -> Result<EitherLease<'_>, Failure> {
+        Ok(match self {
+            Self::Postgres(pool) => EitherLease::Postgres(Box::new(pool.get().await?)),
+            Self::Sqlite { read, .. } => EitherLease::Sqlite(read.get().await?),
+        })
+    }
+
+    /// A connection that may write.
+    pub async fn write(&self) -> Result<EitherLease<'_>, Failure> {
+        Ok(match self {
+            Self::Postgres(pool) => EitherLease::Postgres(Box::new(pool.get().await?)),
+            Self::Sqlite { write, .. } => EitherLease::Sqlite(write.get().await?),
+        })
+    }
+
+    /// A connection with a transaction begun.
+    pub async fn transaction(&self) -> Result<EitherLease<'_>, Failure> {
+        Ok(match self {
+            Self::Postgres(pool) => EitherLease::Postgres(Box::new(begin_on_postgres(pool).await?)),
+            Self::Sqlite { write, .. } => EitherLease::Sqlite(begin_on_sqlite(write).await?),
+        })
+    }
+
+    /// How often a read may be tried again because its connection was closed.
+    pub fn tries(&self) -> u32 {
+        match self {
+            Self::Postgres(pool) => tries(pool),
+            // Nobody closes a connection to a file.
+            Self::Sqlite { .. } => 0,
+        }
+    }
 }
 
 /// A connection with a transaction begun. One that turns out to be closed is
@@ -102,8 +171,8 @@ macro_rules! with_quick_conn {
             if let Some(quick) = $database.quick_reads().and_then(|quick| quick.here()) {
                 let done: Result<_, $crate::error::Failure> =
                     $crate::connection::within($crate::quick_reads::PATIENCE, async {
-                        let mut shared = quick.connection();
-                        let $connection = &mut shared;
+                        let shared = quick.connection();
+                        let $connection = &mut $crate::either::EitherConnection::Postgres(shared);
                         $body
                     })
                     .await;
@@ -126,28 +195,16 @@ macro_rules! with_quick_conn {
 macro_rules! with_conn {
     ($database:expr, read, |$connection:ident| $body:expr) => {
         $crate::connection::within($database.deadline(), async {
-            match $database.pools() {
-                $crate::database::Pools::Postgres(pool) => {
-                    let mut tries = $crate::connection::tries(pool);
-                    loop {
-                        let mut lease = pool.get().await?;
-                        let $connection = lease.begin();
-                        let done: Result<_, $crate::error::Failure> = async { $body }.await;
-                        lease.finish(&done);
-                        match done {
-                            Err(failure) if tries > 0 && failure.is_closed_connection() => {
-                                tries -= 1;
-                            }
-                            done => break done,
-                        }
-                    }
-                }
-                $crate::database::Pools::Sqlite { read, .. } => {
-                    let mut lease = read.get().await?;
-                    let $connection = lease.begin();
-                    let done: Result<_, $crate::error::Failure> = async { $body }.await;
-                    lease.finish(&done);
-                    done
+            let pools = $database.pools();
+            let mut tries = pools.tries();
+            loop {
+                let mut lease = pools.read().await?;
+                let $connection = &mut lease.begin();
+                let done: Result<_, $crate::error::Failure> = async { $body }.await;
+                lease.finish(&done);
+                match done {
+                    Err(failure) if tries > 0 && failure.is_closed_connection() => tries -= 1,
+                    done => break done,
                 }
             }
         })
@@ -155,22 +212,11 @@ macro_rules! with_conn {
     };
     ($database:expr, write, |$connection:ident| $body:expr) => {
         $crate::connection::within($database.deadline(), async {
-            match $database.pools() {
-                $crate::database::Pools::Postgres(pool) => {
-                    let mut lease = pool.get().await?;
-                    let $connection = lease.begin();
-                    let done: Result<_, $crate::error::Failure> = async { $body }.await;
-                    lease.finish(&done);
-                    done
-                }
-                $crate::database::Pools::Sqlite { write, .. } => {
-                    let mut lease = write.get().await?;
-                    let $connection = lease.begin();
-                    let done: Result<_, $crate::error::Failure> = async { $body }.await;
-                    lease.finish(&done);
-                    done
-                }
-            }
+            let mut lease = $database.pools().write().await?;
+            let $connection = &mut lease.begin();
+            let done: Result<_, $crate::error::Failure> = async { $body }.await;
+            lease.finish(&done);
+            done
         })
         .await
     };
@@ -182,29 +228,13 @@ macro_rules! with_conn {
 macro_rules! with_tx {
     ($database:expr, |$connection:ident| $body:expr) => {
         $crate::connection::within($database.deadline(), async {
-            match $database.pools() {
-                $crate::database::Pools::Postgres(pool) => {
-                    let mut lease = $crate::connection::begin_on_postgres(pool).await?;
-                    with_tx!(@run lease, $connection, $body)
-                }
-                $crate::database::Pools::Sqlite { write, .. } => {
-                    let mut lease = $crate::connection::begin_on_sqlite(write).await?;
-                    with_tx!(@run lease, $connection, $body)
-                }
-            }
+            let mut lease = $database.pools().transaction().await?;
+            let $connection = &mut lease.begin();
+            let done: Result<_, $crate::error::Failure> = async { $body }.await;
+            lease.end_transaction(done).await
         })
         .await
     };
-    // The `?` of this arm leaves the whole call, with the lease still in use.
-    (@run $lease:ident, $connection:ident, $body:expr) => {{
-        use diesel_async::SimpleAsyncConnection as _;
-        let $connection = $lease.begin();
-        let done: Result<_, $crate::error::Failure> = async { $body }.await;
-        let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        $connection.batch_execute(end).await?;
-        $lease.finish(&done);
-        done
-    }};
 }
 
 pub(crate) use {with_conn, with_quick_conn, with_tx};

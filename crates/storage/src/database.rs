@@ -10,11 +10,11 @@ use diesel::{
     result::{DatabaseErrorKind, Error as QueryError},
     sqlite::Sqlite,
 };
-use diesel_async::RunQueryDsl;
 use remotegpu_primitives::StoreError;
 
 use crate::{
     connection::with_conn,
+    either::RunQuery,
     error::{ConnectError, Failure, OpenError},
     migrations::{self, Found, MIN_VERSION_SINCE, Patience, SchemaAge, applied},
     postgres::PgManager,

@@ -11,11 +11,10 @@ use std::{
 };
 
 use diesel::{QueryableByName, sql_query, sql_types::BigInt};
-use diesel_async::RunQueryDsl;
 use remotegpu_primitives::StoreError;
 use uuid::Uuid;
 
-use crate::{Database, connection::with_conn, database::Source};
+use crate::{Database, connection::with_conn, database::Source, either::RunQuery};
 
 /// A word for one database. A copy that another PostgreSQL server serves, or that
 /// stands beside the original, has another; one that was restored in place has the

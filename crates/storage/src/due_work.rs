@@ -1,9 +1,6 @@
 //! What clusters have to do, and who does it: claimed row by row (contract R10).
 
-use diesel::{
-    BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, SelectableHelper,
-};
-use diesel_async::RunQueryDsl;
+use diesel::{BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl};
 use remotegpu_namespaces::{ClusterName, CredentialIdentity, DueWork, Namespace, Tried};
 use remotegpu_primitives::StoreError;
 use time::OffsetDateTime;
@@ -11,6 +8,7 @@ use time::OffsetDateTime;
 use crate::{
     Database,
     connection::with_conn,
+    either::{Columns, RunQuery, on_each},
     identities::IdentityRow,
     namespaces::{
         known_words,
@@ -74,7 +72,7 @@ impl Database {
         let now = DbTime::from(now);
         // Looked for by a reader, so that the many times when nothing is due
         // disturb no writer.
-        let ids: Vec<DbUuid> = with_conn!(self, read, |c| {
+        let ids: Vec<DbUuid> = with_conn!(self, read, |c| on_each!(c, |c| {
             let mut due = credential_identities::table
                 .filter(unclaimed!(now))
                 .filter(credential_identities::cluster.eq(cluster.as_str()))
@@ -90,8 +88,8 @@ impl Database {
                     .filter(credential_identities::claimed_until.is_not_null())
                     .order(credential_identities::claimed_until),
             };
-            Ok(due.load(c).await?)
-        })?;
+            Ok(diesel_async::RunQueryDsl::load(due, c).await?)
+        }))?;
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -102,8 +100,8 @@ impl Database {
         .filter(credential_identities::id.eq_any(ids))
         .filter(unclaimed!(now))
         .set(credential_identities::claimed_until.eq(DbTime::from(until)))
-        .returning(IdentityRow::as_returning())
-        .get_results(c)
+        .returning(IdentityRow::columns())
+        .load::<IdentityRow>(c)
         .await?))?;
         Ok(rows.into_iter().map(CredentialIdentity::from).collect())
     }
@@ -133,7 +131,7 @@ impl Database {
         let now = DbTime::from(now);
         // Looked for by a reader, so that the many times when nothing is due
         // disturb no writer.
-        let due: Vec<DbUuid> = with_conn!(self, read, |c| {
+        let due: Vec<DbUuid> = with_conn!(self, read, |c| on_each!(c, |c| {
             let due = namespaces::table
                 .filter(namespaces::next_attempt_at.le(now))
                 .filter(namespaces::cluster.eq(cluster.as_str()))
@@ -147,8 +145,8 @@ impl Database {
                 Some(Tried::Never) => due.filter(never_tried!()),
                 Some(Tried::Before) => due.filter(diesel::dsl::not(never_tried!())),
             };
-            Ok(due.load(c).await?)
-        })?;
+            Ok(diesel_async::RunQueryDsl::load(due, c).await?)
+        }))?;
         if due.is_empty() {
             return Ok(Vec::new());
         }
@@ -158,8 +156,8 @@ impl Database {
             .filter(namespaces::next_attempt_at.le(now))
             .filter(namespaces::status.eq_any(known_words()))
             .set(namespaces::next_attempt_at.eq(DbTime::from(until)))
-            .returning(NamespaceRow::as_returning())
-            .get_results(c)
+            .returning(NamespaceRow::columns())
+            .load::<NamespaceRow>(c)
             .await?))?;
         Ok(read(rows))
     }

@@ -5,9 +5,8 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
-    Selectable, SelectableHelper,
+    Selectable,
 };
-use diesel_async::RunQueryDsl;
 use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent};
 use remotegpu_namespaces::{
     AdoptNamespace, Adoption, ClusterName, HeldKind, HeldNamespace, HeldNamespaceRepository,
@@ -20,6 +19,7 @@ use crate::{
     accounts::hold_account,
     audit_events::record,
     connection::{with_conn, with_tx},
+    either::{Columns, RunQuery, on_each},
     schema::{accounts, held_namespaces, namespaces},
     types::{DbTime, DbUuid},
 };
@@ -99,9 +99,9 @@ impl HeldNamespaceRepository for Database {
         &self,
         cluster: Option<&ClusterName>,
     ) -> Result<Vec<HeldNamespace>, StoreError> {
-        let rows = with_conn!(self, read, |c| {
+        let rows = with_conn!(self, read, |c| on_each!(c, |c| {
             let mut query = held_namespaces::table
-                .select(HeldRow::as_select())
+                .select(HeldRow::columns())
                 .order((
                     held_namespaces::cluster,
                     held_namespaces::kubernetes_namespace,
@@ -110,8 +110,8 @@ impl HeldNamespaceRepository for Database {
             if let Some(cluster) = cluster {
                 query = query.filter(held_namespaces::cluster.eq(cluster.as_str()));
             }
-            Ok(query.load(c).await?)
-        })?;
+            Ok(diesel_async::RunQueryDsl::load(query, c).await?)
+        }))?;
         Ok(read(rows))
     }
 
@@ -121,8 +121,8 @@ impl HeldNamespaceRepository for Database {
         name: &KubernetesNamespaceName,
     ) -> Result<Option<HeldNamespace>, StoreError> {
         let row: Option<HeldRow> = with_conn!(self, read, |c| Ok(held!(cluster, name)
-            .select(HeldRow::as_select())
-            .first(c)
+            .select(HeldRow::columns())
+            .first::<HeldRow>(c)
             .await
             .optional()?))?;
         Ok(row.and_then(HeldRow::read))
@@ -137,8 +137,8 @@ impl HeldNamespaceRepository for Database {
         // Nearly always nothing has changed, and then no writer is disturbed.
         let known: Vec<HeldRow> = with_conn!(self, read, |c| Ok(held_namespaces::table
             .filter(held_namespaces::cluster.eq(cluster.as_str()))
-            .select(HeldRow::as_select())
-            .load(c)
+            .select(HeldRow::columns())
+            .load::<HeldRow>(c)
             .await?))?;
         let known: HashMap<&str, &HeldRow> = known
             .iter()
@@ -241,8 +241,8 @@ impl HeldNamespaceRepository for Database {
     async fn list_wanted(&self) -> Result<Vec<HeldNamespace>, StoreError> {
         let rows = with_conn!(self, read, |c| Ok(held_namespaces::table
             .filter(held_namespaces::wanted.is_not_null())
-            .select(HeldRow::as_select())
-            .load(c)
+            .select(HeldRow::columns())
+            .load::<HeldRow>(c)
             .await?))?;
         Ok(read(rows))
     }
@@ -292,8 +292,8 @@ impl HeldNamespaceRepository for Database {
                 .filter(held_namespaces::kind.eq(HeldKind::Held.as_str()))
                 .filter(held_namespaces::namespace_id.eq(DbUuid::from(adoption.namespace_id)))
                 .filter(held_namespaces::wanted.is_null())
-                .returning(HeldRow::as_returning())
-                .get_result(c)
+                .returning(HeldRow::columns())
+                .get_result::<HeldRow>(c)
                 .await
                 .optional()?;
             let Some(held) = held.and_then(HeldRow::read) else {

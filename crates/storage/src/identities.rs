@@ -8,9 +8,8 @@ mod unjustified;
 use async_trait::async_trait;
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, JoinOnDsl, NullableExpressionMethods,
-    OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
+    OptionalExtension, QueryDsl, Queryable, Selectable,
 };
-use diesel_async::RunQueryDsl;
 use reasons::{Justification, NamespaceState, justifications, justified};
 use remotegpu_namespaces::{
     ClusterName, CredentialIdentity, DueWork, EnsureIdentity, IdentityRepository, IdentityStanding,
@@ -24,6 +23,7 @@ use crate::{
     accounts::hold_account,
     api_keys::{ApiKeyRow, PresentedRow, presented, presented_keys},
     connection::{with_conn, with_quick_conn, with_tx},
+    either::{Columns, RunQuery},
     schema::{accounts, api_keys, credential_identities, key_secrets, memberships, namespaces},
     types::{DbTime, DbUuid, db_time, domain_time, time_or},
     uses::MINTS,
@@ -140,8 +140,8 @@ impl IdentityRepository for Database {
                 .filter(credential_identities::namespace_id.eq(namespace))
         };
         let found = with_conn!(self, read, |c| Ok(same()
-            .select(IdentityRow::as_select())
-            .first(c)
+            .select(IdentityRow::columns())
+            .first::<IdentityRow>(c)
             .await
             .optional()?))?;
         if let Some(row) = found {
@@ -154,8 +154,8 @@ impl IdentityRepository for Database {
                 return Ok(EnsureIdentity::Refused);
             }
             let found = same()
-                .select(IdentityRow::as_select())
-                .first(c)
+                .select(IdentityRow::columns())
+                .first::<IdentityRow>(c)
                 .await
                 .optional()?;
             if let Some(row) = found {
@@ -188,8 +188,8 @@ impl IdentityRepository for Database {
             row.ends_at = db_time(key.ends_at());
             let row = diesel::insert_into(credential_identities::table)
                 .values((row, credential_identities::created_at.eq(DbTime::from(now))))
-                .returning(IdentityRow::as_returning())
-                .get_result(c)
+                .returning(IdentityRow::columns())
+                .get_result::<IdentityRow>(c)
                 .await?;
             Ok(EnsureIdentity::Ready(row.into()))
         })?;
@@ -337,8 +337,8 @@ impl IdentityRepository for Database {
                     .filter(
                         credential_identities::id.eq_any(ids.iter().map(|id| DbUuid::from(*id)))
                     )
-                    .select(IdentityRow::as_select())
-                    .load(c)
+                    .select(IdentityRow::columns())
+                    .load::<IdentityRow>(c)
                     .await?))?;
             stored.extend(rows.into_iter().map(CredentialIdentity::from));
         }

@@ -2,14 +2,13 @@
 
 use async_trait::async_trait;
 use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, dsl::count_star};
-use diesel_async::RunQueryDsl;
 use remotegpu_namespaces::{ClusterName, IdentityCensus};
 use remotegpu_primitives::{ApiKeyId, StoreError};
 use time::OffsetDateTime;
 
 use crate::{
-    Database, connection::with_conn, identities::living, schema::credential_identities,
-    types::DbUuid,
+    Database, connection::with_conn, either::RunQuery, identities::living,
+    schema::credential_identities, types::DbUuid,
 };
 
 #[async_trait]

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl};
-use diesel_async::RunQueryDsl;
 use remotegpu_accounts::{AuditAction, AuditSubject, NewAuditEvent};
 use remotegpu_keys::{InstallationKeys, OwnedKey};
 use remotegpu_primitives::{AccountId, Act, ApiKeyId, StoreError};
@@ -15,6 +14,7 @@ use crate::{
     accounts::hold_account,
     audit_events::record,
     connection::{with_conn, with_tx},
+    either::{RunQuery, on_each},
     error::Failure,
     identities::end_identities,
     schema::{api_keys, credential_identities},
@@ -48,7 +48,7 @@ impl InstallationKeys for Database {
         limit: u32,
         now: OffsetDateTime,
     ) -> Result<Vec<OwnedKey>, StoreError> {
-        let rows: Vec<(DbUuid, DbUuid)> = with_conn!(self, read, |c| {
+        let rows: Vec<(DbUuid, DbUuid)> = with_conn!(self, read, |c| on_each!(c, |c| {
             let mut query = api_keys::table
                 .filter(active!(DbTime::from(now)))
                 .select((api_keys::id, api_keys::account_id))
@@ -61,8 +61,8 @@ impl InstallationKeys for Database {
             if let Some(after) = after {
                 query = query.filter(api_keys::id.gt(DbUuid::from(after)));
             }
-            Ok(query.load(c).await?)
-        })?;
+            Ok(diesel_async::RunQueryDsl::load(query, c).await?)
+        }))?;
         Ok(rows.into_iter().map(owned).collect())
     }
 
@@ -111,7 +111,7 @@ impl InstallationKeys for Database {
                 .filter(active!(DbTime::from(now)))
                 .set(api_keys::revoked_at.eq(DbTime::from(now)))
                 .returning((api_keys::id, api_keys::account_id))
-                .get_results(c)
+                .load(c)
                 .await?;
             let of_these = credential_identities::key_id.eq_any(rows.iter().map(|(id, _)| *id));
             end_identities!(c, of_these, now);

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use diesel::{ExpressionMethods, QueryDsl};
-use diesel_async::RunQueryDsl;
 use remotegpu_accounts::{
     AuditAction, AuditSubject, InstallationSessions, NewAuditEvent, OwnedSession,
 };
@@ -14,6 +13,7 @@ use crate::{
     Database,
     audit_events::record,
     connection::{with_conn, with_tx},
+    either::{RunQuery, on_each},
     schema::sessions,
     types::DbUuid,
 };
@@ -33,7 +33,7 @@ impl InstallationSessions for Database {
         after: Option<SessionId>,
         limit: u32,
     ) -> Result<Vec<OwnedSession>, StoreError> {
-        let rows: Vec<(DbUuid, DbUuid)> = with_conn!(self, read, |c| {
+        let rows: Vec<(DbUuid, DbUuid)> = with_conn!(self, read, |c| on_each!(c, |c| {
             let mut query = sessions::table
                 .select((sessions::id, sessions::account_id))
                 .order(sessions::id)
@@ -45,8 +45,8 @@ impl InstallationSessions for Database {
             if let Some(after) = after {
                 query = query.filter(sessions::id.gt(DbUuid::from(after)));
             }
-            Ok(query.load(c).await?)
-        })?;
+            Ok(diesel_async::RunQueryDsl::load(query, c).await?)
+        }))?;
         Ok(rows.into_iter().map(owned).collect())
     }
 
@@ -72,7 +72,7 @@ impl InstallationSessions for Database {
             let these = sessions::table.filter(sessions::id.eq_any(acts.keys().copied()));
             let rows: Vec<(DbUuid, DbUuid)> = diesel::delete(these)
                 .returning((sessions::id, sessions::account_id))
-                .get_results(c)
+                .load(c)
                 .await?;
             for (id, account) in &rows {
                 if let Some(act) = acts.get(id) {

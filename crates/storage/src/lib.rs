@@ -2,7 +2,8 @@
 //!
 //! [`Database`] implements every repository trait of the domain crates. Each
 //! query is written once and type-checked for both databases: the bodies of
-//! `with_conn!` and `with_tx!` are expanded once for each kind of connection.
+//! `with_conn!` and `with_tx!` run their queries on an `EitherConnection`, which takes
+//! those that either database takes.
 //!
 //! What must be exact under concurrency (limits, names, the ends of cluster
 //! identities) holds the row of its account: whoever counts, and whoever ends
@@ -19,6 +20,7 @@ mod connection;
 mod database;
 mod database_identity;
 mod due_work;
+mod either;
 mod error;
 mod held_namespaces;
 mod identities;

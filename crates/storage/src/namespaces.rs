@@ -3,10 +3,7 @@
 pub(crate) mod rows;
 
 use async_trait::async_trait;
-use diesel::{
-    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper,
-};
-use diesel_async::RunQueryDsl;
+use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl};
 use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent};
 use remotegpu_namespaces::{
     ClusterName, DueWork, InsertNamespace, Namespace, NamespaceName, NamespaceRepository,
@@ -20,6 +17,7 @@ use crate::{
     accounts::hold_account,
     audit_events::record,
     connection::{with_conn, with_tx},
+    either::{Columns, RunQuery, on_each},
     error::Failure,
     identities::end_identities,
     readable::load_readable,
@@ -61,8 +59,8 @@ impl NamespaceRepository for Database {
         id: NamespaceId,
     ) -> Result<Option<Namespace>, StoreError> {
         let row = with_conn!(self, read, |c| Ok(namespace!(account, id)
-            .select(NamespaceRow::as_select())
-            .first(c)
+            .select(NamespaceRow::columns())
+            .first::<NamespaceRow>(c)
             .await
             .optional()?))?;
         Ok(row.map(Namespace::from))
@@ -73,12 +71,12 @@ impl NamespaceRepository for Database {
         account: AccountId,
         page: PageRequest,
     ) -> Result<Page<Namespace>, StoreError> {
-        let found = with_conn!(self, read, |c| {
+        let found = with_conn!(self, read, |c| on_each!(c, |c| {
             let query = |rows| {
                 let mut query = namespaces::table
                     .filter(namespaces::account_id.eq(DbUuid::from(account)))
                     .filter(namespaces::removed_at.is_null())
-                    .select(NamespaceRow::as_select())
+                    .select(NamespaceRow::columns())
                     .order(namespaces::id.desc())
                     .limit(rows)
                     .into_boxed();
@@ -96,7 +94,7 @@ impl NamespaceRepository for Database {
                 read,
                 "namespaces"
             ))
-        })?;
+        }))?;
         Ok(found.page(page.limit(), |item| item.id.as_uuid()))
     }
 
@@ -106,19 +104,19 @@ impl NamespaceRepository for Database {
         after: Option<NamespaceId>,
         limit: u32,
     ) -> Result<Vec<Namespace>, StoreError> {
-        let rows = with_conn!(self, read, |c| {
+        let rows = with_conn!(self, read, |c| on_each!(c, |c| {
             let mut query = namespaces::table
                 .filter(namespaces::cluster.eq(cluster.as_str()))
                 .filter(namespaces::removed_at.is_null())
-                .select(NamespaceRow::as_select())
+                .select(NamespaceRow::columns())
                 .order(namespaces::id)
                 .limit(i64::from(limit))
                 .into_boxed();
             if let Some(after) = after {
                 query = query.filter(namespaces::id.gt(DbUuid::from(after)));
             }
-            Ok(query.load(c).await?)
-        })?;
+            Ok(diesel_async::RunQueryDsl::load(query, c).await?)
+        }))?;
         Ok(read(rows))
     }
 
@@ -128,8 +126,8 @@ impl NamespaceRepository for Database {
             let rows = with_conn!(self, read, |c| Ok(namespaces::table
                 .filter(namespaces::id.eq_any(ids.iter().map(|id| DbUuid::from(*id))))
                 .filter(namespaces::removed_at.is_null())
-                .select(NamespaceRow::as_select())
-                .load(c)
+                .select(NamespaceRow::columns())
+                .load::<NamespaceRow>(c)
                 .await?))?;
             found.extend(read(rows));
         }
@@ -142,8 +140,8 @@ impl NamespaceRepository for Database {
             let rows = with_conn!(self, read, |c| Ok(namespaces::table
                 .filter(namespaces::id.eq_any(ids.iter().map(|id| DbUuid::from(*id))))
                 .filter(namespaces::removed_at.is_not_null())
-                .select(NamespaceRow::as_select())
-                .load(c)
+                .select(NamespaceRow::columns())
+                .load::<NamespaceRow>(c)
                 .await?))?;
             found.extend(read(rows));
         }
@@ -192,8 +190,8 @@ impl NamespaceRepository for Database {
                     namespaces::updated_at.eq(created_at),
                     namespaces::next_attempt_at.eq(created_at),
                 ))
-                .returning(NamespaceRow::as_returning())
-                .get_result(c)
+                .returning(NamespaceRow::columns())
+                .get_result::<NamespaceRow>(c)
                 .await?;
             let created = event(act, new.account_id, new.id, AuditAction::NamespaceCreated);
             record!(c, created.with(named(&new.name)));
@@ -214,8 +212,8 @@ impl NamespaceRepository for Database {
                 return Ok(RenameNamespace::NotFound);
             }
             let row = namespace!(account, id)
-                .select(NamespaceRow::as_select())
-                .first(c)
+                .select(NamespaceRow::columns())
+                .first::<NamespaceRow>(c)
                 .await
                 .optional()?;
             let Some(row) = row else {
@@ -248,8 +246,8 @@ impl NamespaceRepository for Database {
                     namespaces::name.eq(name.as_str()),
                     namespaces::updated_at.eq(DbTime::from(act.at)),
                 ))
-                .returning(NamespaceRow::as_returning())
-                .get_result(c)
+                .returning(NamespaceRow::columns())
+                .get_result::<NamespaceRow>(c)
                 .await?;
             let renamed = event(act, account, id, AuditAction::NamespaceRenamed);
             record!(c, renamed.with(named(name)));
@@ -288,8 +286,8 @@ impl NamespaceRepository for Database {
                 record!(c, event(act, account, id, AuditAction::NamespaceDeleted));
             }
             Ok(namespace!(account, id)
-                .select(NamespaceRow::as_select())
-                .first(c)
+                .select(NamespaceRow::columns())
+                .first::<NamespaceRow>(c)
                 .await
                 .optional()?)
         })?;

@@ -19,7 +19,8 @@ macro_rules! load_readable {
         use futures_util::StreamExt as _;
         let mut asked = i64::from($limit) + 1;
         loop {
-            let mut loaded = $query(asked).load_stream::<$row>($connection).await?;
+            let mut loaded =
+                diesel_async::RunQueryDsl::load_stream::<$row>($query(asked), $connection).await?;
             let (mut items, mut count) = (Vec::new(), 0);
             while let Some(row) = loaded.next().await {
                 count += 1;

@@ -3,9 +3,8 @@
 use async_trait::async_trait;
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl,
-    Queryable, Selectable, SelectableHelper,
+    Queryable, Selectable,
 };
-use diesel_async::RunQueryDsl;
 use remotegpu_accounts::{
     AuditAction, AuditDetails, AuditSubject, HashedSession, InsertSession, NewAuditEvent,
     NewSession, Session, SessionContext, SessionRepository,
@@ -18,6 +17,7 @@ use crate::{
     accounts::{AccountRow, hold_account},
     audit_events::record,
     connection::{with_conn, with_tx},
+    either::{Columns, RunQuery},
     schema::{accounts, memberships, sessions, users},
     types::{DbTime, DbUuid},
     users::{UserRow, hold_password},
@@ -119,9 +119,9 @@ impl SessionRepository for Database {
             .filter(sessions::hash.eq(hash.0.as_slice()))
             .filter(accounts::suspended_at.is_null())
             .select((
-                SessionRow::as_select(),
-                UserRow::as_select(),
-                AccountRow::as_select(),
+                SessionRow::columns(),
+                UserRow::columns(),
+                AccountRow::columns(),
                 memberships::role,
             ))
             .first::<(SessionRow, UserRow, AccountRow, String)>(c)

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use diesel::{BoolExpressionMethods, ExpressionMethods, dsl::sql};
-use diesel_async::RunQueryDsl;
 use remotegpu_namespaces::{ClusterName, SweepLeaseRepository};
 use remotegpu_primitives::{InstanceId, StoreError};
 
@@ -12,6 +11,7 @@ use crate::{
     Database,
     connection::with_conn,
     database::Pools,
+    either::RunQuery,
     schema::sweep_leases,
     types::{DbUuid, SqlTime},
 };

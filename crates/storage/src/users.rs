@@ -3,9 +3,7 @@
 use async_trait::async_trait;
 use diesel::{
     ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, Selectable,
-    SelectableHelper,
 };
-use diesel_async::RunQueryDsl;
 use remotegpu_accounts::{
     Account, AuditAction, AuditDetails, AuditSubject, CreateUser, Email, HashedPassword,
     Membership, NewAuditEvent, NewUser, PasswordChange, Role, User, UserRepository,
@@ -17,6 +15,7 @@ use crate::{
     accounts::AccountRow,
     audit_events::record,
     connection::{with_conn, with_tx},
+    either::{Columns, RunQuery},
     error::Failure,
     schema::{accounts, installation, memberships, sessions, users},
     types::{DbTime, DbUuid},
@@ -115,8 +114,8 @@ impl UserRepository for Database {
     async fn find_by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
         let row = with_conn!(self, read, |c| Ok(users::table
             .filter(users::email.eq(email.as_str()))
-            .select(UserRow::as_select())
-            .first(c)
+            .select(UserRow::columns())
+            .first::<UserRow>(c)
             .await
             .optional()?))?;
         Ok(row.map(User::from))
@@ -127,7 +126,7 @@ impl UserRepository for Database {
             .inner_join(accounts::table.on(accounts::id.eq(memberships::account_id)))
             .filter(memberships::user_id.eq(DbUuid::from(user)))
             .order((memberships::created_at, memberships::account_id))
-            .select((AccountRow::as_select(), memberships::role))
+            .select((AccountRow::columns(), memberships::role))
             .load::<(AccountRow, String)>(c)
             .await?))?;
         let read = |(account, word): (AccountRow, String)| {

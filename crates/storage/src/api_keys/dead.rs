@@ -7,7 +7,6 @@ use diesel::{
     BoolExpressionMethods, ExpressionMethods, QueryDsl,
     dsl::{count_star, exists, not},
 };
-use diesel_async::RunQueryDsl;
 use remotegpu_primitives::{AccountId, StoreError};
 use time::OffsetDateTime;
 
@@ -15,6 +14,7 @@ use crate::{
     Database,
     accounts::hold_account,
     connection::{with_conn, with_tx},
+    either::RunQuery,
     schema::{api_keys, credential_identities, key_secrets},
     types::{DbTime, DbUuid, time_or_none},
 };

@@ -135,7 +135,7 @@ macro_rules! join_key {
 macro_rules! presented_columns {
     () => {
         (
-            ApiKeyRow::as_select(),
+            <ApiKeyRow as $crate::either::Columns>::columns(),
             key_secrets::id,
             key_secrets::ends_at,
             accounts::suspended_at,

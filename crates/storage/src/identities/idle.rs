@@ -2,7 +2,6 @@
 //! was minted for long (contract X12).
 
 use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, QueryableByName};
-use diesel_async::RunQueryDsl;
 use remotegpu_primitives::{IdentityId, StoreError};
 use time::OffsetDateTime;
 
@@ -10,6 +9,7 @@ use crate::{
     Database,
     connection::{with_conn, with_tx},
     database::Pools,
+    either::RunQuery,
     identities::{end_identities, living},
     schema::credential_identities,
     types::{DbTime, DbUuid, SqlTime, SqlUuid, time_or},

@@ -3,9 +3,8 @@
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, JoinOnDsl, NullableExpressionMethods,
-    OptionalExtension, QueryDsl, SelectableHelper, result::Error as QueryError,
+    OptionalExtension, QueryDsl, result::Error as QueryError,
 };
-use diesel_async::RunQueryDsl;
 use remotegpu_namespaces::NamespaceStatus;
 use remotegpu_primitives::{IdentityId, StoreError};
 use time::{Duration, OffsetDateTime};
@@ -18,6 +17,7 @@ use crate::{
     Database,
     api_keys::{ApiKeyRow, has_unknown_words, presented},
     connection::with_conn,
+    either::RunQuery,
     error::Failure,
     schema::{
         accounts, api_keys, credential_identities, identity_rounds, key_secrets, memberships,

@@ -8,12 +8,14 @@ use std::{
 
 use async_trait::async_trait;
 use diesel::{ExpressionMethods, QueryDsl, dsl::max};
-use diesel_async::RunQueryDsl;
 use remotegpu_keys::{KeyChange, KeyChangeSubscription, KeyNews};
 use remotegpu_primitives::StoreError;
 
 use super::change_of;
-use crate::{Database, connection::with_conn, error::Failure, schema::key_changes, types::DbUuid};
+use crate::{
+    Database, connection::with_conn, either::RunQuery, error::Failure, schema::key_changes,
+    types::DbUuid,
+};
 
 /// How often the table is read: well within the second of contract K13.
 const READ_EVERY: Duration = Duration::from_millis(200);
