@@ -12,7 +12,7 @@ mod unread_body;
 pub use client_address::Client;
 pub(crate) use client_address::client_ip;
 pub use key_caller::KeyCaller;
-pub use path_id::PathId;
+pub use path_id::{PathId, PathParameter};
 pub use query::Query;
 pub use session_caller::{
     Admin, Admits, Anyone, OneTimePassword, Read, SessionCaller, Write, cookie_name,

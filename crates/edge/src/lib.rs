@@ -22,8 +22,8 @@ mod server;
 pub use edge::{Edge, EdgeConfig, EdgePorts, rng};
 pub use error::{ApiError, ErrorCode, FieldError};
 pub use extract::{
-    Admin, Admits, Anyone, Client, KeyCaller, OneTimePassword, PathId, Query, Read, SessionCaller,
-    UnreadBody, Write, cookie_name, session_cookies,
+    Admin, Admits, Anyone, Client, KeyCaller, OneTimePassword, PathId, PathParameter, Query, Read,
+    SessionCaller, UnreadBody, Write, cookie_name, session_cookies,
 };
 pub use front::{Front, Routes};
 pub use policy::{Csrf, ErrorShape, RoutePolicy, WorkClass};
