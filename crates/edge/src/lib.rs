@@ -26,7 +26,7 @@ pub use extract::{
     SessionCaller, UnreadBody, Write, cookie_name, session_cookies,
 };
 pub use front::{Front, Routes};
-pub use policy::{Csrf, ErrorShape, RoutePolicy, WorkClass};
+pub use policy::{Csrf, Deadline, ErrorShape, RoutePolicy, WorkClass};
 pub use public_url::{ExtraHost, InvalidExtraHost, InvalidPublicUrl, PublicUrl};
 pub use readiness::{Readiness, Ready, Unready};
 pub use request_metrics::RequestMetrics;

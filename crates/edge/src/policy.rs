@@ -1,7 +1,7 @@
 //! What holds for a route. A front says it once, where it lists the route; nothing
 //! else asks for a route's path to know it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, http::header};
 
@@ -16,6 +16,8 @@ pub struct RoutePolicy {
     pub csrf: Csrf,
     /// How many bytes a body may have.
     pub body_limit: usize,
+    /// How long an answer may take.
+    pub deadline: Deadline,
     /// Whether nobody may keep an answer, unless it says otherwise itself.
     pub no_store: bool,
     /// How an error is answered.
@@ -47,18 +49,31 @@ pub enum Csrf {
     Always,
 }
 
+/// How long an answer may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deadline {
+    /// From a request's head to the last byte of its answer, whatever happens between.
+    Whole(Duration),
+    /// An answer that comes in parts for as long as it likes: so long without one ends
+    /// it. Until then it is at work, and holds its place among those that are.
+    Idle(Duration),
+}
+
 /// Writes the answer to an error: the error, the request's id, and the request.
 pub type ErrorShape = fn(&ApiError, &str, &HttpRequest) -> HttpResponse;
 
 impl RoutePolicy {
     /// How long a body may be where nothing else was agreed on (contract C5).
     pub const BODY_LIMIT: usize = 64 * 1024;
+    /// How long an answer may take where nothing else was agreed on.
+    pub const DEADLINE: Deadline = Deadline::Whole(Duration::from_mins(1));
 
     /// Of paths that no front claims: one sentence.
     pub(crate) const NOWHERE: Self = Self {
         class: WorkClass::Other,
         csrf: Csrf::WithCookie,
         body_limit: Self::BODY_LIMIT,
+        deadline: Self::DEADLINE,
         no_store: true,
         errors: sentence,
     };

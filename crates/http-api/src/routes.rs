@@ -22,6 +22,7 @@ const JSON: RoutePolicy = RoutePolicy {
     class: WorkClass::Other,
     csrf: Csrf::WithCookie,
     body_limit: RoutePolicy::BODY_LIMIT,
+    deadline: RoutePolicy::DEADLINE,
     no_store: true,
     errors: problem::answer,
 };

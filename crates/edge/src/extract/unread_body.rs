@@ -125,6 +125,11 @@ impl UnreadBody {
         *self.0.payload.borrow_mut() = payload;
     }
 
+    /// The place, for an answer that is still at work.
+    pub(crate) fn hand_over_place(&self) -> Option<Place> {
+        self.0.place.take()
+    }
+
     /// Reads what nobody has read, within bounds; whether that was all of it.
     pub(crate) async fn drain(&self) -> bool {
         let mut payload = self.borrow();

@@ -26,7 +26,7 @@ use crate::{
     edge::Edge,
     error::{ApiError, ErrorCode},
     extract::{Client, UnreadBody, client_ip},
-    policy::{RoutePolicy, WorkClass},
+    policy::{Deadline, RoutePolicy, WorkClass},
     route_table::{Found, RouteTable},
     server::Exchange,
 };
@@ -56,7 +56,6 @@ pub(crate) async fn edge(
     ) else {
         return Err(ApiError::from(ErrorCode::Internal).into());
     };
-    let exchange = Exchange::begin(&request);
     let id = request_id(request.headers());
     let trusted = &edge.config.trusted_proxies;
     let client = client_ip(request.peer_addr(), request.headers(), trusted);
@@ -71,6 +70,7 @@ pub(crate) async fn edge(
         policy,
         exists,
     } = listener.routes.find(&method, &path);
+    let exchange = Exchange::begin(&request, policy.deadline);
     let unread = UnreadBody::keep(&mut request, policy.body_limit);
 
     let admitted = admit(&edge, &listener, &request, &unread, policy, exists);
@@ -83,6 +83,8 @@ pub(crate) async fn edge(
         }
         next.call(request).await?.map_into_boxed_body()
     };
+    let streams = matches!(policy.deadline, Deadline::Idle(_)) && response.status().is_success();
+    let place = streams.then(|| unread.hand_over_place()).flatten();
     let body_ended = unread.drain().await;
     if came_too_soon(&response) && !edge.is_draining() {
         tokio::time::sleep(REFUSED_AFTER).await;
@@ -97,7 +99,7 @@ pub(crate) async fn edge(
     };
     seen.note(&edge, &response, started);
     let last = edge.is_draining() || !body_ended;
-    Ok(exchange.accompany(response, last))
+    Ok(exchange.accompany(response, last, place))
 }
 
 /// The order of contract C5, up to where the route itself is asked.

@@ -5,9 +5,11 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    future::Future,
+    io,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -18,7 +20,10 @@ use actix_web::{
     http::ConnectionType,
     web::Bytes,
 };
-use tokio::time::Instant;
+use remotegpu_control_plane::Place;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::policy::Deadline;
 
 /// From the accepted connection to its first whole head: first byte, TLS
 /// handshake and all. Two seconds under the ten that the outside is promised.
@@ -27,8 +32,6 @@ pub(super) const FIRST_REQUEST: Duration = Duration::from_secs(8);
 pub(super) const HEAD: Duration = Duration::from_secs(7);
 /// For so long the rest of a body is read that nobody wants, after its answer.
 pub(super) const UNREAD_BODY: Duration = Duration::from_secs(2);
-/// From a head to the last byte of its answer, whatever happens between.
-const EXCHANGE: Duration = Duration::from_mins(1);
 /// A client that has so many requests without an answer reads none of them.
 const EXCHANGES: usize = 1000;
 /// When the server ends: a connection on which nothing happens for so long has
@@ -54,7 +57,7 @@ pub(crate) struct Connection {
 
 #[derive(Debug)]
 struct Times {
-    /// When each request began whose answer is not gone yet.
+    /// When each answer has to be gone that is not yet.
     under_way: BTreeMap<u64, Instant>,
     quiet_since: Instant,
     /// When the first byte after the last answer came.
@@ -85,9 +88,9 @@ impl Connection {
     /// When the client has to have sent something else than it has so far.
     pub(super) fn deadline(&self) -> Instant {
         let times = self.times.borrow();
-        if let Some((_, oldest)) = times.under_way.first_key_value() {
+        if let Some(first) = times.under_way.values().min() {
             let few = times.under_way.len() <= EXCHANGES;
-            return if few { *oldest + EXCHANGE } else { *oldest };
+            return if few { *first } else { self.opened };
         }
         if self.is_over.get() {
             return times.quiet_since + UNREAD_BODY;
@@ -143,14 +146,19 @@ impl Connection {
         self.awaits_answer.set(false);
     }
 
-    fn begin(&self, now: Instant) -> u64 {
+    fn begin(&self, now: Instant, time: Duration) -> u64 {
         self.awaits_answer.set(true);
         let number = self.exchanges.get() + 1;
         self.exchanges.set(number);
         let mut times = self.times.borrow_mut();
-        times.under_way.insert(number, now);
+        times.under_way.insert(number, now + time);
         times.head_since = None;
         number
+    }
+
+    /// A part of an answer has come, and the next one has as long.
+    fn go_on(&self, number: u64, now: Instant, time: Duration) {
+        self.times.borrow_mut().under_way.insert(number, now + time);
     }
 
     fn end(&self, number: u64, now: Instant) {
@@ -174,26 +182,30 @@ impl Connection {
 #[derive(Debug)]
 pub(crate) struct Exchange {
     of: Option<(Rc<Connection>, u64)>,
+    deadline: Deadline,
 }
 
 impl Exchange {
     /// Begins with a request. In a test without connections it means nothing.
-    pub(crate) fn begin(request: &ServiceRequest) -> Self {
+    pub(crate) fn begin(request: &ServiceRequest, deadline: Deadline) -> Self {
         let connection = request.conn_data::<Rc<Connection>>().cloned();
+        let (Deadline::Whole(time) | Deadline::Idle(time)) = deadline;
         let of = connection.map(|connection| {
-            let number = connection.begin(Instant::now());
+            let number = connection.begin(Instant::now(), time);
             (connection, number)
         });
-        Self { of }
+        Self { of, deadline }
     }
 
-    /// Goes with the answer until it is gone. The `last` one on its connection
+    /// Goes with the answer until it is gone, and the place with it that the answer
+    /// holds, if it is one that does. The `last` one on its connection
     /// says so, because the server ends or nobody reads the rest of the request.
     /// HTTP/2 has other ways for both: GOAWAY, and a stream's own end.
     pub(crate) fn accompany(
         self,
         response: ServiceResponse<BoxBody>,
         last: bool,
+        place: Option<Place>,
     ) -> ServiceResponse<BoxBody> {
         if let (true, Some((connection, _))) = (last, &self.of) {
             connection
@@ -201,10 +213,15 @@ impl Exchange {
                 .set(connection.protocol != Protocol::Http2);
         }
         let mut response = response.map_body(|_, body| {
-            let exchange = self;
+            let idle = match self.deadline {
+                Deadline::Whole(_) => None,
+                Deadline::Idle(time) => Some((time, Box::pin(sleep(time)))),
+            };
             BoxBody::new(AccompaniedBody {
                 body,
-                _exchange: exchange,
+                exchange: self,
+                idle,
+                _place: place,
             })
         });
         if last {
@@ -225,7 +242,10 @@ impl Drop for Exchange {
 
 struct AccompaniedBody {
     body: BoxBody,
-    _exchange: Exchange,
+    exchange: Exchange,
+    /// Runs while a stream has nothing to say.
+    idle: Option<(Duration, Pin<Box<Sleep>>)>,
+    _place: Option<Place>,
 }
 
 impl MessageBody for AccompaniedBody {
@@ -239,7 +259,22 @@ impl MessageBody for AccompaniedBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_next(cx)
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.body).poll_next(cx);
+        let Some((time, timer)) = &mut this.idle else {
+            return polled;
+        };
+        if polled.is_pending() {
+            ready!(timer.as_mut().poll(cx));
+            let silent = io::Error::from(io::ErrorKind::TimedOut);
+            return Poll::Ready(Some(Err(silent.into())));
+        }
+        let now = Instant::now();
+        timer.as_mut().reset(now + *time);
+        if let Some((connection, number)) = &this.exchange.of {
+            connection.go_on(*number, now, *time);
+        }
+        polled
     }
 }
 
@@ -247,6 +282,7 @@ impl MessageBody for AccompaniedBody {
 mod tests {
     use super::*;
 
+    const EXCHANGE: Duration = Duration::from_mins(1);
     const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
     fn seconds(count: u64) -> Duration {
@@ -267,7 +303,7 @@ mod tests {
     fn a_later_head_is_timed_from_its_first_byte() {
         let opened = Instant::now();
         let connection = Connection::new(Protocol::Http1, KEEP_ALIVE, opened);
-        let number = connection.begin(opened);
+        let number = connection.begin(opened, EXCHANGE);
         // These bytes are the request's own body.
         connection.received(opened + seconds(1));
         assert_eq!(connection.deadline(), opened + EXCHANGE);
@@ -276,7 +312,7 @@ mod tests {
         connection.received(opened + seconds(60));
         connection.received(opened + seconds(66));
         assert_eq!(connection.deadline(), opened + seconds(60) + HEAD);
-        connection.begin(opened + seconds(66));
+        connection.begin(opened + seconds(66), EXCHANGE);
         assert_eq!(connection.deadline(), opened + seconds(66) + EXCHANGE);
     }
 
@@ -284,34 +320,49 @@ mod tests {
     fn between_requests_of_http_2_bytes_promise_nothing() {
         let opened = Instant::now();
         let connection = Connection::new(Protocol::Http2, KEEP_ALIVE, opened);
-        let number = connection.begin(opened);
+        let number = connection.begin(opened, EXCHANGE);
         connection.end(number, opened);
         connection.received(opened + seconds(70));
         assert_eq!(connection.deadline(), opened + KEEP_ALIVE);
     }
 
     #[test]
-    fn the_oldest_unfinished_exchange_counts() {
+    fn the_first_deadline_counts() {
         let opened = Instant::now();
         let connection = Connection::new(Protocol::Http2, KEEP_ALIVE, opened);
-        let first = connection.begin(opened);
-        let second = connection.begin(opened + seconds(9));
+        let first = connection.begin(opened, EXCHANGE);
+        let second = connection.begin(opened + seconds(9), EXCHANGE);
         assert_eq!(connection.deadline(), opened + EXCHANGE);
         connection.end(first, opened + seconds(10));
         assert_eq!(connection.deadline(), opened + seconds(9) + EXCHANGE);
         connection.end(second, opened + seconds(11));
         assert_eq!(connection.deadline(), opened + seconds(11) + KEEP_ALIVE);
         for _ in 0..=EXCHANGES {
-            connection.begin(opened + seconds(12));
+            connection.begin(opened + seconds(12), EXCHANGE);
         }
-        assert_eq!(connection.deadline(), opened + seconds(12));
+        assert_eq!(connection.deadline(), opened);
+    }
+
+    #[test]
+    fn a_stream_has_as_long_again_with_each_part_and_hurries_no_other() {
+        let opened = Instant::now();
+        let connection = Connection::new(Protocol::Http2, KEEP_ALIVE, opened);
+        let stream = connection.begin(opened, seconds(5));
+        let other = connection.begin(opened, EXCHANGE);
+        assert_eq!(connection.deadline(), opened + seconds(5));
+        connection.go_on(stream, opened + seconds(4), seconds(5));
+        assert_eq!(connection.deadline(), opened + seconds(9));
+        connection.go_on(stream, opened + seconds(80), seconds(5));
+        assert_eq!(connection.deadline(), opened + EXCHANGE);
+        connection.end(other, opened + seconds(81));
+        assert_eq!(connection.deadline(), opened + seconds(85));
     }
 
     #[test]
     fn after_its_last_answer_a_connection_is_soon_over() {
         let opened = Instant::now();
         let connection = Connection::new(Protocol::Http1, KEEP_ALIVE, opened);
-        let number = connection.begin(opened);
+        let number = connection.begin(opened, EXCHANGE);
         connection.is_over.set(true);
         connection.end(number, opened + seconds(1));
         connection.received(opened + seconds(2));
@@ -325,7 +376,7 @@ mod tests {
         let closing = opened + seconds(3);
         connection.close(closing);
         assert_eq!(connection.deadline(), closing + CLOSING_QUIET);
-        let number = connection.begin(closing);
+        let number = connection.begin(closing, EXCHANGE);
         assert_eq!(connection.deadline(), closing + EXCHANGE);
         connection.end(number, closing + seconds(4));
         assert_eq!(connection.deadline(), closing + seconds(4) + CLOSING_QUIET);

@@ -1,0 +1,6 @@
+//! The edge on a real socket, with fronts that are as small as they can be.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
+
+mod streams;
+mod world;

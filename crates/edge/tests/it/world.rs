@@ -1,0 +1,109 @@
+//! A listener with one front.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
+
+use remotegpu_accounts::SessionPolicy;
+use remotegpu_control_plane::{KeyCache, KeyUses, MintLimits, PasswordWorkers};
+use remotegpu_edge::{
+    Edge, EdgeConfig, EdgePorts, Front, PublicUrl, Readiness, Ready, ServerLimits, Unready,
+    public_server,
+};
+use remotegpu_test_support::{clock::TestClock, store::TestStore};
+use tokio::task::JoinHandle;
+
+pub struct World {
+    pub edge: Arc<Edge>,
+    pub address: SocketAddr,
+    _store: TestStore,
+    serving: JoinHandle<()>,
+}
+
+struct AlwaysReady;
+
+#[async_trait::async_trait]
+impl Readiness for AlwaysReady {
+    async fn check(&self) -> Result<Ready, Unready> {
+        Ok(Ready::default())
+    }
+}
+
+impl World {
+    pub async fn new(front: Front) -> Self {
+        let (clock, store) = (
+            Arc::new(TestClock::default()),
+            TestStore::new().await.unwrap(),
+        );
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let config = EdgeConfig {
+            public_url: PublicUrl::parse(&format!("http://{address}")).unwrap(),
+            extra_hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            session_policy: SessionPolicy::default(),
+            request_concurrency: 16,
+        };
+        let (rate, burst) = (NonZeroU32::MAX, NonZeroU32::MAX);
+        let ports = EdgePorts {
+            sessions: Arc::new(store.database.clone()),
+            keys: Arc::new(store.database.clone()),
+            key_cache: Arc::new(KeyCache::new(0)),
+            uses: Arc::new(KeyUses::default()),
+            passwords: PasswordWorkers::new(1, 1).unwrap(),
+            mint_limits: Arc::new(MintLimits::new([], 0, 0, rate, burst)),
+            restore_notice: Arc::default(),
+            readiness: Arc::new(AlwaysReady),
+            clock,
+        };
+        let edge = Edge::new(config, ports);
+        let limits = ServerLimits {
+            workers: 1,
+            max_connections: 16,
+            keep_alive: Duration::from_secs(75),
+        };
+        let (server, _) = public_server(edge.clone(), vec![front], listener, None, limits).unwrap();
+        Self {
+            edge,
+            address,
+            _store: store,
+            serving: tokio::spawn(async move { server.await.unwrap() }),
+        }
+    }
+
+    /// Asks, and answers all that came until the server closed.
+    pub async fn ask(&self, method: &str, path: &str, headers: &[&str]) -> String {
+        let own_host = format!("host: {}", self.address);
+        let mut lines = vec![
+            format!("{method} {path} HTTP/1.1"),
+            "connection: close".into(),
+        ];
+        if !headers.iter().any(|header| header.starts_with("host:")) {
+            lines.push(own_host);
+        }
+        lines.extend(headers.iter().map(|header| (*header).to_owned()));
+        let request = lines.join("\r\n") + "\r\n\r\n";
+        let address = self.address;
+        let exchange = move || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            let patience = Some(Duration::from_secs(20));
+            stream.set_read_timeout(patience).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut raw = Vec::new();
+            // A stream that the server gives up may end with an error.
+            let _ = stream.read_to_end(&mut raw);
+            String::from_utf8(raw).unwrap()
+        };
+        tokio::task::spawn_blocking(exchange).await.unwrap()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
