@@ -1,6 +1,7 @@
 //! What a handler takes from a request. actix polls extractors side by side, so
-//! that of two that fail either may win: only a caller fails as an extractor,
-//! everything else is asked by the handler, in the order of contract C5.
+//! that of two that fail either may win: who is calling was asked before them, and only
+//! a role fails as an extractor. Everything else is asked by the handler, in the order
+//! of contract C5.
 
 mod client_address;
 mod key_caller;
@@ -12,22 +13,17 @@ mod unread_body;
 pub use client_address::Client;
 pub(crate) use client_address::client_ip;
 pub use key_caller::KeyCaller;
+pub(crate) use key_caller::key_in;
 pub use path_id::{PathId, PathParameter};
 pub use query::Query;
+pub(crate) use session_caller::token_in;
 pub use session_caller::{
     Admin, Admits, Anyone, OneTimePassword, Read, SessionCaller, Write, cookie_name,
     session_cookies,
 };
 pub use unread_body::UnreadBody;
 
-use actix_web::{HttpRequest, http::header::HeaderMap, web};
-
-use crate::edge::Edge;
-
-/// The edge that a request came to.
-fn edge_of(request: &HttpRequest) -> Option<web::Data<Edge>> {
-    request.app_data::<web::Data<Edge>>().cloned()
-}
+use actix_web::http::header::HeaderMap;
 
 /// The values of the `Authorization: Bearer` headers; what is no text becomes a
 /// text that is nobody's secret.

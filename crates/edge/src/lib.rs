@@ -7,6 +7,7 @@
 
 #![deny(missing_docs)]
 
+mod credential;
 mod edge;
 mod error;
 mod extract;
@@ -19,6 +20,7 @@ mod request_metrics;
 mod route_table;
 mod server;
 
+pub use credential::Credential;
 pub use edge::{Edge, EdgeConfig, EdgePorts, rng};
 pub use error::{ApiError, ErrorCode, FieldError};
 pub use extract::{

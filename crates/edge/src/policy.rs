@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, http::header};
 
-use crate::error::ApiError;
+use crate::{credential::Credential, error::ApiError};
 
 /// What holds for a route, or for all paths under a prefix that are none.
 #[derive(Clone, Copy)]
@@ -14,6 +14,8 @@ pub struct RoutePolicy {
     pub class: WorkClass,
     /// Which requests must not come from a page of another site.
     pub csrf: Csrf,
+    /// What a request must prove itself with, one of these; none where anybody may come.
+    pub credentials: &'static [Credential],
     /// How many bytes a body may have.
     pub body_limit: usize,
     /// How long an answer may take.
@@ -72,6 +74,7 @@ impl RoutePolicy {
     pub(crate) const NOWHERE: Self = Self {
         class: WorkClass::Other,
         csrf: Csrf::WithCookie,
+        credentials: &[],
         body_limit: Self::BODY_LIMIT,
         deadline: Self::DEADLINE,
         no_store: true,
@@ -89,6 +92,7 @@ impl fmt::Debug for RoutePolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RoutePolicy")
             .field("class", &self.class)
+            .field("credentials", &self.credentials)
             .finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use actix_web::{dev::HttpServiceFactory, http::Method, web};
-use remotegpu_edge::{Csrf, Front, RoutePolicy, Routes, WorkClass};
+use remotegpu_edge::{Credential, Csrf, Front, RoutePolicy, Routes, WorkClass};
 use utoipa::openapi::{HttpMethod, OpenApi};
 use utoipa_actix_web::OpenApiFactory;
 
@@ -17,38 +17,52 @@ use crate::{
     },
 };
 
-/// What holds for the API, where a route says nothing else.
-const JSON: RoutePolicy = RoutePolicy {
+/// What holds for the whole API. Nobody is asked who they are.
+const OPEN: RoutePolicy = RoutePolicy {
     class: WorkClass::Other,
     csrf: Csrf::WithCookie,
+    credentials: &[],
     body_limit: RoutePolicy::BODY_LIMIT,
     deadline: RoutePolicy::DEADLINE,
     no_store: true,
     errors: problem::answer,
 };
 
-/// A session is made, or a password changed: either way one is hashed.
-const PASSWORD: RoutePolicy = RoutePolicy {
-    class: WorkClass::Password,
-    ..JSON
+/// For who is signed in.
+const SESSION: RoutePolicy = RoutePolicy {
+    credentials: &[Credential::Session],
+    ..OPEN
 };
 
-/// Who is signed in afterwards is not who was before.
+/// For programs.
+const KEY: RoutePolicy = RoutePolicy {
+    credentials: &[Credential::ApiKey],
+    ..OPEN
+};
+
+/// A password is hashed, and who is signed in afterwards is not who was before.
 const SIGN_IN: RoutePolicy = RoutePolicy {
+    class: WorkClass::Password,
     csrf: Csrf::Always,
-    ..PASSWORD
+    ..OPEN
+};
+
+/// A password is hashed.
+const PASSWORD: RoutePolicy = RoutePolicy {
+    class: WorkClass::Password,
+    ..SESSION
 };
 
 /// A cluster is asked for a token.
 const MINT: RoutePolicy = RoutePolicy {
     class: WorkClass::Mint,
-    ..JSON
+    ..KEY
 };
 
 /// What is not under `/v1`: about the API, not part of it.
 const AROUND: RoutePolicy = RoutePolicy {
     no_store: false,
-    ..JSON
+    ..OPEN
 };
 
 /// For the machines around.
@@ -71,26 +85,26 @@ pub(crate) fn described(routes: &mut Reading<'_, '_>, sign_up_open: bool) {
         // Who is calling.
         .route(auth::sign_in::sign_in, SIGN_IN)
         .route_if(sign_up_open, auth::sign_up::sign_up, SIGN_IN)
-        .route(auth::sign_out::sign_out, JSON)
-        .route(auth::session::get_session, JSON)
-        .route(auth::switch_account::switch_account, JSON)
+        .route(auth::sign_out::sign_out, SESSION)
+        .route(auth::session::get_session, SESSION)
+        .route(auth::switch_account::switch_account, SESSION)
         .route(auth::password::change_password, PASSWORD)
-        .route(auth::key::get_own_api_key, JSON)
+        .route(auth::key::get_own_api_key, KEY)
         // API keys.
-        .route(api_keys::list::list_api_keys, JSON)
-        .route(api_keys::create::create_api_key, JSON)
-        .route(api_keys::update::update_api_key, JSON)
-        .route(api_keys::revoke::revoke_api_key, JSON)
-        .route(api_keys::rotate::rotate_api_key, JSON)
+        .route(api_keys::list::list_api_keys, SESSION)
+        .route(api_keys::create::create_api_key, SESSION)
+        .route(api_keys::update::update_api_key, SESSION)
+        .route(api_keys::revoke::revoke_api_key, SESSION)
+        .route(api_keys::rotate::rotate_api_key, SESSION)
         // Who did what.
-        .route(audit_events::list::list_audit_events, JSON)
+        .route(audit_events::list::list_audit_events, SESSION)
         // Clusters and namespaces.
-        .route(kubernetes::clusters::list_clusters, JSON)
-        .route(kubernetes::namespaces::list::list_namespaces, JSON)
-        .route(kubernetes::namespaces::create::create_namespace, JSON)
-        .route(kubernetes::namespaces::rename::rename_namespace, JSON)
-        .route(kubernetes::namespaces::delete::delete_namespace, JSON)
-        .route(kubernetes::namespaces::kubeconfig::get_kubeconfig, JSON);
+        .route(kubernetes::clusters::list_clusters, SESSION)
+        .route(kubernetes::namespaces::list::list_namespaces, SESSION)
+        .route(kubernetes::namespaces::create::create_namespace, SESSION)
+        .route(kubernetes::namespaces::rename::rename_namespace, SESSION)
+        .route(kubernetes::namespaces::delete::delete_namespace, SESSION)
+        .route(kubernetes::namespaces::kubeconfig::get_kubeconfig, SESSION);
 }
 
 /// What the public listener serves.
@@ -104,7 +118,7 @@ pub fn public_front(api: &Arc<Api>) -> Front {
             .get("/docs", AROUND, docs::to_page)
             .get("/docs/", AROUND, docs::page)
             .get("/docs/{file}", AROUND, docs::asset)
-            .elsewhere("/v1/", JSON)
+            .elsewhere("/v1/", OPEN)
             .elsewhere("", AROUND);
     })
 }
@@ -119,7 +133,7 @@ pub fn internal_front(api: &Arc<Api>) -> Front {
             .route(health::readyz, PROBE);
         routes
             .get("/metrics", PROBE, health::metrics)
-            .elsewhere("/v1/", JSON)
+            .elsewhere("/v1/", OPEN)
             .elsewhere("", AROUND);
     })
 }

@@ -1,7 +1,7 @@
 //! Three walks over everything that the OpenAPI document lists.
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::{Answer, Backend, Person, Server, ServerOptions, client};
@@ -9,17 +9,38 @@ use crate::support::{Answer, Backend, Person, Server, ServerOptions, client};
 /// What opens without credentials: this list and nothing else.
 const PUBLIC: [(&str, &str); 2] = [("POST", "/v1/auth/sign-in"), ("POST", "/v1/auth/sign-up")];
 
-/// What opens with an API key; everything else under `/v1` wants a session.
-const KEY: [(&str, &str); 2] = [
-    ("GET", "/v1/auth/key"),
-    (
-        "POST",
-        "/v1/kubernetes/namespaces/{namespace_id}/exec-credential",
-    ),
-];
+/// A route under `/v1`.
+struct Operation {
+    method: Method,
+    path: String,
+    asks: Asks,
+}
+
+/// What a route wants to be shown, as the server's description says, which is made from
+/// the same list as what the server does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Nothing,
+    Session,
+    Key,
+}
+
+impl Asks {
+    fn of(operation: &Value) -> Self {
+        let ways = operation["security"].as_array();
+        let takes = |scheme: &str| {
+            ways.is_some_and(|ways| ways.iter().any(|way| way.get(scheme).is_some()))
+        };
+        match (takes("access_token"), takes("api_key")) {
+            (false, false) => Self::Nothing,
+            (true, _) => Self::Session,
+            (false, true) => Self::Key,
+        }
+    }
+}
 
 /// Every method and path under `/v1` of the server's own description.
-async fn operations(server: &Server) -> Vec<(Method, String)> {
+async fn operations(server: &Server) -> Vec<Operation> {
     let document = client()
         .get(format!("{}/openapi.json", server.url))
         .send()
@@ -33,21 +54,18 @@ async fn operations(server: &Server) -> Vec<(Method, String)> {
     );
     let mut operations = Vec::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
-        for method in methods
-            .as_object()
-            .unwrap()
-            .keys()
-            .filter(|key| *key != "parameters")
-        {
-            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-            operations.push((method, path.clone()));
+        let methods = methods.as_object().unwrap().iter();
+        for (method, operation) in methods.filter(|(key, _)| *key != "parameters") {
+            operations.push(Operation {
+                method: Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(),
+                path: path.clone(),
+                asks: Asks::of(operation),
+            });
         }
     }
-    operations.retain(|(_, path)| path.starts_with("/v1/"));
-    assert!(
-        operations.len() >= 19,
-        "the walk would see almost nothing: {operations:?}"
-    );
+    operations.retain(|operation| operation.path.starts_with("/v1/"));
+    let seen = operations.len();
+    assert!(seen >= 19, "the walk would see almost nothing: {seen}");
     operations
 }
 
@@ -59,10 +77,6 @@ fn filled(path: &str, id: &str) -> String {
         .join("/")
 }
 
-fn is_in(list: &[(&str, &str)], method: &Method, path: &str) -> bool {
-    list.iter().any(|entry| *entry == (method.as_str(), path))
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_refuses_without_the_right_credentials() {
     // A1, A2
@@ -70,15 +84,20 @@ async fn every_route_refuses_without_the_right_credentials() {
     let person = server.operator().await;
     let key = person.key(json!({"all": true})).await;
     let operations = operations(&server).await;
-    for (method, path) in PUBLIC.iter().chain(&KEY) {
-        let known = operations
-            .iter()
-            .any(|(m, p)| m.as_str() == *method && p == path);
-        assert!(known, "{method} {path} stands on a list but is no route");
-    }
+    let open = operations
+        .iter()
+        .filter(|known| known.asks == Asks::Nothing);
+    let mut open: Vec<_> = open
+        .map(|known| (known.method.as_str(), known.path.as_str()))
+        .collect();
+    open.sort_unstable();
+    assert_eq!(
+        open, PUBLIC,
+        "what asks for nothing is not what shall be public"
+    );
     let http = client();
-    for (method, path) in &operations {
-        if is_in(&PUBLIC, method, path) {
+    for Operation { method, path, asks } in &operations {
+        if *asks == Asks::Nothing {
             continue;
         }
         let url = format!(
@@ -87,7 +106,7 @@ async fn every_route_refuses_without_the_right_credentials() {
             filled(path, &Uuid::new_v4().to_string())
         );
         let request = || http.request(method.clone(), &url);
-        let (missing, detail, wrong_kind) = if is_in(&KEY, method, path) {
+        let (missing, detail, wrong_kind) = if *asks == Asks::Key {
             (
                 "missing_api_key",
                 "Missing API key",
@@ -117,7 +136,7 @@ async fn what_is_another_account_s_answers_like_what_does_not_exist() {
     let his_key = bob.key(json!({"all": true})).await;
     let her_key = ada.key(json!({"all": true})).await;
     let mut walked = 0;
-    for (method, path) in operations(&server).await {
+    for Operation { method, path, asks } in operations(&server).await {
         if !path.contains('{') {
             continue;
         }
@@ -134,7 +153,7 @@ async fn what_is_another_account_s_answers_like_what_does_not_exist() {
         ] {
             let url = format!("{}{}", server.url, filled(&path, &id));
             let request = ada.http.request(method.clone(), url);
-            let request = if is_in(&KEY, &method, &path) {
+            let request = if asks == Asks::Key {
                 request.header("x-api-key", &her_key.key)
             } else {
                 request.bearer_auth(&ada.access_token)
@@ -146,11 +165,7 @@ async fn what_is_another_account_s_answers_like_what_does_not_exist() {
                     .without_request_id(),
             );
         }
-        let expected = if is_in(&KEY, &method, &path) {
-            403
-        } else {
-            404
-        };
+        let expected = if asks == Asks::Key { 403 } else { 404 };
         assert_eq!(answers[0].0, expected, "{method} {path}: {:?}", answers[0]);
         assert_eq!(
             answers[0], answers[1],
@@ -208,7 +223,7 @@ async fn send_secrets_everywhere(server: &Server, person: &Person) -> Vec<(&'sta
         ("password", password.clone()),
     ];
     let http = client();
-    for (method, path) in operations(server).await {
+    for Operation { method, path, .. } in operations(server).await {
         for (_, secret) in &secrets {
             let url = format!(
                 "{}{}",

@@ -1,15 +1,15 @@
 //! Who calls with an API key (contract A2 to A5).
 
+use std::future::{Ready, ready};
+
 use actix_web::{
-    FromRequest, HttpRequest,
+    FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
     http::header::{HeaderMap, HeaderName},
 };
-use futures_util::future::{Either, LocalBoxFuture, Ready, ready};
-use remotegpu_control_plane::{RecalledApiKey, authenticate_api_key, recall_api_key};
 use remotegpu_keys::PresentedKey;
 
-use super::{bearers, edge_of};
+use super::bearers;
 use crate::error::{ApiError, ErrorCode};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -24,35 +24,18 @@ pub struct KeyCaller {
 
 impl FromRequest for KeyCaller {
     type Error = ApiError;
-    type Future =
-        Either<Ready<Result<Self, ApiError>>, LocalBoxFuture<'static, Result<Self, ApiError>>>;
+    type Future = Ready<Result<Self, ApiError>>;
 
+    /// Of a route that lists keys; on any other nobody is let in.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let recall = || {
-            let edge = edge_of(request).ok_or(ErrorCode::Internal)?;
-            let text = key_in(request.headers())?;
-            let now = edge.now();
-            let recalled = recall_api_key(&edge.ports.key_cache, &edge.ports.uses, text, now)?;
-            Ok((edge, recalled, now))
-        };
-        match recall() {
-            Err(error) => Either::Left(ready(Err(error))),
-            Ok((_, RecalledApiKey::Known(presented), _)) => {
-                Either::Left(ready(Ok(Self { presented })))
-            }
-            Ok((edge, RecalledApiKey::NotKnown(hash), now)) => {
-                Either::Right(Box::pin(async move {
-                    let (keys, uses) = (&*edge.ports.keys, &*edge.ports.uses);
-                    let presented = authenticate_api_key(keys, uses, &hash, now).await?;
-                    Ok(Self { presented })
-                }))
-            }
-        }
+        let proven = request.extensions_mut().remove::<PresentedKey>();
+        let caller = proven.map(|presented| Self { presented });
+        ready(caller.ok_or_else(|| ErrorCode::Internal.into()))
     }
 }
 
 /// The one key of a request. The same key in both places is one key.
-fn key_in(headers: &HeaderMap) -> Result<&str, ErrorCode> {
+pub(crate) fn key_in(headers: &HeaderMap) -> Result<&str, ErrorCode> {
     let mut in_header = headers
         .get_all(API_KEY)
         .map(|value| std::str::from_utf8(value.as_bytes()).unwrap_or("\u{FFFD}"));

@@ -1,19 +1,20 @@
 //! Who calls with a session (contract A1, A3, A6, A11).
 
-use std::marker::PhantomData;
+use std::{
+    future::{Ready, ready},
+    marker::PhantomData,
+};
 
 use actix_web::{
-    FromRequest, HttpRequest,
+    FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
     http::header::{self, HeaderMap},
 };
-use futures_util::future::LocalBoxFuture;
 use remotegpu_accounts::{PasswordChange, Role, SessionContext};
-use remotegpu_control_plane::authenticate_session;
 use remotegpu_primitives::{Act, Actor};
 use time::OffsetDateTime;
 
-use super::{Client, bearers, edge_of, key_caller::KEY_PREFIX};
+use super::{Client, bearers, key_caller::KEY_PREFIX};
 use crate::error::{ApiError, ErrorCode};
 
 /// Whom a route lets in.
@@ -76,24 +77,21 @@ impl<A> SessionCaller<A> {
 
 impl<A: Admits> FromRequest for SessionCaller<A> {
     type Error = ApiError;
-    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+    type Future = Ready<Result<Self, ApiError>>;
 
+    /// Of a route that lists sessions; on any other nobody is let in.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let edge = edge_of(request);
-        let client = Client::of(request);
-        let headers = request.headers().clone();
-        Box::pin(async move {
-            let edge = edge.ok_or(ErrorCode::Internal)?;
-            let token = token_in(&headers, cookie_name(edge.config.public_url.is_https()))?;
-            let (sessions, policy) = (&*edge.ports.sessions, edge.config.session_policy);
-            let context = authenticate_session(sessions, policy, token, edge.now()).await?;
+        let caller = || {
+            let proven = request.extensions_mut().remove::<SessionContext>();
+            let context = proven.ok_or(ErrorCode::Internal)?;
             admit::<A>(&context)?;
             Ok(Self {
                 context,
-                client: client?,
+                client: Client::of(request)?,
                 admitted: PhantomData,
             })
-        })
+        };
+        ready(caller().map_err(|code: ErrorCode| code.into()))
     }
 }
 
@@ -135,8 +133,8 @@ pub fn session_cookies<'a>(
 }
 
 /// The one session of a request.
-fn token_in<'a>(headers: &'a HeaderMap, cookie: &'static str) -> Result<&'a str, ErrorCode> {
-    let cookies = session_cookies(headers, cookie)
+pub(crate) fn token_in(headers: &HeaderMap, https: bool) -> Result<&str, ErrorCode> {
+    let cookies = session_cookies(headers, cookie_name(https))
         .map(|value| std::str::from_utf8(value).unwrap_or("\u{FFFD}"));
     let tokens = bearers(headers).filter(|token| !token.starts_with(KEY_PREFIX));
     let mut all = cookies.chain(tokens);
@@ -158,11 +156,7 @@ mod tests {
         for (name, value) in given {
             headers.append(name.clone(), HeaderValue::from_bytes(value).unwrap());
         }
-        assert_eq!(
-            token_in(&headers, "remotegpu_session"),
-            expected,
-            "{given:?}"
-        );
+        assert_eq!(token_in(&headers, false), expected, "{given:?}");
     }
 
     #[test]

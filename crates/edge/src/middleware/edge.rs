@@ -23,6 +23,7 @@ use super::{
     request_id::{REQUEST_ID, request_id},
 };
 use crate::{
+    credential::prove,
     edge::Edge,
     error::{ApiError, ErrorCode},
     extract::{Client, UnreadBody, client_ip},
@@ -74,7 +75,7 @@ pub(crate) async fn edge(
     let unread = UnreadBody::keep(&mut request, policy.body_limit);
 
     let admitted = admit(&edge, &listener, &request, &unread, policy, exists);
-    let response = if let Err(error) = admitted {
+    let response = if let Err(error) = admitted.await {
         request.error_response(error)
     } else {
         if method == Method::HEAD {
@@ -103,7 +104,7 @@ pub(crate) async fn edge(
 }
 
 /// The order of contract C5, up to where the route itself is asked.
-fn admit(
+async fn admit(
     edge: &Edge,
     listener: &Listener,
     request: &ServiceRequest,
@@ -128,7 +129,7 @@ fn admit(
     let public_url = &edge.config.public_url;
     let asked = host::asked(public_url, request.uri(), headers);
     csrf::check(public_url, asked.as_ref(), method, policy.csrf, headers)?;
-    Ok(())
+    prove(edge, policy.credentials, request).await
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {

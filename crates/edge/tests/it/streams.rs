@@ -17,6 +17,7 @@ const BETWEEN: Duration = Duration::from_millis(500);
 const STREAM: RoutePolicy = RoutePolicy {
     class: WorkClass::Other,
     csrf: Csrf::WithCookie,
+    credentials: &[],
     body_limit: RoutePolicy::BODY_LIMIT,
     deadline: Deadline::Idle(IDLE),
     no_store: true,

@@ -1,10 +1,12 @@
 //! What the description of every route has in common.
 
-use remotegpu_edge::{RoutePolicy, WorkClass};
+use remotegpu_edge::{Credential, RoutePolicy, WorkClass};
 use utoipa::openapi::{
     Components, Content, OpenApi, Ref, RefOr, Required, Response, Schema,
     path::{Operation, PathItem},
-    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    security::{
+        ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+    },
 };
 
 use super::headers;
@@ -101,11 +103,13 @@ pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Opera
 /// Adds the errors that any route of a kind answers, and what answers have in common.
 pub(super) fn add_errors(policy: RoutePolicy, operation: &mut Operation) {
     let is_probe = policy.class == WorkClass::Probe;
-    // The library keeps its types' fields to itself; their JSON shows them.
-    let secured = serde_json::to_string(&operation.security).unwrap_or_default();
-    let by_session = secured.contains("access_token");
-    let by_key = secured.contains("api_key");
+    let schemes = policy.credentials.iter().flat_map(|kind| kind.schemes());
+    let ways = schemes.map(|scheme| SecurityRequirement::new(scheme, [""; 0]));
+    operation.security = (!policy.credentials.is_empty()).then(|| ways.collect());
+    let by_session = policy.credentials.contains(&Credential::Session);
+    let by_key = policy.credentials.contains(&Credential::ApiKey);
     let changes = operation.request_body.is_some();
+    // The library keeps its types' fields to itself; their JSON shows them.
     let parameters = serde_json::to_string(&operation.parameters).unwrap_or_default();
     let asks = parameters.contains("\"in\":\"query\"");
     let usual = [

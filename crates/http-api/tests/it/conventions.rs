@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     client::{Request, exchange, parse},
@@ -14,27 +14,24 @@ use crate::{
 
 const KEYS: &str = "/v1/account/api-keys";
 
-/// Every route that asks who is calling, and with what it asks.
-const SESSION_ROUTES: [(&str, &str); 14] = [
-    ("POST", "/v1/auth/sign-out"),
-    ("GET", "/v1/auth/session"),
-    ("POST", "/v1/auth/session/account"),
-    ("PUT", "/v1/auth/password"),
-    ("GET", KEYS),
-    ("POST", KEYS),
-    ("PATCH", "/v1/account/api-keys/x"),
-    ("POST", "/v1/account/api-keys/x/revoke"),
-    ("POST", "/v1/account/api-keys/x/rotate"),
-    ("GET", "/v1/kubernetes/clusters"),
-    ("GET", "/v1/kubernetes/namespaces"),
-    ("POST", "/v1/kubernetes/namespaces"),
-    ("DELETE", "/v1/kubernetes/namespaces/x"),
-    ("GET", "/v1/kubernetes/namespaces/x/kubeconfig"),
-];
-const KEY_ROUTES: [(&str, &str); 2] = [
-    ("GET", "/v1/auth/key"),
-    ("POST", "/v1/kubernetes/namespaces/x/exec-credential"),
-];
+/// Method and path of every route that takes this credential, as the document says.
+fn routes_with(scheme: &str) -> Vec<(String, String)> {
+    let document: Value = serde_json::from_str(&remotegpu_http_api::openapi_json()).unwrap();
+    let mut routes = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let ways = operation["security"].as_array();
+            let takes = ways.is_some_and(|ways| ways.iter().any(|way| way.get(scheme).is_some()));
+            if takes {
+                let parts = path.split('/');
+                let filled = parts.map(|part| if part.starts_with('{') { "x" } else { part });
+                let filled: Vec<&str> = filled.collect();
+                routes.push((method.to_uppercase(), filled.join("/")));
+            }
+        }
+    }
+    routes
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_asks_who_is_calling() {
@@ -44,7 +41,9 @@ async fn every_route_asks_who_is_calling() {
     let made = world.key(&session, json!({"all": true})).await;
     let key = text(&made, "key");
     let unknown = "rgpu_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa16C57V";
-    for (method, path) in SESSION_ROUTES {
+    let (session_routes, key_routes) = (routes_with("access_token"), routes_with("api_key"));
+    assert!(session_routes.len() >= 15 && key_routes.len() >= 2);
+    for (method, path) in &session_routes {
         let ask = || world.request(method, path);
         let missing = refusal(401, "missing_access_token", "Missing access token");
         let invalid = refusal(401, "invalid_access_token", "Invalid access token");
@@ -56,7 +55,7 @@ async fn every_route_asks_who_is_calling() {
         let twice = ask().bearer(&session).header("cookie", cookie);
         assert_eq!(twice.send().await.problem(), invalid);
     }
-    for (method, path) in KEY_ROUTES {
+    for (method, path) in &key_routes {
         let ask = || world.request(method, path);
         let missing = refusal(401, "missing_api_key", "Missing API key");
         let invalid = refusal(401, "invalid_api_key", "Invalid API key");

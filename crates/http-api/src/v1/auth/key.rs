@@ -28,7 +28,6 @@ pub(crate) struct OwnApiKeyResponse {
 /// What this API key is and may do
 #[utoipa::path(
     tag = "auth",
-    security(("api_key" = []), ("api_key_bearer" = [])),
     responses((status = 200, description = "The key that was sent.", body = OwnApiKeyResponse)),
 )]
 #[get("/v1/auth/key")]

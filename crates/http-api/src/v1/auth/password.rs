@@ -27,7 +27,6 @@ pub(crate) struct ChangePasswordRequest {
 /// Ends the user's other sessions. The one route that a one-time password opens.
 #[utoipa::path(
     tag = "auth",
-    security(("session_cookie" = []), ("access_token" = [])),
     request_body = ChangePasswordRequest,
     responses(
         (status = 204, description = "Changed."),

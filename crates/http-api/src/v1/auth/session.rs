@@ -9,7 +9,6 @@ use crate::{
 /// Who is signed in
 #[utoipa::path(
     tag = "auth",
-    security(("session_cookie" = []), ("access_token" = [])),
     responses((status = 200, description = "The session.", body = SessionResponse)),
 )]
 #[get("/v1/auth/session")]

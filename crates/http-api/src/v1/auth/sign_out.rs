@@ -13,7 +13,6 @@ use crate::{
 /// The session ends at once, everywhere.
 #[utoipa::path(
     tag = "auth",
-    security(("session_cookie" = []), ("access_token" = [])),
     responses((status = 204, description = "Signed out; the cookie is cleared.")),
 )]
 #[post("/v1/auth/sign-out")]

@@ -25,7 +25,6 @@ pub(crate) struct SwitchAccountRequest {
 /// user is a member of.
 #[utoipa::path(
     tag = "auth",
-    security(("session_cookie" = []), ("access_token" = [])),
     request_body = SwitchAccountRequest,
     responses(
         (status = 200, description = "The session, acting for that account.", body = SessionResponse),

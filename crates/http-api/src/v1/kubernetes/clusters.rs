@@ -56,7 +56,6 @@ impl ClusterResponse {
 /// The default one first.
 #[utoipa::path(
     tag = "clusters",
-    security(("session_cookie" = []), ("access_token" = [])),
     params(ListParams),
     responses((status = 200, description = "A page of them.", body = ListResponse<ClusterResponse>)),
 )]

@@ -66,7 +66,6 @@ impl CreateApiKeyRequest {
 /// The answer holds the secret, once.
 #[utoipa::path(
     tag = "api-keys",
-    security(("session_cookie" = []), ("access_token" = [])),
     request_body = CreateApiKeyRequest,
     responses(
         (status = 201, description = "The key and its secret.", body = IssuedApiKeyResponse),

@@ -13,7 +13,6 @@ use crate::{
 /// Newest first; revoked and expired ones as well.
 #[utoipa::path(
     tag = "api-keys",
-    security(("session_cookie" = []), ("access_token" = [])),
     params(ListParams),
     responses((status = 200, description = "A page of them.", body = ListResponse<ApiKeyResponse>)),
 )]

@@ -13,7 +13,6 @@ use crate::{
 /// It opens nothing any more, nor does any credential that it has opened.
 #[utoipa::path(
     tag = "api-keys",
-    security(("session_cookie" = []), ("access_token" = [])),
     params(("key_id" = uuid::Uuid, Path, description = "The key.")),
     responses(
         (status = 200, description = "The key, revoked.", body = ApiKeyResponse),

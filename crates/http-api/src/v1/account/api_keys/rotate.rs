@@ -31,7 +31,6 @@ pub(crate) struct RotateApiKeyRequest {
 /// once; of older secrets at most the last one works on.
 #[utoipa::path(
     tag = "api-keys",
-    security(("session_cookie" = []), ("access_token" = [])),
     params(("key_id" = uuid::Uuid, Path, description = "The key.")),
     request_body = RotateApiKeyRequest,
     responses(

@@ -88,7 +88,6 @@ impl UpdateApiKeyRequest {
 /// Rename an API key, or change its scopes or expiry
 #[utoipa::path(
     tag = "api-keys",
-    security(("session_cookie" = []), ("access_token" = [])),
     params(("key_id" = uuid::Uuid, Path, description = "The key.")),
     request_body = UpdateApiKeyRequest,
     responses(

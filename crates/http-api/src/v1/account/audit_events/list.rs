@@ -50,7 +50,6 @@ fn filter(query: &Query) -> Result<AuditFilter, ApiError> {
 /// credentials and of refused passwords within a second or two.
 #[utoipa::path(
     tag = "account",
-    security(("session_cookie" = []), ("access_token" = [])),
     params(ListParams, FilterParams),
     responses((status = 200, description = "A page of them.", body = ListResponse<AuditEventResponse>)),
 )]

@@ -33,7 +33,6 @@ pub(crate) struct CreateNamespaceRequest {
 /// on.
 #[utoipa::path(
     tag = "namespaces",
-    security(("session_cookie" = []), ("access_token" = [])),
     request_body = CreateNamespaceRequest,
     responses(
         (status = 201, description = "The namespace, `active` or `provisioning`.", body = NamespaceResponse),

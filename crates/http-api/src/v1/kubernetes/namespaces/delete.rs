@@ -14,7 +14,6 @@ use crate::{
 /// when the cluster has let it go.
 #[utoipa::path(
     tag = "namespaces",
-    security(("session_cookie" = []), ("access_token" = [])),
     params(("namespace_id" = uuid::Uuid, Path, description = "The namespace.")),
     responses(
         (status = 202, description = "The namespace, `deleting`.", body = NamespaceResponse),

@@ -56,7 +56,6 @@ impl ExecCredentialResponse {
 /// can be a plugin of `kubectl`. A body is ignored.
 #[utoipa::path(
     tag = "kubeconfig",
-    security(("api_key" = []), ("api_key_bearer" = [])),
     params(("namespace_id" = uuid::Uuid, Path, description = "The namespace.")),
     responses(
         (status = 200, description = "A fresh token.", body = ExecCredentialResponse),

@@ -44,7 +44,6 @@ pub(crate) enum PluginWord {
 /// `REMOTEGPU_API_KEY`.
 #[utoipa::path(
     tag = "kubeconfig",
-    security(("session_cookie" = []), ("access_token" = [])),
     params(
         ("namespace_id" = uuid::Uuid, Path, description = "The namespace."),
         ("plugin" = inline(Option<PluginWord>), Query, nullable = false, description = "`shell` needs nothing but `sh` and `curl`; `remotegpu` runs `kubectl-remotegpu`."),

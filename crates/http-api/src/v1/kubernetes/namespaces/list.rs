@@ -13,7 +13,6 @@ use crate::{
 /// Newest first.
 #[utoipa::path(
     tag = "namespaces",
-    security(("session_cookie" = []), ("access_token" = [])),
     params(ListParams),
     responses((status = 200, description = "A page of them.", body = ListResponse<NamespaceResponse>)),
 )]

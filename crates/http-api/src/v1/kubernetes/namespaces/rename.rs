@@ -37,7 +37,6 @@ fn not_empty(request: &RenameNamespaceRequest) -> Result<(), ValidationError> {
 /// `kubernetes_namespace` stays as it is.
 #[utoipa::path(
     tag = "namespaces",
-    security(("session_cookie" = []), ("access_token" = [])),
     params(("namespace_id" = uuid::Uuid, Path, description = "The namespace.")),
     request_body = RenameNamespaceRequest,
     responses(
