@@ -8,19 +8,23 @@ use std::{
     time::Duration,
 };
 
-use remotegpu_accounts::SessionPolicy;
+use remotegpu_accounts::{
+    InsertSession, NewSession, PlainSession, SessionPolicy, SessionRepository,
+};
 use remotegpu_control_plane::{KeyCache, KeyUses, MintLimits, PasswordWorkers};
 use remotegpu_edge::{
     Edge, EdgeConfig, EdgePorts, Front, PublicUrl, Readiness, Ready, ServerLimits, Unready,
     public_server,
 };
-use remotegpu_test_support::{clock::TestClock, store::TestStore};
+use remotegpu_primitives::{Clock, SessionId};
+use remotegpu_test_support::{act, clock::TestClock, rng, store::TestStore};
 use tokio::task::JoinHandle;
 
 pub struct World {
     pub edge: Arc<Edge>,
     pub address: SocketAddr,
-    _store: TestStore,
+    store: TestStore,
+    clock: Arc<TestClock>,
     serving: JoinHandle<()>,
 }
 
@@ -58,7 +62,7 @@ impl World {
             mint_limits: Arc::new(MintLimits::new([], 0, 0, rate, burst)),
             restore_notice: Arc::default(),
             readiness: Arc::new(AlwaysReady),
-            clock,
+            clock: clock.clone(),
         };
         let edge = Edge::new(config, ports);
         let limits = ServerLimits {
@@ -70,9 +74,27 @@ impl World {
         Self {
             edge,
             address,
-            _store: store,
+            store,
+            clock,
             serving: tokio::spawn(async move { server.await.unwrap() }),
         }
+    }
+
+    /// The secret of a session of `ada@example.org`.
+    pub async fn session(&self) -> String {
+        let now = self.clock.now();
+        let context = self.store.person("ada", now).await.unwrap();
+        let secret = PlainSession::generate(&mut rng());
+        let mut session = context.session;
+        session.id = SessionId::generate(now, &mut rng());
+        let new = NewSession {
+            hash: secret.hash(),
+            verified: context.user.password,
+            session,
+        };
+        let inserted = SessionRepository::insert(&self.store.database, &new, &act(now)).await;
+        assert_eq!(inserted.unwrap(), InsertSession::Inserted);
+        secret.reveal().to_owned()
     }
 
     /// Asks, and answers all that came until the server closed.
