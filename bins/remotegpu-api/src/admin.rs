@@ -4,10 +4,13 @@
 mod cluster_claim;
 mod held;
 
-use anyhow::{Context, Result, anyhow, bail};
-use remotegpu_accounts::{Account, AccountRepository, LimitChanges, PlainPassword};
-use remotegpu_control_plane::{PasswordWorkers, create_account, create_user, reset_password};
-use remotegpu_primitives::{AccountId, Act, Actor, Clock, Origin, PageRequest};
+use anyhow::{Result, anyhow, bail};
+use remotegpu_accounts::{Account, LimitChanges, PlainPassword};
+use remotegpu_control_plane::{
+    Operator, PasswordWorkers, create_account, create_user, list_accounts, reset_password,
+    resume_account, set_limits, suspend_account,
+};
+use remotegpu_primitives::{Clock, PageRequest};
 use remotegpu_storage::Database;
 
 use crate::{
@@ -17,42 +20,35 @@ use crate::{
     end_all, schema,
 };
 
-/// What the operator does at this moment, for the audit log.
-fn operator() -> Act {
-    let (actor, origin) = (Actor::Operator, Origin::default());
-    Act::new(actor, origin, &mut system_rng(), SystemClock.now())
-}
-
 /// Runs one command.
 pub async fn run(config: &Config, command: Admin) -> Result<()> {
     // Changes no schema: a command of a newer version must not do that to the servers
     // that run (contract R6).
     let database = schema::existing(config).await?;
+    let operator = Operator::at_the_command_line();
     match command {
-        Admin::Account(command) => account(&database, command).await,
-        Admin::User(command) => user(&database, command).await,
-        Admin::EndAll(args) => end_all::run(&database, &args).await,
+        Admin::Account(command) => account(&database, operator, command).await,
+        Admin::User(command) => user(&database, operator, command).await,
+        Admin::EndAll(args) => end_all::run(&database, operator, &args).await,
         Admin::Cluster(AdminClusterCommand::Claim { name, yes }) => {
-            cluster_claim::run(config, &database, &name, yes).await
+            cluster_claim::run(config, &database, operator, &name, yes).await
         }
-        Admin::Held(command) => held::run(&database, command).await,
+        Admin::Held(command) => held::run(&database, operator, command).await,
     }
 }
 
-async fn account(database: &Database, command: AccountCommand) -> Result<()> {
-    let accounts: &dyn AccountRepository = database;
-    match command {
-        AccountCommand::List => return list(accounts).await,
+async fn account(database: &Database, operator: Operator, command: AccountCommand) -> Result<()> {
+    let (rng, now) = (&mut system_rng(), SystemClock.now());
+    let account = match command {
+        AccountCommand::List => return list(database, operator).await,
         AccountCommand::Create { name } => {
-            print(&create_account(accounts, name, &mut system_rng(), &operator()).await?);
+            create_account(database, operator, name, rng, now).await?
         }
         AccountCommand::Suspend { account_id } => {
-            let suspended = accounts.suspend(account_id, &operator()).await?;
-            print(&known(suspended, account_id)?);
+            suspend_account(database, operator, account_id, rng, now).await?
         }
         AccountCommand::Resume { account_id } => {
-            let resumed = accounts.resume(account_id, &operator()).await?;
-            print(&known(resumed, account_id)?);
+            resume_account(database, operator, account_id, rng, now).await?
         }
         AccountCommand::SetLimit {
             account_id,
@@ -66,29 +62,23 @@ async fn account(database: &Database, command: AccountCommand) -> Result<()> {
                 keys: keys.unwrap_or_default(),
                 namespaces: namespaces.unwrap_or_default(),
             };
-            let set = accounts
-                .set_limits(account_id, changes, &operator())
-                .await?;
-            print(&known(set, account_id)?);
+            set_limits(database, operator, account_id, changes, rng, now).await?
         }
-    }
+    };
+    print(&account);
     Ok(())
 }
 
-async fn list(accounts: &dyn AccountRepository) -> Result<()> {
+async fn list(database: &Database, operator: Operator) -> Result<()> {
     let mut request = PageRequest::new(PageRequest::MAX_LIMIT, None)?;
     loop {
-        let page = accounts.list(request).await?;
+        let page = list_accounts(database, operator, request).await?;
         page.items.iter().for_each(print);
         match page.next {
             Some(next) => request = PageRequest::new(PageRequest::MAX_LIMIT, Some(next))?,
             None => return Ok(()),
         }
     }
-}
-
-fn known(account: Option<Account>, id: AccountId) -> Result<Account> {
-    account.with_context(|| format!("there is no account {id}"))
 }
 
 fn print(account: &Account) {
@@ -107,9 +97,9 @@ fn print(account: &Account) {
     );
 }
 
-async fn user(database: &Database, command: UserCommand) -> Result<()> {
+async fn user(database: &Database, operator: Operator, command: UserCommand) -> Result<()> {
     let passwords = PasswordWorkers::new(1, 0)?;
-    let (act, mut rng) = (operator(), system_rng());
+    let (rng, now) = (&mut system_rng(), SystemClock.now());
     let password: PlainPassword = match command {
         UserCommand::Create {
             email,
@@ -117,10 +107,10 @@ async fn user(database: &Database, command: UserCommand) -> Result<()> {
             role,
         } => {
             let place = (account_id, role);
-            create_user(database, &passwords, email, place, &mut rng, &act).await?
+            create_user(database, &passwords, operator, email, place, rng, now).await?
         }
         UserCommand::ResetPassword { email } => {
-            reset_password(database, &passwords, &email, &mut rng, &act)
+            reset_password(database, &passwords, operator, &email, rng, now)
                 .await
                 .map_err(|error| anyhow!(error).context(email.to_string()))?
         }

@@ -11,9 +11,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use remotegpu_accounts::AccountRepository;
 use remotegpu_control_plane::{
-    Choice, EndAll, EndAllKeysPorts, Ended, EndedKeys, end_all_keys, end_all_sessions,
+    AccountError, Choice, EndAll, EndAllKeysPorts, Ended, EndedKeys, Operator, end_all_keys,
+    end_all_sessions, find_account,
 };
 use remotegpu_primitives::AccountId;
 use remotegpu_storage::Database;
@@ -29,12 +29,10 @@ const TELL_EVERY: Duration = Duration::from_secs(2);
 const SHOWN: usize = 20;
 
 /// Counts what is meant, and ends it if that is confirmed.
-pub async fn run(database: &Database, args: &EndAllArgs) -> Result<()> {
+pub async fn run(database: &Database, operator: Operator, args: &EndAllArgs) -> Result<()> {
     let mode = if args.yes { EndAll::End } else { EndAll::Count };
     if let Some(account) = args.account {
-        let accounts: &dyn AccountRepository = database;
-        let found = accounts.find(account).await?;
-        found.with_context(|| format!("there is no account {account}"))?;
+        find_account(database, operator, account).await?;
     }
     let mut progress = Progress::new(mode);
     match args.what {
@@ -43,9 +41,9 @@ pub async fn run(database: &Database, args: &EndAllArgs) -> Result<()> {
             let choice = choice(args.account, ids.as_deref());
             let told = &mut |ended: &Ended| progress.tell(ended, "sessions");
             let (rng, clock) = (&mut system_rng(), &SystemClock);
-            let ended = end_all_sessions(database, choice, mode, rng, clock, told).await;
+            let ended = end_all_sessions(database, operator, choice, mode, rng, clock, told).await;
             let ended = ended.context(UNFINISHED)?;
-            say(database, &ended, mode, "session").await?;
+            say(database, operator, &ended, mode, "session").await?;
         }
         EndAllOf::Keys => {
             let ids = read_ids(args.ids.as_deref())?;
@@ -56,9 +54,9 @@ pub async fn run(database: &Database, args: &EndAllArgs) -> Result<()> {
                 identities: database,
                 clock: &SystemClock,
             };
-            let ended = end_all_keys(ports, choice, mode, &mut system_rng(), told).await;
+            let ended = end_all_keys(ports, operator, choice, mode, &mut system_rng(), told).await;
             let ended = ended.context(UNFINISHED)?;
-            say(database, &ended.keys, mode, "active API key").await?;
+            say(database, operator, &ended.keys, mode, "active API key").await?;
             say_identities(&ended);
         }
     }
@@ -133,7 +131,13 @@ impl Progress {
     }
 }
 
-async fn say(database: &Database, ended: &Ended, mode: EndAll, what: &str) -> Result<()> {
+async fn say(
+    database: &Database,
+    operator: Operator,
+    ended: &Ended,
+    mode: EndAll,
+    what: &str,
+) -> Result<()> {
     let done = match mode {
         EndAll::Count => "would end",
         EndAll::End => "ended",
@@ -148,10 +152,12 @@ async fn say(database: &Database, ended: &Ended, mode: EndAll, what: &str) -> Re
     let mut accounts: Vec<_> = ended.accounts.iter().collect();
     accounts.sort_by_key(|(id, count)| (std::cmp::Reverse(**count), **id));
     for (id, count) in accounts.iter().take(SHOWN) {
-        let store: &dyn AccountRepository = database;
-        let account = store.find(**id).await?;
-        let name = account.map(|account| account.name.as_str().to_owned());
-        println!("  {id}  {count:>6}  {}", name.unwrap_or_default());
+        let name = match find_account(database, operator, **id).await {
+            Ok(account) => account.name.to_string(),
+            Err(AccountError::NotFound(_)) => String::new(),
+            Err(error) => return Err(error.into()),
+        };
+        println!("  {id}  {count:>6}  {name}");
     }
     if accounts.len() > SHOWN {
         let rest = accounts[SHOWN..]

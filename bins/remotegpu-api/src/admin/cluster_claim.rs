@@ -3,7 +3,9 @@
 
 use anyhow::{Context, Result, bail};
 use remotegpu_cluster::KubeClusters;
-use remotegpu_control_plane::{ClaimClusterPorts, ClaimPreview, claim_cluster, preview_claim};
+use remotegpu_control_plane::{
+    ClaimClusterPorts, ClaimPreview, Operator, claim_cluster, preview_claim,
+};
 use remotegpu_namespaces::{ClaimState, ClusterName, HeldNamespace, Namespace};
 use remotegpu_primitives::{AccountId, Clock};
 use remotegpu_storage::Database;
@@ -14,6 +16,7 @@ use crate::{clock::SystemClock, config::Config, dependencies};
 pub async fn run(
     config: &Config,
     database: &Database,
+    operator: Operator,
     name: &ClusterName,
     yes: bool,
 ) -> Result<()> {
@@ -27,13 +30,13 @@ pub async fn run(
         mint: &clusters,
     };
     let what = || format!("the cluster {name}");
-    let preview = preview_claim(ports, name, SystemClock.now()).await;
+    let preview = preview_claim(ports, operator, name, SystemClock.now()).await;
     print(name, &preview.with_context(what)?);
     if !yes {
         println!("\nNothing is changed. Say --yes to have this database act there.");
         return Ok(());
     }
-    let claimed = claim_cluster(ports, name, SystemClock.now()).await;
+    let claimed = claim_cluster(ports, operator, name, SystemClock.now()).await;
     claimed.with_context(what)?;
     println!("\nThis database acts there now; running servers begin within seconds.");
     Ok(())

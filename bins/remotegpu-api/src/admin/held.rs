@@ -2,23 +2,25 @@
 //! that are missing (contract R8). Rows are written; a running server does the work.
 
 use anyhow::Result;
-use remotegpu_control_plane::{AdoptHeld, adopt_namespace, want_of_held};
-use remotegpu_namespaces::{
-    ClusterName, HeldKind, HeldNamespace, HeldNamespaceRepository, KubernetesNamespaceName,
-    WantedOfHeld,
+use remotegpu_control_plane::{
+    AdoptHeld, Operator, adopt_namespace, list_held, restore_missing, want_of_held,
 };
-use remotegpu_primitives::AccountId;
+use remotegpu_namespaces::{HeldNamespace, KubernetesNamespaceName, WantedOfHeld};
+use remotegpu_primitives::{AccountId, Clock};
 use remotegpu_storage::Database;
 use time::format_description::well_known::Rfc3339;
 
-use super::operator;
-use crate::cli::HeldCommand;
+use crate::{
+    cli::HeldCommand,
+    clock::{SystemClock, system_rng},
+};
 
 /// Runs one command.
-pub async fn run(database: &Database, command: HeldCommand) -> Result<()> {
+pub async fn run(database: &Database, operator: Operator, command: HeldCommand) -> Result<()> {
+    let (rng, now) = (&mut system_rng(), SystemClock.now());
     match command {
         HeldCommand::List => {
-            let held = database.list_held(None).await?;
+            let held = list_held(database, operator, None).await?;
             if held.is_empty() {
                 eprintln!("No namespace is held, and none is missing.");
             }
@@ -38,7 +40,7 @@ pub async fn run(database: &Database, command: HeldCommand) -> Result<()> {
                 name,
                 is_confirmed: yes,
             };
-            let name = adopt_namespace(database, database, &wanted, &operator()).await?;
+            let name = adopt_namespace(database, database, operator, &wanted, rng, now).await?;
             println!(
                 "{} is the account's namespace {name}; it is active as soon as a server has given \
                  it its labels",
@@ -50,47 +52,34 @@ pub async fn run(database: &Database, command: HeldCommand) -> Result<()> {
             cluster,
         } => {
             let name = cluster_name(kubernetes_namespace);
-            want(database, &cluster, &name, WantedOfHeld::Delete).await?;
+            let (place, wanted) = ((&cluster, &name), WantedOfHeld::Delete);
+            want_of_held(database, operator, place, wanted, rng, now).await?;
+            println!("{name} goes as soon as a server gets to it");
         }
         HeldCommand::Restore {
-            kubernetes_namespace,
+            kubernetes_namespace: Some(name),
             cluster,
             ..
-        } => match kubernetes_namespace {
-            Some(name) => {
-                let name = cluster_name(name);
-                want(database, &cluster, &name, WantedOfHeld::Restore).await?;
-            }
-            None => restore_all(database, &cluster).await?,
-        },
+        } => {
+            let name = cluster_name(name);
+            let (place, wanted) = ((&cluster, &name), WantedOfHeld::Restore);
+            want_of_held(database, operator, place, wanted, rng, now).await?;
+            tell_restored(&name);
+        }
+        HeldCommand::Restore {
+            kubernetes_namespace: None,
+            cluster,
+            ..
+        } => {
+            let told = &mut tell_restored;
+            restore_missing(database, operator, &cluster, told, rng, now).await?;
+        }
     }
     Ok(())
 }
 
-async fn restore_all(database: &Database, cluster: &ClusterName) -> Result<()> {
-    let held = database.list_held(Some(cluster)).await?;
-    let missing = held
-        .iter()
-        .filter(|held| held.kind == HeldKind::Missing && held.wanted.is_none());
-    for one in missing {
-        let name = &one.kubernetes_namespace;
-        want(database, cluster, name, WantedOfHeld::Restore).await?;
-    }
-    Ok(())
-}
-
-async fn want(
-    database: &Database,
-    cluster: &ClusterName,
-    name: &KubernetesNamespaceName,
-    wanted: WantedOfHeld,
-) -> Result<()> {
-    want_of_held(database, cluster, name, wanted, &operator()).await?;
-    match wanted {
-        WantedOfHeld::Delete => println!("{name} goes as soon as a server gets to it"),
-        WantedOfHeld::Restore => println!("{name} is made again as soon as a server gets to it"),
-    }
-    Ok(())
+fn tell_restored(name: &KubernetesNamespaceName) {
+    println!("{name} is made again as soon as a server gets to it");
 }
 
 fn cluster_name(text: String) -> KubernetesNamespaceName {

@@ -2,7 +2,7 @@
 //! (contract R8, R9).
 
 use remotegpu_cluster::{Finding, KubeClusters, Verdict};
-use remotegpu_control_plane::{ClaimClusterPorts, look_at_claim};
+use remotegpu_control_plane::{ClaimClusterPorts, Operator, look_at_claim};
 use remotegpu_namespaces::{
     ClaimState, ClusterDirectory, ClusterName, ClusterStatus, HeldKind, HeldNamespaceRepository,
 };
@@ -37,7 +37,9 @@ async fn claim(database: &Database, clusters: &KubeClusters, name: &ClusterName)
         provisioner: clusters,
         mint: clusters,
     };
-    let (verdict, sentence) = match look_at_claim(ports, name).await {
+    let (verdict, sentence) = match look_at_claim(ports, Operator::at_the_command_line(), name)
+        .await
+    {
         Ok(state @ ClaimState::Held) => (Verdict::Fine, capital(state.sentence())),
         Ok(ClaimState::Unknown) => (
             Verdict::Fine,

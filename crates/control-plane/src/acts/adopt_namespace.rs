@@ -1,12 +1,16 @@
-//! The operator's word on held namespaces (contract R8). It is written down; whichever
-//! server runs does the work.
+//! The operator gives a held namespace to an account (contract R8). It is written down;
+//! whichever server runs does the work.
 
+use rand::CryptoRng;
 use remotegpu_accounts::{AccountName, AccountRepository};
 use remotegpu_namespaces::{
     AdoptNamespace, Adoption, ClusterName, HeldKind, HeldNamespace, HeldNamespaceRepository,
     InvalidNamespaceName, KubernetesNamespaceName, NamespaceName, WantedOfHeld,
 };
-use remotegpu_primitives::{AccountId, Act, StoreError};
+use remotegpu_primitives::{AccountId, StoreError};
+use time::OffsetDateTime;
+
+use crate::Operator;
 
 /// Which namespace an account gets, and under which name.
 #[derive(Debug, Clone)]
@@ -62,8 +66,10 @@ pub enum HeldNamespaceError {
 pub async fn adopt_namespace(
     held: &dyn HeldNamespaceRepository,
     accounts: &dyn AccountRepository,
+    operator: Operator,
     wanted: &AdoptHeld,
-    act: &Act,
+    rng: &mut impl CryptoRng,
+    now: OffsetDateTime,
 ) -> Result<NamespaceName, HeldNamespaceError> {
     let found = find(
         held,
@@ -94,7 +100,7 @@ pub async fn adopt_namespace(
         account_id: wanted.account,
         name: name.clone(),
     };
-    match held.adopt(&adoption, act).await? {
+    match held.adopt(&adoption, &operator.act(rng, now)).await? {
         AdoptNamespace::Adopted => Ok(name),
         AdoptNamespace::NotHeld => Err(HeldNamespaceError::NotHeld(HeldKind::Held)),
         AdoptNamespace::AccountUnknown => Err(HeldNamespaceError::AccountUnknown(wanted.account)),
@@ -103,23 +109,8 @@ pub async fn adopt_namespace(
     }
 }
 
-/// Has the server delete a held namespace, or make a missing one again.
-pub async fn want_of_held(
-    held: &dyn HeldNamespaceRepository,
-    cluster: &ClusterName,
-    name: &KubernetesNamespaceName,
-    wanted: WantedOfHeld,
-    act: &Act,
-) -> Result<(), HeldNamespaceError> {
-    let found = find(held, cluster, name, wanted.of()).await?;
-    if held.want_of_held(&found, wanted, act).await? {
-        Ok(())
-    } else {
-        Err(HeldNamespaceError::NotHeld(wanted.of()))
-    }
-}
-
-async fn find(
+/// The held namespace of this kind, of which nothing is wanted yet.
+pub(crate) async fn find(
     held: &dyn HeldNamespaceRepository,
     cluster: &ClusterName,
     name: &KubernetesNamespaceName,

@@ -5,9 +5,12 @@ use remotegpu_accounts::{
     CreateUser, Email, NewUser, PasswordChange, PlainPassword, Role, UserRepository,
     one_time_password,
 };
-use remotegpu_primitives::{AccountId, Act, StoreError, UserId};
+use remotegpu_primitives::{AccountId, StoreError, UserId};
+use time::OffsetDateTime;
 
-use crate::{PasswordError, PasswordWorkers, acts::create_first_admin::ONE_TIME_PASSWORD_LIFE};
+use crate::{
+    Operator, PasswordError, PasswordWorkers, acts::create_first_admin::ONE_TIME_PASSWORD_LIFE,
+};
 
 /// No user was made.
 #[derive(Debug, thiserror::Error)]
@@ -30,12 +33,12 @@ pub enum CreateUserError {
 pub async fn create_user(
     users: &dyn UserRepository,
     passwords: &PasswordWorkers,
+    operator: Operator,
     email: Email,
     (account, role): (AccountId, Role),
     rng: &mut impl CryptoRng,
-    act: &Act,
+    now: OffsetDateTime,
 ) -> Result<PlainPassword, CreateUserError> {
-    let now = act.at;
     let plain = one_time_password(rng);
     let turn = passwords.enter().await.map_err(PasswordError::from)?;
     let mut salt = [0; 16];
@@ -47,7 +50,8 @@ pub async fn create_user(
         password_change: PasswordChange::NeededUntil(now + ONE_TIME_PASSWORD_LIFE),
         created_at: now,
     };
-    match users.insert_member(&user, account, role, act).await? {
+    let act = operator.act(rng, now);
+    match users.insert_member(&user, account, role, &act).await? {
         CreateUser::Created => Ok(plain),
         CreateUser::EmailTaken => Err(CreateUserError::EmailTaken),
         CreateUser::AccountNotFound => Err(CreateUserError::AccountNotFound),

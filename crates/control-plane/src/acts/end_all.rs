@@ -7,8 +7,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use rand::CryptoRng;
-use remotegpu_primitives::{AccountId, Act, Actor, Clock, Origin, StoreError};
+use remotegpu_primitives::{AccountId, StoreError};
 
 /// How many are ended in one transaction.
 pub(crate) const BATCH: u32 = 200;
@@ -55,11 +54,6 @@ impl Ended {
     pub(crate) fn add(&mut self, account: AccountId) {
         *self.accounts.entry(account).or_default() += 1;
     }
-}
-
-/// The act of ending one of them.
-pub(crate) fn act(rng: &mut impl CryptoRng, clock: &dyn Clock) -> Act {
-    Act::new(Actor::Operator, Origin::default(), rng, clock.now())
 }
 
 /// Tries a batch again where that may help.

@@ -8,8 +8,8 @@ use remotegpu_namespaces::{ClusterName, IdentityCensus};
 use remotegpu_primitives::{Act, ApiKeyId, Clock, StoreError};
 
 use crate::{
-    Choice, EndAll, Ended,
-    acts::end_all::{BATCH, act, persistently},
+    Choice, EndAll, Ended, Operator,
+    acts::end_all::{BATCH, persistently},
 };
 
 /// The keys, and what ends with them.
@@ -40,6 +40,7 @@ pub struct EndAllKeysPorts<'a> {
 /// The store did not take a batch; those before it stand.
 pub async fn end_all_keys(
     ports: EndAllKeysPorts<'_>,
+    operator: Operator,
     choice: Choice<'_, ApiKeyId>,
     mode: EndAll,
     rng: &mut impl CryptoRng,
@@ -58,7 +59,7 @@ pub async fn end_all_keys(
             let living = found.iter().filter(|(_, is_active)| *is_active);
             let living: Vec<OwnedKey> = living.map(|(key, _)| *key).collect();
             ended.keys.ended_before += (found.len() - living.len()) as u64;
-            end(ports, living, mode, rng, &mut ended).await?;
+            end(ports, operator, living, mode, rng, &mut ended).await?;
             told(&ended);
         }
         return Ok(ended);
@@ -77,13 +78,14 @@ pub async fn end_all_keys(
             return Ok(ended);
         };
         after = Some(last.id);
-        end(ports, batch, mode, rng, &mut ended).await?;
+        end(ports, operator, batch, mode, rng, &mut ended).await?;
         told(&ended);
     }
 }
 
 async fn end(
     ports: EndAllKeysPorts<'_>,
+    operator: Operator,
     keys: Vec<OwnedKey>,
     mode: EndAll,
     rng: &mut impl CryptoRng,
@@ -98,7 +100,7 @@ async fn end(
         EndAll::End => {
             let acts: Vec<(OwnedKey, Act)> = keys
                 .into_iter()
-                .map(|key| (key, act(rng, ports.clock)))
+                .map(|key| (key, operator.act(rng, ports.clock.now())))
                 .collect();
             persistently(async || ports.keys.revoke_each(&acts).await).await?
         }

@@ -7,8 +7,8 @@ use remotegpu_accounts::{InstallationSessions, OwnedSession};
 use remotegpu_primitives::{Act, Clock, SessionId, StoreError};
 
 use crate::{
-    Choice, EndAll, Ended,
-    acts::end_all::{BATCH, act, persistently},
+    Choice, EndAll, Ended, Operator,
+    acts::end_all::{BATCH, persistently},
 };
 
 /// Counts the sessions that are meant, and ends them if `mode` says so. `told` is
@@ -18,6 +18,7 @@ use crate::{
 /// The store did not take a batch; those before it stand.
 pub async fn end_all_sessions(
     sessions: &dyn InstallationSessions,
+    operator: Operator,
     choice: Choice<'_, SessionId>,
     mode: EndAll,
     rng: &mut impl CryptoRng,
@@ -33,7 +34,7 @@ pub async fn end_all_sessions(
             let mut found = persistently(async || sessions.find_owned(ids).await).await?;
             found.retain(|found| choice.account.is_none_or(|of| found.account_id == of));
             ended.unknown += (ids.len() - found.len()) as u64;
-            end(sessions, found, mode, rng, clock, &mut ended).await?;
+            end(sessions, operator, found, mode, rng, clock, &mut ended).await?;
             told(&ended);
         }
         return Ok(ended);
@@ -46,13 +47,14 @@ pub async fn end_all_sessions(
             return Ok(ended);
         };
         after = Some(last.id);
-        end(sessions, batch, mode, rng, clock, &mut ended).await?;
+        end(sessions, operator, batch, mode, rng, clock, &mut ended).await?;
         told(&ended);
     }
 }
 
 async fn end(
     sessions: &dyn InstallationSessions,
+    operator: Operator,
     batch: Vec<OwnedSession>,
     mode: EndAll,
     rng: &mut impl CryptoRng,
@@ -64,7 +66,7 @@ async fn end(
         EndAll::End => {
             let acts: Vec<(OwnedSession, Act)> = batch
                 .into_iter()
-                .map(|session| (session, act(rng, clock)))
+                .map(|session| (session, operator.act(rng, clock.now())))
                 .collect();
             persistently(async || sessions.delete_each(&acts).await).await?
         }

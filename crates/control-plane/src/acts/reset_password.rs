@@ -2,9 +2,12 @@
 
 use rand::CryptoRng;
 use remotegpu_accounts::{Email, PasswordChange, PlainPassword, UserRepository, one_time_password};
-use remotegpu_primitives::{Act, StoreError};
+use remotegpu_primitives::StoreError;
+use time::OffsetDateTime;
 
-use crate::{PasswordError, PasswordWorkers, acts::create_first_admin::ONE_TIME_PASSWORD_LIFE};
+use crate::{
+    Operator, PasswordError, PasswordWorkers, acts::create_first_admin::ONE_TIME_PASSWORD_LIFE,
+};
 
 /// The password stays as it was.
 #[derive(Debug, thiserror::Error)]
@@ -25,9 +28,10 @@ pub enum ResetPasswordError {
 pub async fn reset_password(
     users: &dyn UserRepository,
     passwords: &PasswordWorkers,
+    operator: Operator,
     email: &Email,
     rng: &mut impl CryptoRng,
-    act: &Act,
+    now: OffsetDateTime,
 ) -> Result<PlainPassword, ResetPasswordError> {
     let plain = one_time_password(rng);
     let turn = passwords.enter().await.map_err(PasswordError::from)?;
@@ -38,9 +42,10 @@ pub async fn reset_password(
         .await?
         .ok_or(ResetPasswordError::UserNotFound)?;
     let hash = turn.hash(plain.clone(), salt).await?;
-    let change = PasswordChange::NeededUntil(act.at + ONE_TIME_PASSWORD_LIFE);
+    let change = PasswordChange::NeededUntil(now + ONE_TIME_PASSWORD_LIFE);
+    let act = operator.act(rng, now);
     if users
-        .set_password(user.id, None, &hash, change, None, act)
+        .set_password(user.id, None, &hash, change, None, &act)
         .await?
     {
         Ok(plain)

@@ -18,7 +18,7 @@ use remotegpu_namespaces::{
 };
 use remotegpu_primitives::{Clock, IdentityId, StoreError};
 
-use crate::{SweepCounts, acts::own_accounts::OwnAccounts};
+use crate::{SweepCounts, machinery::own_accounts::OwnAccounts};
 
 /// How many objects of a page are worked on at once: one that a webhook holds up for
 /// seconds delays few.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use remotegpu_control_plane::{
-    ClaimClusterPorts, ClaimPreview, CreateNamespace, CreateNamespacePorts, claim_cluster,
-    create_namespace, preview_claim, raise_claim, verify_claim, verify_claims,
+    ClaimClusterPorts, ClaimPreview, CreateNamespace, CreateNamespacePorts, Operator,
+    claim_cluster, create_namespace, preview_claim, raise_claim, verify_claim, verify_claims,
 };
 use remotegpu_namespaces::{
     ClaimRepository, ClaimState, ClusterDirectory, ClusterError, ClusterStatus, CredentialMint,
@@ -41,16 +41,26 @@ fn ports(world: &World) -> ClaimClusterPorts<'_> {
 
 async fn claim(world: &World) {
     let cluster = world.cluster_name();
-    claim_cluster(ports(world), &cluster, world.now())
-        .await
-        .unwrap();
+    claim_cluster(
+        ports(world),
+        Operator::at_the_command_line(),
+        &cluster,
+        world.now(),
+    )
+    .await
+    .unwrap();
 }
 
 async fn preview(world: &World) -> ClaimPreview {
     let cluster = world.cluster_name();
-    preview_claim(ports(world), &cluster, world.now())
-        .await
-        .unwrap()
+    preview_claim(
+        ports(world),
+        Operator::at_the_command_line(),
+        &cluster,
+        world.now(),
+    )
+    .await
+    .unwrap()
 }
 
 async fn known(world: &World) -> KnownClaim {

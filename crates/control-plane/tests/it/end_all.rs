@@ -1,7 +1,7 @@
 //! Much is ended at once (contract R7).
 
 use remotegpu_control_plane::{
-    Choice, EndAll, EndAllKeysPorts, Ended, EndedKeys, end_all_keys, end_all_sessions,
+    Choice, EndAll, EndAllKeysPorts, Ended, EndedKeys, Operator, end_all_keys, end_all_sessions,
 };
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_primitives::{AccountId, ApiKeyId, SessionId};
@@ -16,9 +16,9 @@ async fn keys(world: &World, choice: Choice<'_, ApiKeyId>, mode: EndAll) -> (End
         identities: &world.store.database,
         clock: &*world.clock,
     };
-    let mut told = Vec::new();
+    let (operator, mut told) = (Operator::at_the_command_line(), Vec::new());
     let tell = &mut |ended: &EndedKeys| told.push(ended.keys.total());
-    let ended = end_all_keys(ports, choice, mode, &mut rng(), tell).await;
+    let ended = end_all_keys(ports, operator, choice, mode, &mut rng(), tell).await;
     (ended.unwrap(), told)
 }
 
@@ -131,7 +131,8 @@ async fn sessions_are_counted_and_ended() {
     let end = async |choice, mode| {
         let tell: &mut dyn FnMut(&Ended) = &mut |_| {};
         let (database, clock) = (&world.store.database, &*world.clock);
-        end_all_sessions(database, choice, mode, &mut rng(), clock, tell)
+        let operator = Operator::at_the_command_line();
+        end_all_sessions(database, operator, choice, mode, &mut rng(), clock, tell)
             .await
             .unwrap()
     };

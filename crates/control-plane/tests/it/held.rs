@@ -1,7 +1,7 @@
 //! What a tenant owns waits for the operator's word (contract R8, R7).
 
 use remotegpu_control_plane::{
-    AdoptHeld, ClaimClusterPorts, HeldNamespaceError, adopt_namespace, claim_cluster,
+    AdoptHeld, ClaimClusterPorts, HeldNamespaceError, Operator, adopt_namespace, claim_cluster,
     run_reconciler, verify_claims, want_of_held,
 };
 use remotegpu_namespaces::{
@@ -9,7 +9,7 @@ use remotegpu_namespaces::{
     NamespaceProvisioner, NamespaceStatus, WantedOfHeld,
 };
 use remotegpu_primitives::{AccountId, NamespaceId};
-use remotegpu_test_support::{act, rng, stopwatch::eventually};
+use remotegpu_test_support::{rng, stopwatch::eventually};
 use time::Duration;
 
 use crate::{run_reconciler::ports, world::World};
@@ -42,7 +42,8 @@ fn wish(world: &World, namespace: &Namespace, account: AccountId) -> AdoptHeld {
 
 async fn adopt(world: &World, wish: &AdoptHeld) -> Result<NamespaceName, HeldNamespaceError> {
     let database = &world.store.database;
-    adopt_namespace(database, database, wish, &act(world.now())).await
+    let operator = Operator::at_the_command_line();
+    adopt_namespace(database, database, operator, wish, &mut rng(), world.now()).await
 }
 
 async fn want(
@@ -51,7 +52,9 @@ async fn want(
     wanted: WantedOfHeld,
 ) -> Result<(), HeldNamespaceError> {
     let (database, cluster) = (&world.store.database, world.cluster_name());
-    want_of_held(database, &cluster, name, wanted, &act(world.now())).await
+    let operator = Operator::at_the_command_line();
+    let place = (&cluster, name);
+    want_of_held(database, operator, place, wanted, &mut rng(), world.now()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,7 +215,8 @@ async fn what_is_missing_after_a_restore_is_made_again_only_when_asked() {
         provisioner: &*world.cluster,
         mint: &*world.cluster,
     };
-    claim_cluster(ports, &world.cluster_name(), world.now())
+    let operator = Operator::at_the_command_line();
+    claim_cluster(ports, operator, &world.cluster_name(), world.now())
         .await
         .unwrap();
     for _ in 0..3 {
@@ -266,7 +270,8 @@ async fn a_missing_namespace_that_its_account_deletes_is_forgotten() {
         provisioner: &*world.cluster,
         mint: &*world.cluster,
     };
-    claim_cluster(ports, &world.cluster_name(), world.now())
+    let operator = Operator::at_the_command_line();
+    claim_cluster(ports, operator, &world.cluster_name(), world.now())
         .await
         .unwrap();
     world.sweep().await;
