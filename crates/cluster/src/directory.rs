@@ -11,8 +11,8 @@ use crate::{
     baseline_objects::Baseline,
     cluster::{KubeCluster, VERSION},
     connection::{ClusterConnection, ConnectError},
+    foreign_text::fit,
     request::{Ask, Fault},
-    words::fit,
 };
 
 /// How much of what a cluster says is its version is passed on.

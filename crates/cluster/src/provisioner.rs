@@ -16,11 +16,11 @@ use crate::{
     KubeClusters,
     baseline_objects::{Baseline, Part, owner_labels},
     cluster::{KubeCluster, has_labels},
-    ending::held_by,
     labels::{
         FIELD_MANAGER, NAMESPACE_ID, PRIORITY_CLASSES, SCHEDULERS, TOLERATIONS, is_going, label,
         metadata,
     },
+    namespace_deletion::held_by,
     request::{Ask, Fault, item},
     survey::survey,
 };

@@ -1,6 +1,6 @@
 //! Audit events: what is written down with each act.
 
-mod many;
+mod bulk_insert;
 
 use std::net::IpAddr;
 
@@ -235,7 +235,7 @@ impl AuditLog for Database {
                     let mut lease = begin_on_postgres(pool).await?;
                     let connection = lease.begin();
                     for rows in all.chunks(AT_ONCE) {
-                        many::on_postgres(connection, rows).await?;
+                        bulk_insert::on_postgres(connection, rows).await?;
                     }
                     connection.batch_execute("COMMIT").await?;
                     lease.finish(&Ok(()));
@@ -245,7 +245,7 @@ impl AuditLog for Database {
                     let mut lease = begin_on_sqlite(write).await?;
                     let connection = lease.begin();
                     connection
-                        .spawn_blocking(move |connection| many::on_sqlite(connection, all))
+                        .spawn_blocking(move |connection| bulk_insert::on_sqlite(connection, all))
                         .await?;
                     connection.batch_execute("COMMIT").await?;
                     lease.finish(&Ok(()));

@@ -21,6 +21,7 @@ mod installation_keys;
 mod installation_sessions;
 mod key_changes;
 mod namespaces;
+mod newer_words;
 mod opening;
 mod quick_reads;
 mod restore_watch;
@@ -28,7 +29,6 @@ mod sessions;
 mod sweep_leases;
 mod tls;
 mod users;
-mod words;
 mod world;
 
 /// Makes a test of each case for each database.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{labels::metadata, words::fit};
+use crate::{foreign_text::fit, labels::metadata};
 
 /// How much of the cluster's words is passed on.
 const LONGEST: usize = 400;
