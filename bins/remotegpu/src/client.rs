@@ -63,7 +63,7 @@ impl ServerOptions {
 /// What a request proves the caller with.
 enum Credential {
     None,
-    AccessToken(Secret),
+    SessionToken(Secret),
     ApiKey(Secret),
 }
 
@@ -84,9 +84,9 @@ impl Client {
     }
 
     #[must_use]
-    pub fn with_access_token(self, token: Secret) -> Self {
+    pub fn with_session_token(self, token: Secret) -> Self {
         Self {
-            credential: Credential::AccessToken(token),
+            credential: Credential::SessionToken(token),
             ..self
         }
     }
@@ -156,7 +156,7 @@ impl Client {
             .header("accept", "application/json");
         request = match &self.credential {
             Credential::None => request,
-            Credential::AccessToken(token) => {
+            Credential::SessionToken(token) => {
                 request.header("authorization", format!("Bearer {}", token.reveal()))
             }
             Credential::ApiKey(key) => request.header("x-api-key", key.reveal()),

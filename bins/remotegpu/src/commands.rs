@@ -46,7 +46,7 @@ pub fn print_completions(shell: Shell, mut command: Command) -> Result<()> {
 /// A client that speaks for whoever has signed in at this server.
 fn signed_in(server: &ServerOptions) -> Result<Client> {
     match SessionFile::locate()?.find(&server.name())? {
-        Some(token) => Ok(Client::new(server)?.with_access_token(token)),
+        Some(token) => Ok(Client::new(server)?.with_session_token(token)),
         None => bail!(
             "not signed in at {}\nSign in with `remotegpu login`.",
             server.name()

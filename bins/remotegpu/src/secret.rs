@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A password, an API key or an access token.
+/// A password, an API key or a session token.
 #[derive(Clone)]
 pub struct Secret(String);
 

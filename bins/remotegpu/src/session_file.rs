@@ -24,7 +24,9 @@ struct Document {
 
 #[derive(Serialize, Deserialize)]
 struct Entry {
-    access_token: String,
+    /// Called as the server's answer calls it.
+    #[serde(rename = "access_token")]
+    session_token: String,
     #[serde(flatten)]
     rest: serde_json::Map<String, serde_json::Value>,
 }
@@ -49,16 +51,16 @@ impl SessionFile {
         &self.path
     }
 
-    /// The access token for a server, if one was stored.
+    /// The session token for a server, if one was stored.
     pub fn find(&self, server: &str) -> Result<Option<Secret>> {
         let entry = self.read()?.sessions.remove(server);
-        Ok(entry.map(|entry| Secret::new(entry.access_token)))
+        Ok(entry.map(|entry| Secret::new(entry.session_token)))
     }
 
-    pub fn store(&self, server: &str, access_token: &Secret, expires_at: &str) -> Result<()> {
+    pub fn store(&self, server: &str, session_token: &Secret, expires_at: &str) -> Result<()> {
         let mut document = self.read()?;
         let entry = Entry {
-            access_token: access_token.reveal().to_owned(),
+            session_token: session_token.reveal().to_owned(),
             rest: serde_json::Map::from_iter([("expires_at".to_owned(), expires_at.into())]),
         };
         document.sessions.insert(server.to_owned(), entry);

@@ -139,7 +139,7 @@ impl Server {
         settle(self.pid(), limit)
     }
 
-    /// An access token of this user's.
+    /// A session token of this user's.
     pub fn sign_in(&self, email: &str, password: &str) -> Result<String> {
         let body = serde_json::json!({"email": email, "password": password, "cookie": false});
         let answer = self.post("/v1/auth/sign-in", None, &body)?;
@@ -148,19 +148,19 @@ impl Server {
     }
 
     /// Posts JSON and answers JSON; what is no success is an error.
-    pub fn post(&self, path: &str, access_token: Option<&str>, body: &Value) -> Result<Value> {
+    pub fn post(&self, path: &str, session_token: Option<&str>, body: &Value) -> Result<Value> {
         let url = format!("{}://{}{path}", self.scheme, self.address);
         let mut request = ureq::post(&url);
-        if let Some(token) = access_token {
+        if let Some(token) = session_token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let mut answer = request.send_json(body).with_context(|| url)?;
         Ok(answer.body_mut().read_json()?)
     }
 
-    pub fn get(&self, path: &str, access_token: &str) -> Result<Value> {
+    pub fn get(&self, path: &str, session_token: &str) -> Result<Value> {
         let url = format!("{}://{}{path}", self.scheme, self.address);
-        let request = ureq::get(&url).header("authorization", format!("Bearer {access_token}"));
+        let request = ureq::get(&url).header("authorization", format!("Bearer {session_token}"));
         Ok(request
             .call()
             .with_context(|| url)?

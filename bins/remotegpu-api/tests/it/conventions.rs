@@ -353,7 +353,7 @@ async fn a_body_is_json_in_utf_8_of_64_kib_at_the_most() {
     let fits = format!("{good}{}", " ".repeat(65_536 - good.len()));
     json_typed(fits.clone().into_bytes()).await.expect(201);
     let line = |path: &str| format!("POST {path} HTTP/1.1\r\nhost: {}\r\n", host(&server));
-    let token = format!("authorization: Bearer {}\r\n", person.access_token);
+    let token = format!("authorization: Bearer {}\r\n", person.session_token);
     for path in [KEYS, "/v1/auth/sign-in"] {
         let head = format!("{}{token}content-type: text/plain\r\n", line(path));
         let declared = format!("{head}content-length: 65537\r\n\r\n");
@@ -388,7 +388,7 @@ async fn the_checks_come_in_the_order_of_the_contract() {
     let revoke = format!("{path}/revoke");
     person.post(&revoke, json!({})).await.expect(200);
     let unknown = "/v1/account/api-keys/unknown";
-    let cookie = |person: &Person| format!("remotegpu_session={}", person.access_token);
+    let cookie = |person: &Person| format!("remotegpu_session={}", person.session_token);
     let (own, readers) = (cookie(&person), cookie(&reader));
     let request = |method: &str, path: &str, headers: &[(&str, &str)], body: &'static str| {
         let url = format!("{}{path}", server.url);

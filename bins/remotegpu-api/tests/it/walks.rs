@@ -110,7 +110,7 @@ async fn every_route_refuses_without_the_right_credentials() {
             (
                 "missing_api_key",
                 "Missing API key",
-                request().bearer_auth(&person.access_token),
+                request().bearer_auth(&person.session_token),
             )
         } else {
             let wrong_kind = request().header("x-api-key", &key.key);
@@ -156,7 +156,7 @@ async fn what_is_another_account_s_answers_like_what_does_not_exist() {
             let request = if asks == Asks::Key {
                 request.header("x-api-key", &her_key.key)
             } else {
-                request.bearer_auth(&ada.access_token)
+                request.bearer_auth(&ada.session_token)
             };
             let request = request.json(&json!({"name": "other"}));
             answers.push(
@@ -215,7 +215,7 @@ async fn send_secrets_everywhere(server: &Server, person: &Person) -> Vec<(&'sta
     let secrets = vec![
         ("key", key.key.clone()),
         ("rotated key", rotated["key"].as_str().unwrap().to_owned()),
-        ("access token", person.access_token.clone()),
+        ("session token", person.session_token.clone()),
         (
             "cluster token",
             minted["status"]["token"].as_str().unwrap().to_owned(),

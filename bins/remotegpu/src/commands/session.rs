@@ -56,13 +56,13 @@ impl Login {
         let body = json!({"email": email, "password": password.reveal(), "cookie": false});
         let mut answer = client.post(&["v1", "auth", "sign-in"], Some(&body))?;
         let Value::String(token) = answer["access_token"].take() else {
-            bail!("{} answered without an access token", server.name());
+            bail!("{} answered without a session token", server.name());
         };
         let token = Secret::new(token);
         file.store(&server.name(), &token, &text(&answer, "expires_at"))?;
 
         match client
-            .with_access_token(token)
+            .with_session_token(token)
             .get(&["v1", "auth", "session"])
         {
             Ok(session) => {
@@ -110,7 +110,7 @@ pub fn logout(server: &ServerOptions) -> Result<()> {
         say(&format!("Not signed in at {}.", server.name()));
         return Ok(());
     };
-    let client = Client::new(server)?.with_access_token(token);
+    let client = Client::new(server)?.with_session_token(token);
     let told = client.post(&["v1", "auth", "sign-out"], None);
     file.forget(&server.name())?;
     match told {

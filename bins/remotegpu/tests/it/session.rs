@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::{Value, json};
 
 use crate::server::{Server, problem};
-use crate::user::{ACCESS_TOKEN, User, run_with_stdin};
+use crate::user::{SESSION_TOKEN, User, run_with_stdin};
 
 fn session() -> Value {
     json!({
@@ -17,7 +17,7 @@ fn sign_in_server() -> Server {
     Server::start(|request| {
         let mut answer = session();
         if request.line.ends_with("/sign-in") {
-            answer["access_token"] = ACCESS_TOKEN.into();
+            answer["access_token"] = SESSION_TOKEN.into();
         }
         (200, answer.to_string())
     })
@@ -45,7 +45,7 @@ fn login_stores_the_session_for_its_owner_alone() {
         run.stdout.contains("me@example.com  Lab      admin"),
         "{run:?}"
     );
-    assert!(!format!("{run:?}").contains(ACCESS_TOKEN));
+    assert!(!format!("{run:?}").contains(SESSION_TOKEN));
 
     let requests = server.requests();
     assert_eq!(requests[0].line, "POST /v1/auth/sign-in");
@@ -55,7 +55,7 @@ fn login_stores_the_session_for_its_owner_alone() {
     );
     assert_eq!(requests[0].header("origin"), None);
     assert_eq!(requests[1].line, "GET /v1/auth/session");
-    let bearer = format!("Bearer {ACCESS_TOKEN}");
+    let bearer = format!("Bearer {SESSION_TOKEN}");
     assert_eq!(requests[1].header("authorization"), Some(bearer.as_str()));
 
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -64,7 +64,7 @@ fn login_stores_the_session_for_its_owner_alone() {
     let stored: Value = serde_json::from_slice(&fs::read(user.session_file()).unwrap()).unwrap();
     assert_eq!(
         stored["sessions"][&server.url]["access_token"],
-        ACCESS_TOKEN
+        SESSION_TOKEN
     );
 }
 
@@ -101,7 +101,7 @@ fn a_one_time_password_is_explained_and_can_be_changed() {
     let server = Server::start(|request| match request.line.as_str() {
         "POST /v1/auth/sign-in" => {
             let mut answer = session();
-            answer["access_token"] = ACCESS_TOKEN.into();
+            answer["access_token"] = SESSION_TOKEN.into();
             (200, answer.to_string())
         }
         "PUT /v1/auth/password" => (204, String::new()),
@@ -197,7 +197,7 @@ fn logout_ends_the_session_here_and_there() {
     assert!(
         !fs::read_to_string(user.session_file())
             .unwrap()
-            .contains(ACCESS_TOKEN)
+            .contains(SESSION_TOKEN)
     );
     assert_eq!(user.run(&server.url, "logout").code, 0);
     assert_eq!(server.requests().len(), 1);
@@ -212,7 +212,7 @@ fn logout_forgets_the_session_even_if_the_server_is_down() {
     assert!(
         !fs::read_to_string(user.session_file())
             .unwrap()
-            .contains(ACCESS_TOKEN)
+            .contains(SESSION_TOKEN)
     );
 }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-pub const ACCESS_TOKEN: &str = "session-secret-0123456789";
+pub const SESSION_TOKEN: &str = "session-secret-0123456789";
 
 pub struct User {
     pub home: TempDir,
@@ -32,7 +32,7 @@ impl User {
     pub fn signed_in(server: &str) -> Self {
         let user = Self::new();
         fs::create_dir_all(user.session_file().parent().unwrap()).unwrap();
-        let session = serde_json::json!({"sessions": {server: {"access_token": ACCESS_TOKEN}}});
+        let session = serde_json::json!({"sessions": {server: {"access_token": SESSION_TOKEN}}});
         fs::write(user.session_file(), session.to_string()).unwrap();
         user
     }

@@ -36,7 +36,7 @@ const IDENTITIES: &str = "/api/v1/namespaces/remotegpu-credentials/serviceaccoun
 pub struct World {
     pub server: Server,
     pub keys: Arc<Keys>,
-    /// An access token of the account's user.
+    /// A session token of the account's user.
     pub session: String,
     pub namespace_id: String,
     pub kubernetes_namespace: String,

@@ -9,7 +9,7 @@ async fn odd_bytes_are_answered_and_never_with_500() {
     let person = server.operator().await;
     let own = host(&server);
     let start = |line: &str| format!("{line} HTTP/1.1\r\nhost: {own}\r\nconnection: close\r\n");
-    let token = format!("authorization: Bearer {}\r\n", person.access_token);
+    let token = format!("authorization: Bearer {}\r\n", person.session_token);
     let mut requests: Vec<(Vec<u8>, &[u16])> = Vec::new();
     let mut ask = |line: &str, headers: &[u8], statuses: &'static [u16]| {
         requests.push((
@@ -141,7 +141,7 @@ async fn odd_bytes_are_answered_and_never_with_500() {
                     method.clone(),
                     format!("{}{}?{query}", server.url, filled(&path, id)),
                 )
-                .bearer_auth(&person.access_token)
+                .bearer_auth(&person.session_token)
                 .header("x-api-key", &key.key)
                 .header("content-type", "application/json");
             let answer = send(request.body(*body)).await;
@@ -284,7 +284,7 @@ async fn a_body_in_broken_chunks_is_answered_before_the_connection_ends() {
         );
     };
     let person = server.operator().await;
-    let authorization = format!("authorization: Bearer {}\r\n", person.access_token);
+    let authorization = format!("authorization: Bearer {}\r\n", person.session_token);
     let early = format!("1\r\n{{\r\nzz\r\n{tail}");
     let early = || early.clone();
     std::thread::scope(|scope| {

@@ -18,12 +18,12 @@ pub fn client() -> Client {
         .unwrap()
 }
 
-/// Somebody who is signed in, by access token.
+/// Somebody who is signed in, by session token.
 #[derive(Debug, Clone)]
 pub struct Person {
     pub url: String,
     pub http: Client,
-    pub access_token: String,
+    pub session_token: String,
     pub email: String,
 }
 
@@ -40,7 +40,7 @@ impl Person {
         Self {
             url: url.to_owned(),
             http,
-            access_token: signed_in["access_token"].as_str().unwrap().to_owned(),
+            session_token: signed_in["access_token"].as_str().unwrap().to_owned(),
             email: email.to_owned(),
         }
     }
@@ -60,7 +60,7 @@ impl Person {
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http
             .request(method, format!("{}{path}", self.url))
-            .bearer_auth(&self.access_token)
+            .bearer_auth(&self.session_token)
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -82,7 +82,7 @@ async fn what_is_done_is_told(backend: Backend) {
     assert_eq!(time_of(&details["expires_at"]), time_of(end));
 
     let whole = Value::from(events(&ada, "").await).to_string();
-    for secret in [key.key.as_str(), token, ada.access_token.as_str()] {
+    for secret in [key.key.as_str(), token, ada.session_token.as_str()] {
         assert!(!whole.contains(secret), "a secret is told: {whole}");
     }
     let order: Vec<Value> = events(&ada, "")

@@ -44,7 +44,7 @@ async fn a_key_counts_in_headers_alone_and_only_one() {
     };
     let bearer = format!("Bearer {}", one.key);
     let other_bearer = format!("Bearer {}", two.key);
-    let session = format!("Bearer {}", person.access_token);
+    let session = format!("Bearer {}", person.session_token);
     let in_cookie = format!("x-api-key={0}; api_key={0}; remotegpu_session={0}", one.key);
     // A2, A3
     for headers in [

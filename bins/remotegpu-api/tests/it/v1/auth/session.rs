@@ -49,7 +49,7 @@ async fn only_one_living_session_opens() {
     let server = Server::start(Backend::Sqlite).await;
     let person = server.operator().await;
     let key = person.key(json!({"all": true})).await;
-    let token = person.access_token.as_str();
+    let token = person.session_token.as_str();
     let get = |headers: &[(&str, String)]| {
         let request = client().get(format!("{}/v1/account/api-keys", server.url));
         headers.iter().fold(request, |request, (name, value)| {
@@ -116,7 +116,7 @@ async fn another_site_changes_nothing_with_a_visitor_s_cookie() {
     // A9
     let server = Server::start(Backend::Sqlite).await;
     let person = server.operator().await;
-    let cookie = format!("remotegpu_session={}", person.access_token);
+    let cookie = format!("remotegpu_session={}", person.session_token);
     let path = format!("{}/v1/account/api-keys", server.url);
     let body = json!({"name": "x", "scopes": {"all": true}});
     let with_cookie = || client().post(&path).header("cookie", &cookie).json(&body);
@@ -142,7 +142,7 @@ async fn another_site_changes_nothing_with_a_visitor_s_cookie() {
             let request = request.header("cookie", &cookie).header(name, value);
             send(request).await.problem(403, "csrf");
         }
-        // Reading changes nothing, and an access token is never sent by itself.
+        // Reading changes nothing, and a session token is never sent by itself.
         send(
             client()
                 .get(&path)
@@ -153,7 +153,7 @@ async fn another_site_changes_nothing_with_a_visitor_s_cookie() {
         .expect(200);
         let token = client()
             .post(&path)
-            .bearer_auth(&person.access_token)
+            .bearer_auth(&person.session_token)
             .json(&body);
         send(token.header(name, value)).await.expect(201);
     }

@@ -63,7 +63,7 @@ async fn signing_in_makes_a_new_session_each_time() {
     let session = Answer::read(whoami.send().await.unwrap()).await.expect(200);
     assert_eq!(session["user"], signed_in["user"]);
 
-    // A6: a program gets an access token and no cookie.
+    // A6: a program gets a session token and no cookie.
     let mut for_program = body.clone();
     for_program["cookie"] = false.into();
     let answer = send(request(&server), &for_program).await;
@@ -84,7 +84,7 @@ async fn signing_in_makes_a_new_session_each_time() {
 
     // A6: signing in always makes a new one, and the old ones go on.
     let second = Person::sign_in(&server.url, " Admin@LocalHost ", ADMIN_PASSWORD).await;
-    assert_ne!(second.access_token, token);
+    assert_ne!(second.session_token, token);
     assert_ne!(secret, token);
     second.get("/v1/auth/session").await.expect(200);
     let request = client()

@@ -81,7 +81,7 @@ async fn a_credential_is_bare_and_fresh() {
     assert_eq!(detail, "Missing API key");
     let session = client()
         .post(&url)
-        .bearer_auth(&person.access_token)
+        .bearer_auth(&person.session_token)
         .send()
         .await
         .unwrap();
