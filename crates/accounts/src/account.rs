@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use remotegpu_primitives::{AccountId, Vocabulary};
+use remotegpu_primitives::{AccountId, Vocabulary, is_unfit_in_a_name};
 use time::OffsetDateTime;
 
 /// The tenant that owns keys, namespaces and tokens.
@@ -83,7 +83,7 @@ impl AccountName {
     pub fn parse(text: &str) -> Result<Self, InvalidAccountName> {
         let name = text.trim();
         let fits = (1..=64).contains(&name.chars().count());
-        if !fits || name.chars().any(is_unfit) {
+        if !fits || name.chars().any(is_unfit_in_a_name) {
             return Err(InvalidAccountName);
         }
         Ok(Self(name.to_owned()))
@@ -104,13 +104,6 @@ impl fmt::Display for AccountName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-fn is_unfit(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}')
-        || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}')
-        || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 /// What a user may do in an account; each role may do what those before it may.

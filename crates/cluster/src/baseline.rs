@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use remotegpu_namespaces::check_dns_label;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -361,11 +362,7 @@ impl TenantBaseline {
 const HISTORY: u32 = 11;
 
 fn is_label(text: &str) -> bool {
-    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let ends = [text.bytes().next(), text.bytes().last()];
-    ends.into_iter().all(|end| end.is_some_and(letter))
-        && text.len() <= 63
-        && text.bytes().all(|b| letter(b) || b == b'-')
+    check_dns_label(text, 63).is_ok()
 }
 
 fn is_extended_resource(text: &str) -> bool {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use remotegpu_namespaces::check_dns_label;
 use serde_json::Value;
 
 use crate::{
@@ -146,13 +147,9 @@ fn is_word(text: &str) -> bool {
 
 /// Whether it is a name as classes and schedulers have them.
 pub(crate) fn is_subdomain(text: &str) -> bool {
-    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let label = |label: &str| {
-        let ends = [label.bytes().next(), label.bytes().last()];
-        ends.map(|end| end.is_some_and(fits)) == [true, true]
-            && label.bytes().all(|b| fits(b) || b == b'-')
-    };
-    text.len() <= 253 && text.split('.').all(label)
+    let longest = 253;
+    let is_label = |label| check_dns_label(label, longest).is_ok();
+    text.len() <= longest && text.split('.').all(is_label)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use remotegpu_primitives::is_unfit_in_a_name;
+
 /// A key's name: 1 to 64 Unicode scalar values, trimmed, with nothing in it
 /// that would break a line or turn the reading direction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +27,7 @@ impl KeyName {
     /// Trims `White_Space` and judges the rest.
     pub fn parse(text: &str) -> Result<Self, InvalidKeyName> {
         let name = text.trim();
-        if name.chars().any(is_unfit) {
+        if name.chars().any(is_unfit_in_a_name) {
             return Err(InvalidKeyName::Character);
         }
         if name.is_empty() || name.chars().count() > Self::MAX_CHARS {
@@ -54,13 +56,6 @@ impl fmt::Display for KeyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-fn is_unfit(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}')
-        || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}')
-        || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use time::Duration;
 
 use crate::{
     ClaimState, CredentialIdentity, LocatedIdentity, MintError, MintedToken, PlainClusterToken,
+    check_dns_label,
 };
 
 /// The name of a cluster: configuration gives it, and the API uses it where it
@@ -22,15 +23,8 @@ pub struct InvalidClusterName;
 impl ClusterName {
     /// Takes a lowercase DNS label of at most 40 characters.
     pub fn parse(text: &str) -> Result<Self, InvalidClusterName> {
-        let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        let bytes = text.as_bytes();
-        let ends =
-            bytes.first().is_some_and(|b| letter(*b)) && bytes.last().is_some_and(|b| letter(*b));
-        if ends && bytes.len() <= 40 && bytes.iter().all(|b| letter(*b) || *b == b'-') {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidClusterName)
-        }
+        check_dns_label(text, 40).map_err(|_| InvalidClusterName)?;
+        Ok(Self(text.to_owned()))
     }
 
     /// The name as it was stored.

@@ -5,6 +5,7 @@ mod backlog;
 mod claim;
 mod cluster;
 mod credential;
+mod dns_label;
 mod due_work;
 mod held;
 mod identity_census;
@@ -27,6 +28,7 @@ pub use credential::{
     CredentialIdentity, ExecCredential, IdentitySubject, LocatedIdentity, LocatedObject, MintError,
     MintedToken, PlainClusterToken, TokenLifetime, UnusableToken,
 };
+pub use dns_label::{InvalidDnsLabel, check_dns_label};
 pub use due_work::{DueWork, Tried};
 pub use held::{
     AdoptNamespace, Adoption, HeldKind, HeldNamespace, HeldNamespaceRepository, WantedOfHeld,

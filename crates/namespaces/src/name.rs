@@ -5,6 +5,8 @@ use std::fmt;
 
 use rand::CryptoRng;
 
+use crate::{InvalidDnsLabel, check_dns_label};
+
 /// What the account calls a namespace; it can change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamespaceName(String);
@@ -35,26 +37,24 @@ pub enum InvalidNamespaceName {
     ReservedKube,
 }
 
+impl From<InvalidDnsLabel> for InvalidNamespaceName {
+    fn from(refusal: InvalidDnsLabel) -> Self {
+        match refusal {
+            InvalidDnsLabel::Empty => Self::Empty,
+            InvalidDnsLabel::Character => Self::Character,
+            InvalidDnsLabel::Ends => Self::Ends,
+            InvalidDnsLabel::TooLong => Self::TooLong,
+        }
+    }
+}
+
 impl NamespaceName {
     /// The longest name, in characters: that of a DNS label (RFC 1123).
     pub const MAX_LEN: usize = 63;
 
     /// Judges a name.
     pub fn parse(text: &str) -> Result<Self, InvalidNamespaceName> {
-        let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        let bytes = text.as_bytes();
-        let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
-            return Err(InvalidNamespaceName::Empty);
-        };
-        if !bytes.iter().all(|b| letter(*b) || *b == b'-') {
-            return Err(InvalidNamespaceName::Character);
-        }
-        if !letter(*first) || !letter(*last) {
-            return Err(InvalidNamespaceName::Ends);
-        }
-        if text.len() > Self::MAX_LEN {
-            return Err(InvalidNamespaceName::TooLong);
-        }
+        check_dns_label(text, Self::MAX_LEN)?;
         match text {
             "all" => Err(InvalidNamespaceName::ReservedAll),
             "default" => Err(InvalidNamespaceName::ReservedDefault),

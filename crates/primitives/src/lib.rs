@@ -5,6 +5,7 @@ mod act;
 mod id;
 mod paging;
 mod store_error;
+mod text;
 mod word;
 
 pub use act::{Act, Actor, Origin};
@@ -14,6 +15,7 @@ pub use id::{
 };
 pub use paging::{Cursor, InvalidPage, Page, PageRequest};
 pub use store_error::StoreError;
+pub use text::is_unfit_in_a_name;
 pub use word::{Vocabulary, Word};
 
 /// Where the time comes from. Only the binary has one that reads the system's
