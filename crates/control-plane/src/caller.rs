@@ -1,9 +1,165 @@
-//! Who asks for an act. An act takes its caller as an argument, so that whatever stands
-//! in front of it, a route or a command, cannot forget to ask who it is.
+//! Who asks for an act. An act takes its caller as an argument, and says in its signature
+//! what the caller must be allowed: whatever stands in front of it, a route or a command,
+//! can neither forget to ask nor ask for something else.
+
+use std::{fmt, marker::PhantomData};
 
 use rand::CryptoRng;
+use remotegpu_accounts::{Account, PasswordChange, Role, SessionContext, User};
+use remotegpu_keys::PresentedKey;
 use remotegpu_primitives::{Act, Actor, Origin};
 use time::OffsetDateTime;
+
+/// What an act asks of a person who is signed in (contract A11).
+pub trait Right: 'static {
+    /// The smallest role, where there is one.
+    const ROLE: Option<Role>;
+    /// Whether somebody may come with a password that must be changed first.
+    const ONE_TIME_PASSWORD: bool = false;
+}
+
+/// Nothing but to be signed in, for what is about nothing but the session: also where
+/// this version does not know the role (contract R6).
+pub enum Anyone {}
+
+/// To see what the account has.
+pub enum Read {}
+
+/// To create, change and deploy.
+pub enum Write {}
+
+/// To manage members, and see who did what.
+pub enum Admin {}
+
+/// [`Anyone`], with whatever password (contract A10).
+pub enum OneTimePassword {}
+
+impl Right for Anyone {
+    const ROLE: Option<Role> = None;
+}
+
+impl Right for Read {
+    const ROLE: Option<Role> = Some(Role::Read);
+}
+
+impl Right for Write {
+    const ROLE: Option<Role> = Some(Role::Write);
+}
+
+impl Right for Admin {
+    const ROLE: Option<Role> = Some(Role::Admin);
+}
+
+impl Right for OneTimePassword {
+    const ROLE: Option<Role> = None;
+    const ONE_TIME_PASSWORD: bool = true;
+}
+
+/// Why a person may not do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAllowed {
+    /// Their password was handed out once (contract A10).
+    #[error("The password must be changed first")]
+    PasswordChangeRequired,
+    /// Their role in the account does not allow it.
+    #[error("The role in this account does not allow this")]
+    RoleTooSmall,
+}
+
+/// A person who is signed in, acts for an account, and may do there what `R` says: there
+/// is no other way to one than [`Caller::may`].
+pub struct Caller<R> {
+    context: SessionContext,
+    origin: Origin,
+    right: PhantomData<fn() -> R>,
+}
+
+impl Caller<OneTimePassword> {
+    /// The person whose session this is, calling from `origin`.
+    pub fn signed_in(context: SessionContext, origin: Origin) -> Self {
+        Self {
+            context,
+            origin,
+            right: PhantomData,
+        }
+    }
+}
+
+impl<R> Caller<R> {
+    /// The same person as one who may do what `S` says, if they may.
+    pub fn may<S: Right>(&self) -> Result<Caller<S>, NotAllowed> {
+        let change_needed = self.context.user.password_change != PasswordChange::NotNeeded;
+        if change_needed && !S::ONE_TIME_PASSWORD {
+            return Err(NotAllowed::PasswordChangeRequired);
+        }
+        if S::ROLE.is_some_and(|needed| !self.context.allows(needed)) {
+            return Err(NotAllowed::RoleTooSmall);
+        }
+        Ok(Caller {
+            context: self.context.clone(),
+            origin: self.origin.clone(),
+            right: PhantomData,
+        })
+    }
+
+    /// Who it is.
+    pub fn user(&self) -> &User {
+        &self.context.user
+    }
+
+    /// The account they act for.
+    pub fn account(&self) -> &Account {
+        &self.context.account
+    }
+
+    /// Their session, with all that decides what it opens.
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// What they do now.
+    pub(crate) fn act(&self, rng: &mut impl CryptoRng, now: OffsetDateTime) -> Act {
+        let (actor, origin) = (Actor::User(self.context.user.id), self.origin.clone());
+        Act::new(actor, origin, rng, now)
+    }
+}
+
+impl<R> fmt::Debug for Caller<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (user, account) = (self.user().id, self.account().id);
+        write!(f, "the user {user} in the account {account}")
+    }
+}
+
+/// A program that has shown an API key. What it may do is said by the key's scopes.
+#[derive(Debug, Clone)]
+pub struct KeyHolder {
+    presented: PresentedKey,
+    origin: Origin,
+}
+
+impl KeyHolder {
+    /// Whoever calls with this key from `origin`.
+    pub fn new(presented: PresentedKey, origin: Origin) -> Self {
+        Self { presented, origin }
+    }
+
+    /// The key, and the secret of it that was shown.
+    pub fn presented(&self) -> &PresentedKey {
+        &self.presented
+    }
+
+    /// The same, of a holder who asks for nothing else.
+    pub fn into_presented(self) -> PresentedKey {
+        self.presented
+    }
+
+    /// What it does now.
+    pub(crate) fn act(&self, rng: &mut impl CryptoRng, now: OffsetDateTime) -> Act {
+        let (actor, origin) = (Actor::ApiKey(self.presented.key.id), self.origin.clone());
+        Act::new(actor, origin, rng, now)
+    }
+}
 
 /// The installation's operator, who works on the server (contract A13).
 #[derive(Debug, Clone, Copy)]

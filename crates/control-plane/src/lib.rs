@@ -25,29 +25,38 @@ pub use acts::end_all::{Choice, EndAll, Ended};
 pub use acts::end_all_keys::{EndAllKeysPorts, EndedKeys, end_all_keys};
 pub use acts::end_all_sessions::end_all_sessions;
 pub use acts::find_account::{AccountError, find_account};
+pub use acts::find_api_key::find_api_key;
+pub use acts::find_namespace::find_namespace;
 pub use acts::issue_api_key::{IssueApiKey, IssueApiKeyError, IssuedApiKey, issue_api_key};
 pub use acts::list_accounts::list_accounts;
+pub use acts::list_api_keys::list_api_keys;
+pub use acts::list_audit_events::list_audit_events;
+pub use acts::list_clusters::list_clusters;
 pub use acts::list_held::list_held;
+pub use acts::list_namespaces::list_namespaces;
 pub use acts::look_at_claim::look_at_claim;
 pub use acts::mint_exec_credential::{
     MintExecCredentialError, MintExecCredentialPorts, mint_exec_credential,
 };
 pub use acts::preview_claim::{ClaimPreview, preview_claim};
-pub use acts::render_kubeconfig::{
-    RenderKubeconfigError, RenderedKubeconfig, render_namespace_kubeconfig,
-};
+pub use acts::rename_namespace::{RenameNamespaceError, rename_namespace};
+pub use acts::render_kubeconfig::{RenderKubeconfigError, RenderedKubeconfig, render_kubeconfig};
 pub use acts::reset_password::{ResetPasswordError, reset_password};
 pub use acts::restore_missing::restore_missing;
 pub use acts::resume_account::resume_account;
 pub use acts::revoke_api_key::{RevokeApiKeyError, revoke_api_key};
-pub use acts::rotate_api_key::{MAX_GRACE, RotateApiKeyError, rotate_api_key};
+pub use acts::rotate_api_key::{MAX_GRACE, RotateApiKeyError, RotateApiKeyPorts, rotate_api_key};
 pub use acts::set_limits::set_limits;
 pub use acts::sign_in::{SignInError, SignInPorts, SignedIn, sign_in};
+pub use acts::sign_out::sign_out;
 pub use acts::sign_up::{SignUp, SignUpError, SignUpPorts, sign_up};
 pub use acts::suspend_account::suspend_account;
+pub use acts::switch_account::switch_account;
 pub use acts::update_api_key::{UpdateApiKeyError, update_api_key};
 pub use acts::want_of_held::want_of_held;
-pub use caller::Operator;
+pub use caller::{
+    Admin, Anyone, Caller, KeyHolder, NotAllowed, OneTimePassword, Operator, Read, Right, Write,
+};
 pub use machinery::audit_buffer::AuditBuffer;
 pub use machinery::buffer::{Buffer, Entry, Pace};
 pub use machinery::cached_api_keys::CachedApiKeys;

@@ -24,8 +24,8 @@ pub use credential::Credential;
 pub use edge::{Edge, EdgeConfig, EdgePorts, rng};
 pub use error::{ApiError, ErrorCode, FieldError};
 pub use extract::{
-    Admin, Admits, Anyone, Client, KeyCaller, OneTimePassword, PathId, PathParameter, Query, Read,
-    SessionCaller, UnreadBody, Write, cookie_name, session_cookies,
+    Client, KeyCaller, PathId, PathParameter, Query, SessionCaller, UnreadBody, cookie_name,
+    session_cookies,
 };
 pub use front::{Front, Routes};
 pub use policy::{Csrf, Deadline, ErrorShape, RoutePolicy, WorkClass};

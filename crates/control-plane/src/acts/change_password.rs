@@ -3,12 +3,12 @@
 use rand::CryptoRng;
 use remotegpu_accounts::{
     Attempt, AttemptOutcome, AttemptRepository, AuditAction, AuditSubject, ClientAddress,
-    NewAuditEvent, PasswordChange, PlainPassword, SessionContext, UserRepository,
+    NewAuditEvent, PasswordChange, PlainPassword, UserRepository,
 };
-use remotegpu_primitives::{Act, StoreError};
-use time::Duration;
+use remotegpu_primitives::StoreError;
+use time::{Duration, OffsetDateTime};
 
-use crate::{AuditBuffer, Overloaded, PasswordError, PasswordWorkers};
+use crate::{AuditBuffer, Caller, OneTimePassword, Overloaded, PasswordError, PasswordWorkers};
 
 /// What changing a password needs.
 #[derive(Clone, Copy)]
@@ -50,28 +50,29 @@ pub enum ChangePasswordError {
 /// sessions.
 pub async fn change_password(
     ports: ChangePasswordPorts<'_>,
-    context: &SessionContext,
+    caller: &Caller<OneTimePassword>,
     current: &str,
     new: PlainPassword,
     rng: &mut impl CryptoRng,
-    act: &Act,
+    now: OffsetDateTime,
 ) -> Result<(), ChangePasswordError> {
+    let act = caller.act(rng, now);
     let address = ClientAddress::from(&act.origin);
     let turn = ports.passwords.enter_from(address).await?;
     let mut salt = [0; 16];
     rng.fill_bytes(&mut salt);
-    let user = &context.user;
+    let user = caller.user();
     let attempt = Attempt::sign_in(&user.email, address);
-    if let AttemptOutcome::Throttled(wait) = ports.attempts.begin(&attempt, act.at).await? {
+    if let AttemptOutcome::Throttled(wait) = ports.attempts.begin(&attempt, now).await? {
         return Err(ChangePasswordError::Throttled(wait));
     }
     let presented = PlainPassword::presented(current);
     if !turn.matches(presented, user.password.clone()).await? {
-        let (account, subject) = (context.account.id, AuditSubject::User(user.id));
+        let (account, subject) = (caller.account().id, AuditSubject::User(user.id));
         let action = AuditAction::UserSignInRefused;
         ports
             .audit
-            .note(NewAuditEvent::new(act, account, action, subject));
+            .note(NewAuditEvent::new(&act, account, action, subject));
         return Err(ChangePasswordError::WrongCredentials);
     }
     ports.attempts.clear(&attempt).await?;
@@ -79,11 +80,11 @@ pub async fn change_password(
         return Err(ChangePasswordError::Unchanged);
     }
     let hash = turn.hash(new, salt).await?;
-    let (verified, keep) = (Some(&user.password), Some(context.session.id));
+    let (verified, keep) = (Some(&user.password), Some(caller.context().session.id));
     let change = PasswordChange::NotNeeded;
     let users = ports.users;
     if users
-        .set_password(user.id, verified, &hash, change, keep, act)
+        .set_password(user.id, verified, &hash, change, keep, &act)
         .await?
     {
         Ok(())

@@ -4,15 +4,15 @@
 use std::time::Duration;
 
 use rand::CryptoRng;
-use remotegpu_accounts::SessionContext;
 use remotegpu_namespaces::{
     ClusterDirectory, ClusterName, ClusterStatus, InsertNamespace, KubernetesNamespaceName,
     Namespace, NamespaceName, NamespaceRepository, NamespaceStatus, NewNamespace,
 };
-use remotegpu_primitives::{Act, NamespaceId, StoreError};
+use remotegpu_primitives::{NamespaceId, StoreError};
+use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::Signals;
+use crate::{Caller, Signals, Write};
 
 /// How long the caller waits for the cluster at the most.
 const WAIT: Duration = Duration::from_secs(10);
@@ -58,14 +58,14 @@ pub enum CreateNamespaceError {
     Store(#[from] StoreError),
 }
 
-/// Makes a namespace for the session's account. Answers when it is active, after
+/// Makes a namespace for the caller's account. Answers when it is active, after
 /// ten seconds as it is then, or at once where its cluster is known to be down.
 pub async fn create_namespace(
     ports: CreateNamespacePorts<'_>,
-    caller: &SessionContext,
+    caller: &Caller<Write>,
     wanted: CreateNamespace,
     rng: &mut impl CryptoRng,
-    act: &Act,
+    now: OffsetDateTime,
 ) -> Result<Namespace, CreateNamespaceError> {
     let cluster = match wanted.cluster {
         None => ports.clusters.list().into_iter().next(),
@@ -75,15 +75,15 @@ pub async fn create_namespace(
     };
     let cluster = cluster.ok_or(CreateNamespaceError::ClusterUnknown)?.name;
     let new = NewNamespace {
-        id: NamespaceId::generate(act.at, rng),
-        account_id: caller.account.id,
+        id: NamespaceId::generate(now, rng),
+        account_id: caller.account().id,
         kubernetes_namespace: KubernetesNamespaceName::generate(&wanted.name, rng),
         name: wanted.name,
         cluster,
-        created_at: act.at,
+        created_at: now,
     };
-    let limit = wanted.default_limit;
-    let inserted = match ports.namespaces.insert(&new, limit, act).await? {
+    let (limit, act) = (wanted.default_limit, caller.act(rng, now));
+    let inserted = match ports.namespaces.insert(&new, limit, &act).await? {
         InsertNamespace::Inserted(namespace) => namespace,
         InsertNamespace::NameTaken => return Err(CreateNamespaceError::NameTaken),
         InsertNamespace::LimitReached => return Err(CreateNamespaceError::LimitReached),

@@ -1,15 +1,14 @@
 //! A key is issued (contract K1 to K12).
 
 use rand::CryptoRng;
-use remotegpu_accounts::SessionContext;
 use remotegpu_keys::{
     ApiKey, ApiKeyRepository, InsertApiKey, KeyName, NewApiKey, NewKeySecret, PlainApiKey,
 };
-use remotegpu_primitives::{Act, ApiKeyId, KeySecretId, NamespaceId, StoreError};
+use remotegpu_primitives::{ApiKeyId, KeySecretId, NamespaceId, StoreError};
 use remotegpu_scopes::Scopes;
 use time::OffsetDateTime;
 
-use crate::{KeyChangeLimits, KeyChangesTooOften};
+use crate::{Caller, KeyChangeLimits, KeyChangesTooOften, Write};
 
 /// What a key shall be.
 #[derive(Debug, Clone)]
@@ -53,32 +52,32 @@ pub enum IssueApiKeyError {
     Store(#[from] StoreError),
 }
 
-/// Makes a key for the session's account, in the name of its user.
+/// Makes a key for the caller's account, in the name of its user.
 pub async fn issue_api_key(
     keys: &dyn ApiKeyRepository,
     limits: &KeyChangeLimits,
-    caller: &SessionContext,
+    caller: &Caller<Write>,
     wanted: IssueApiKey,
     rng: &mut impl CryptoRng,
-    act: &Act,
+    now: OffsetDateTime,
 ) -> Result<IssuedApiKey, IssueApiKeyError> {
-    let now = act.at;
     if wanted.expires_at.is_some_and(|end| end <= now) {
         return Err(IssueApiKeyError::ExpiryNotInFuture);
     }
-    let turn = limits.begin(caller.account.id, now)?;
+    let turn = limits.begin(caller.account().id, now)?;
     let secret = PlainApiKey::generate(rng);
     let new = NewApiKey {
         id: ApiKeyId::generate(now, rng),
-        account_id: caller.account.id,
+        account_id: caller.account().id,
         name: wanted.name,
         scopes: wanted.scopes,
         created_at: now,
-        created_by: caller.user.id,
+        created_by: caller.user().id,
         expires_at: wanted.expires_at,
         secret: new_secret(&secret, rng, now),
     };
-    match keys.insert(&new, wanted.default_limit, act).await? {
+    let act = caller.act(rng, now);
+    match keys.insert(&new, wanted.default_limit, &act).await? {
         InsertApiKey::Inserted(key) => {
             turn.made();
             Ok(IssuedApiKey { key, secret })

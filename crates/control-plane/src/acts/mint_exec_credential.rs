@@ -23,7 +23,7 @@ use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    AuditBuffer, IdentityUses, KnownIdentities, MintLimits, Signals,
+    AuditBuffer, IdentityUses, KeyHolder, KnownIdentities, MintLimits, Signals,
     machinery::known_identities::subject_of,
 };
 
@@ -92,19 +92,21 @@ impl MintClock {
     }
 }
 
-/// Mints a token with which `presented` opens the namespace.
+/// Mints a token with which the holder of a key opens the namespace, if the key's scopes
+/// say so.
 pub async fn mint_exec_credential(
     ports: MintExecCredentialPorts<'_>,
-    presented: &PresentedKey,
+    holder: &KeyHolder,
     namespace: NamespaceId,
     rng: &mut impl CryptoRng,
-    act: &Act,
+    now: OffsetDateTime,
 ) -> Result<ExecCredential, MintExecCredentialError> {
     let clock = MintClock {
-        began: act.at,
+        began: now,
         started: Instant::now(),
     };
-    let minted = mint_for(ports, presented, namespace, rng, act, clock);
+    let act = holder.act(rng, now);
+    let minted = mint_for(ports, holder.presented(), namespace, rng, &act, clock);
     timeout_at(clock.started + ANSWER_WITHIN, minted)
         .await
         .unwrap_or(Err(MintExecCredentialError::TooSlow))

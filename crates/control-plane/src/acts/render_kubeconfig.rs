@@ -3,6 +3,8 @@
 use remotegpu_kubeconfig::{ClusterEndpoint, ExecContext, Plugin, RenderError, render_exec};
 use remotegpu_namespaces::{ClusterDirectory, Namespace, NamespaceStatus};
 
+use crate::{Caller, Read};
+
 /// A kubeconfig, and the file it is meant for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenderedKubeconfig {
@@ -15,9 +17,9 @@ pub struct RenderedKubeconfig {
 /// There is no kubeconfig.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderKubeconfigError {
-    /// The namespace is being deleted: it does not exist any more.
-    #[error("the namespace is being deleted")]
-    Deleting,
+    /// The account has no such namespace, or it is being deleted.
+    #[error("there is no such namespace")]
+    NotFound,
     /// The namespace is not active yet.
     #[error("The namespace is not ready yet")]
     NotReady,
@@ -29,17 +31,21 @@ pub enum RenderKubeconfigError {
     Render(#[from] RenderError),
 }
 
-/// Renders the kubeconfig of an active namespace. Its plugin calls `public_url`,
+/// Renders the kubeconfig of an active namespace of the account. Its plugin calls `public_url`,
 /// which has no slash at its end.
-pub fn render_namespace_kubeconfig(
+pub fn render_kubeconfig(
     clusters: &dyn ClusterDirectory,
+    caller: &Caller<Read>,
     public_url: &str,
     namespace: &Namespace,
     plugin: Plugin,
 ) -> Result<RenderedKubeconfig, RenderKubeconfigError> {
+    if namespace.account_id != caller.account().id {
+        return Err(RenderKubeconfigError::NotFound);
+    }
     match namespace.status.known() {
         Some(NamespaceStatus::Active) => {}
-        Some(NamespaceStatus::Deleting) => return Err(RenderKubeconfigError::Deleting),
+        Some(NamespaceStatus::Deleting) => return Err(RenderKubeconfigError::NotFound),
         // A newer version's word opens nothing either (contract R6).
         Some(NamespaceStatus::Provisioning | NamespaceStatus::Failed) | None => {
             return Err(RenderKubeconfigError::NotReady);

@@ -1,10 +1,12 @@
 //! A key is revoked: it opens nothing any more, nor does what it has opened
 //! (contract K6, K7, X9).
 
+use rand::CryptoRng;
 use remotegpu_keys::{ApiKey, ApiKeyRepository, RevokeApiKey};
-use remotegpu_primitives::{AccountId, Act, ApiKeyId, StoreError};
+use remotegpu_primitives::{ApiKeyId, StoreError};
+use time::OffsetDateTime;
 
-use crate::Signals;
+use crate::{Caller, Signals, Write};
 
 /// The key was not revoked.
 #[derive(Debug, thiserror::Error)]
@@ -24,10 +26,13 @@ pub enum RevokeApiKeyError {
 pub async fn revoke_api_key(
     keys: &dyn ApiKeyRepository,
     signals: &Signals,
-    (account, id): (AccountId, ApiKeyId),
-    act: &Act,
+    caller: &Caller<Write>,
+    id: ApiKeyId,
+    rng: &mut impl CryptoRng,
+    now: OffsetDateTime,
 ) -> Result<ApiKey, RevokeApiKeyError> {
-    let revoked = match keys.revoke(account, id, act).await? {
+    let (account, act) = (caller.account().id, caller.act(rng, now));
+    let revoked = match keys.revoke(account, id, &act).await? {
         RevokeApiKey::Revoked(key) => key,
         RevokeApiKey::NotFound => return Err(RevokeApiKeyError::NotFound),
         RevokeApiKey::NotActive => return Err(RevokeApiKeyError::NotActive),

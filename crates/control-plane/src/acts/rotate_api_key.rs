@@ -3,15 +3,27 @@
 
 use rand::CryptoRng;
 use remotegpu_keys::{ApiKeyRepository, PlainApiKey, RotateApiKey};
-use remotegpu_primitives::{AccountId, Act, ApiKeyId, StoreError};
-use time::Duration;
+use remotegpu_primitives::{ApiKeyId, StoreError};
+use time::{Duration, OffsetDateTime};
 
 use crate::{
-    IssuedApiKey, KeyChangeLimits, KeyChangesTooOften, Signals, acts::issue_api_key::new_secret,
+    Caller, IssuedApiKey, KeyChangeLimits, KeyChangesTooOften, Signals, Write,
+    acts::issue_api_key::new_secret,
 };
 
 /// The longest time that an old secret may work on.
 pub const MAX_GRACE: Duration = Duration::DAY;
+
+/// What rotating a key needs.
+#[derive(Clone, Copy)]
+pub struct RotateApiKeyPorts<'a> {
+    /// The keys.
+    pub keys: &'a dyn ApiKeyRepository,
+    /// What wakes the reconciler.
+    pub signals: &'a Signals,
+    /// How often an account may do it.
+    pub limits: &'a KeyChangeLimits,
+}
 
 /// The key has no new secret.
 #[derive(Debug, thiserror::Error)]
@@ -36,27 +48,29 @@ pub enum RotateApiKeyError {
 /// Gives an active key of the account a new secret; the old one works on for
 /// `grace`.
 pub async fn rotate_api_key(
-    keys: &dyn ApiKeyRepository,
-    signals: &Signals,
-    limits: &KeyChangeLimits,
-    (account, id): (AccountId, ApiKeyId),
+    ports: RotateApiKeyPorts<'_>,
+    caller: &Caller<Write>,
+    id: ApiKeyId,
     grace: Duration,
     rng: &mut impl CryptoRng,
-    act: &Act,
+    now: OffsetDateTime,
 ) -> Result<IssuedApiKey, RotateApiKeyError> {
     if !(Duration::ZERO..=MAX_GRACE).contains(&grace) {
         return Err(RotateApiKeyError::Grace);
     }
-    let turn = limits.begin(account, act.at)?;
+    let account = caller.account().id;
+    let turn = ports.limits.begin(account, now)?;
     let secret = PlainApiKey::generate(rng);
-    let new = new_secret(&secret, rng, act.at);
-    let rotated = match keys.rotate(account, id, &new, act.at + grace, act).await? {
+    let new = new_secret(&secret, rng, now);
+    let act = caller.act(rng, now);
+    let rotated = ports.keys.rotate(account, id, &new, now + grace, &act);
+    let rotated = match rotated.await? {
         RotateApiKey::Rotated(key) => key,
         RotateApiKey::NotFound => return Err(RotateApiKeyError::NotFound),
         RotateApiKey::NotActive => return Err(RotateApiKeyError::NotActive),
     };
     turn.made();
-    signals.wake_identities();
+    ports.signals.wake_identities();
     Ok(IssuedApiKey {
         key: rotated,
         secret,

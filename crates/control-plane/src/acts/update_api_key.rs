@@ -1,9 +1,11 @@
 //! A key is renamed, or its scopes or expiry change (contract K4 to K12).
 
+use rand::CryptoRng;
 use remotegpu_keys::{ApiKey, ApiKeyChange, ApiKeyRepository, UpdateApiKey};
-use remotegpu_primitives::{AccountId, Act, ApiKeyId, NamespaceId, StoreError};
+use remotegpu_primitives::{ApiKeyId, NamespaceId, StoreError};
+use time::OffsetDateTime;
 
-use crate::Signals;
+use crate::{Caller, Signals, Write};
 
 /// The key stays as it was.
 #[derive(Debug, thiserror::Error)]
@@ -30,14 +32,17 @@ pub enum UpdateApiKeyError {
 pub async fn update_api_key(
     keys: &dyn ApiKeyRepository,
     signals: &Signals,
-    (account, id): (AccountId, ApiKeyId),
+    caller: &Caller<Write>,
+    id: ApiKeyId,
     change: &ApiKeyChange,
-    act: &Act,
+    rng: &mut impl CryptoRng,
+    now: OffsetDateTime,
 ) -> Result<ApiKey, UpdateApiKeyError> {
-    if change.expires_at.flatten().is_some_and(|end| end <= act.at) {
+    if change.expires_at.flatten().is_some_and(|end| end <= now) {
         return Err(UpdateApiKeyError::ExpiryNotInFuture);
     }
-    let updated = match keys.update(account, id, change, act).await? {
+    let (account, act) = (caller.account().id, caller.act(rng, now));
+    let updated = match keys.update(account, id, change, &act).await? {
         UpdateApiKey::Updated(key) => key,
         UpdateApiKey::NotFound => return Err(UpdateApiKeyError::NotFound),
         UpdateApiKey::NotActive => return Err(UpdateApiKeyError::NotActive),

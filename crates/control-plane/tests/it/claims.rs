@@ -12,7 +12,7 @@ use remotegpu_namespaces::{
     NamespaceProvisioner, NamespaceStatus,
 };
 use remotegpu_scopes::Scopes;
-use remotegpu_test_support::{act, rng, stopwatch::Stopwatch};
+use remotegpu_test_support::{rng, stopwatch::Stopwatch};
 use time::Duration;
 
 use crate::world::World;
@@ -180,7 +180,7 @@ async fn a_namespace_that_is_asked_for_elsewhere_is_provisioning_at_once() {
         default_limit: 2,
     };
     let watch = Stopwatch::start();
-    let made = create_namespace(ports, &copy.ada, wanted, &mut rng(), &act(copy.now())).await;
+    let made = create_namespace(ports, &copy.ada(), wanted, &mut rng(), copy.now()).await;
     assert_eq!(made.unwrap().status, NamespaceStatus::Provisioning);
     assert!(!watch.is_over(std::time::Duration::from_secs(5)));
     assert!(copy.cluster.namespaces().is_empty());

@@ -1,7 +1,8 @@
 //! The cluster follows the store.
 
 use remotegpu_control_plane::{
-    CreateNamespace, CreateNamespaceError, CreateNamespacePorts, create_namespace, rotate_api_key,
+    CreateNamespace, CreateNamespaceError, CreateNamespacePorts, RotateApiKeyPorts,
+    create_namespace, rotate_api_key,
 };
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
@@ -26,7 +27,7 @@ async fn create(world: &World, name: &str) -> Result<Namespace, CreateNamespaceE
         cluster: None,
         default_limit: 2,
     };
-    create_namespace(ports, &world.ada, wanted, &mut rng(), &act(world.now())).await
+    create_namespace(ports, &world.ada(), wanted, &mut rng(), world.now()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,18 +210,13 @@ async fn a_rotated_secret_loses_its_identity_after_its_grace() {
         .await
         .unwrap();
     world.mint(&old, namespace.id).await.unwrap();
-    let (database, place) = (&world.store.database, (world.ada.account.id, key.id));
+    let ports = RotateApiKeyPorts {
+        keys: &world.store.database,
+        signals: &world.signals,
+        limits: &world.key_changes,
+    };
     let grace = Duration::minutes(5);
-    let rotated = rotate_api_key(
-        database,
-        &world.signals,
-        &world.key_changes,
-        place,
-        grace,
-        &mut rng(),
-        &act(world.now()),
-    )
-    .await;
+    let rotated = rotate_api_key(ports, &world.ada(), key.id, grace, &mut rng(), world.now()).await;
     let new = rotated.unwrap().secret;
     world.mint(&old, namespace.id).await.unwrap();
     world.mint(&new, namespace.id).await.unwrap();

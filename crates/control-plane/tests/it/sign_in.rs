@@ -9,9 +9,9 @@ use remotegpu_accounts::{
     PlainPassword, SessionPolicy, UserRepository,
 };
 use remotegpu_control_plane::{
-    AuditBuffer, AuthenticateSessionError, ChangePasswordError, ChangePasswordPorts, FirstPassword,
-    PasswordWorkers, SignInError, SignInPorts, SignedIn, authenticate_session, change_password,
-    create_first_admin, sign_in,
+    AuditBuffer, AuthenticateSessionError, Caller, ChangePasswordError, ChangePasswordPorts,
+    FirstPassword, PasswordWorkers, SignInError, SignInPorts, SignedIn, authenticate_session,
+    change_password, create_first_admin, sign_in,
 };
 use remotegpu_primitives::{Actor, Origin, PageRequest, StoreError};
 use remotegpu_test_support::{act, rng, store::TestStore};
@@ -323,10 +323,9 @@ async fn a_password_that_was_reset_meanwhile_opens_and_changes_nothing() {
         audit: &door.audit,
     };
     let new = PlainPassword::parse("a third password").unwrap();
-    let mut act = act(door.world.now());
-    act.origin = from(here);
-    let context = &signed_in.context;
-    let refused = change_password(ports, context, PASSWORD, new, &mut rng(), &act).await;
+    let caller = Caller::signed_in(signed_in.context, from(here));
+    let now = door.world.now();
+    let refused = change_password(ports, &caller, PASSWORD, new, &mut rng(), now).await;
     assert!(
         matches!(refused, Err(ChangePasswordError::WrongCredentials)),
         "{refused:?}"

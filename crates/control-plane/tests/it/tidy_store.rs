@@ -1,13 +1,13 @@
 //! What ends because nobody uses it, and what is forgotten.
 
 use remotegpu_control_plane::{
-    IssueApiKey, IssueApiKeyError, KeyChangeLimits, RotateApiKeyError, issue_api_key,
-    revoke_api_key, rotate_api_key,
+    IssueApiKey, IssueApiKeyError, KeyChangeLimits, RotateApiKeyError, RotateApiKeyPorts,
+    issue_api_key, revoke_api_key, rotate_api_key,
 };
 use remotegpu_keys::{ApiKeyRepository, KeyName, PlainApiKey};
 use remotegpu_namespaces::Namespace;
 use remotegpu_scopes::Scopes;
-use remotegpu_test_support::{act, rng};
+use remotegpu_test_support::rng;
 use time::Duration;
 
 use crate::world::World;
@@ -100,8 +100,8 @@ async fn issue(world: &World, limits: &KeyChangeLimits) -> Result<(), IssueApiKe
         expires_at: None,
         default_limit: 3,
     };
-    let (keys, act) = (&world.store.database, act(world.now()));
-    issue_api_key(keys, limits, &world.ada, wanted, &mut rng(), &act)
+    let (keys, ada) = (&world.store.database, world.ada());
+    issue_api_key(keys, limits, &ada, wanted, &mut rng(), world.now())
         .await
         .map(drop)
 }
@@ -126,10 +126,14 @@ async fn an_account_creates_and_rotates_only_so_often_and_revokes_freely() {
     let (signals, account) = (&world.signals, world.ada.account.id);
     let page = remotegpu_primitives::PageRequest::new(10, None).unwrap();
     let listed = keys.list(account, page).await.unwrap().items;
+    let ports = RotateApiKeyPorts {
+        keys,
+        signals,
+        limits: &limits,
+    };
     let rotate = async |index: usize| {
-        let (key, act) = ((account, listed[index].id), act(world.now()));
-        let none = Duration::ZERO;
-        rotate_api_key(keys, signals, &limits, key, none, &mut rng(), &act)
+        let (ada, key, none) = (world.ada(), listed[index].id, Duration::ZERO);
+        rotate_api_key(ports, &ada, key, none, &mut rng(), world.now())
             .await
             .map(drop)
     };
@@ -140,8 +144,7 @@ async fn an_account_creates_and_rotates_only_so_often_and_revokes_freely() {
         "{often:?}"
     );
     for key in &listed {
-        let act = act(world.now());
-        revoke_api_key(keys, signals, (account, key.id), &act)
+        revoke_api_key(keys, signals, &world.ada(), key.id, &mut rng(), world.now())
             .await
             .unwrap();
     }
@@ -167,8 +170,8 @@ async fn dead_keys_go_after_ninety_days_with_what_they_had_in_the_cluster() {
     let (world, _, secret, _) = used_identity().await;
     let (keys, account) = (&world.store.database, world.ada.account.id);
     let presented = world.store.presented(&secret).await.unwrap();
-    let (id, now) = (presented.key.id, act(world.now()));
-    revoke_api_key(keys, &world.signals, (account, id), &now)
+    let (id, ada, now) = (presented.key.id, world.ada(), world.now());
+    revoke_api_key(keys, &world.signals, &ada, id, &mut rng(), now)
         .await
         .unwrap();
     let stands = async || {

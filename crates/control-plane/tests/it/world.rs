@@ -4,20 +4,20 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use remotegpu_accounts::{SessionContext, SessionPolicy};
 use remotegpu_control_plane::{
-    AuditBuffer, ClaimGate, ClaimPorts, ClaimedClusters, HeldPorts, IdentityPorts, IdentityUses,
-    KeyChangeLimits, KnownIdentities, MintExecCredentialError, MintExecCredentialPorts, MintLimits,
-    NamespacePorts, NamespaceSweepPorts, Signals, SweepCounts, SweepError, SweepPorts, Tidied,
-    TidyPorts, claim_ended_identities, claim_namespaces, delete_namespace, end_identity,
-    list_wanted, mint_exec_credential, settle_held, settle_namespace, sweep_identities,
-    sweep_namespaces, tidy_store,
+    AuditBuffer, Caller, ClaimGate, ClaimPorts, ClaimedClusters, HeldPorts, IdentityPorts,
+    IdentityUses, KeyChangeLimits, KeyHolder, KnownIdentities, MintExecCredentialError,
+    MintExecCredentialPorts, MintLimits, NamespacePorts, NamespaceSweepPorts, Right, Signals,
+    SweepCounts, SweepError, SweepPorts, Tidied, TidyPorts, claim_ended_identities,
+    claim_namespaces, delete_namespace, end_identity, list_wanted, mint_exec_credential,
+    settle_held, settle_namespace, sweep_identities, sweep_namespaces, tidy_store,
 };
 use remotegpu_keys::PlainApiKey;
 use remotegpu_namespaces::{
     ClusterDirectory, ClusterName, ExecCredential, HeldNamespace, HeldNamespaceRepository,
     IdentityRepository, Namespace, NamespaceRepository, TokenLifetime,
 };
-use remotegpu_primitives::{Act, Actor, Clock, NamespaceId, Origin};
-use remotegpu_test_support::{act, clock::TestClock, cluster::TestCluster, rng, store::TestStore};
+use remotegpu_primitives::{Clock, NamespaceId, Origin};
+use remotegpu_test_support::{clock::TestClock, cluster::TestCluster, rng, store::TestStore};
 use time::{Duration, OffsetDateTime};
 
 /// How much of a cluster's work is done in one round.
@@ -38,7 +38,18 @@ pub struct World {
     pub ada: SessionContext,
 }
 
+/// The person with whatever right is asked for, which they must have.
+pub fn signed_in<R: Right>(person: &SessionContext) -> Caller<R> {
+    let caller = Caller::signed_in(person.clone(), Origin::default());
+    caller.may().unwrap()
+}
+
 impl World {
+    /// Ada, with whatever right is asked for: she is her account's admin.
+    pub fn ada<R: Right>(&self) -> Caller<R> {
+        signed_in(&self.ada)
+    }
+
     pub async fn new() -> Self {
         let clock = Arc::new(TestClock::default());
         let cluster = Arc::new(TestCluster::new(clock.clone()));
@@ -101,9 +112,11 @@ impl World {
 
     /// Has the namespace be deleted; answers what it is then.
     pub async fn delete(&self, namespace: &Namespace) -> Option<Namespace> {
-        let place = (namespace.account_id, namespace.id);
-        let act = act(self.now());
-        delete_namespace(&self.store.database, &self.signals, place, &act)
+        let mut owner = self.ada.clone();
+        owner.account.id = namespace.account_id;
+        let (owner, id) = (signed_in(&owner), namespace.id);
+        let (database, signals) = (&self.store.database, &self.signals);
+        delete_namespace(database, signals, &owner, id, &mut rng(), self.now())
             .await
             .unwrap()
     }
@@ -128,9 +141,8 @@ impl World {
             audit: &self.audit,
             token_request_took: &|_| {},
         };
-        let by_key = Actor::ApiKey(presented.key.id);
-        let act = Act::new(by_key, Origin::default(), &mut rng(), self.now());
-        mint_exec_credential(ports, &presented, namespace, &mut rng(), &act).await
+        let holder = KeyHolder::new(presented, Origin::default());
+        mint_exec_credential(ports, &holder, namespace, &mut rng(), self.now()).await
     }
 
     /// The name of the cluster.

@@ -2,8 +2,9 @@
 
 use remotegpu_control_plane::{
     AuthenticateApiKeyError, AuthenticateSessionError, ChangePasswordError, CreateNamespaceError,
-    KeyChangesTooOften, MintExecCredentialError, Overloaded, PasswordError, RenderKubeconfigError,
-    RevokeApiKeyError, RotateApiKeyError, SignInError, SignUpError,
+    KeyChangesTooOften, MintExecCredentialError, NotAllowed, Overloaded, PasswordError,
+    RenameNamespaceError, RenderKubeconfigError, RevokeApiKeyError, RotateApiKeyError, SignInError,
+    SignUpError,
 };
 
 use super::{ApiError, ErrorCode, FieldError};
@@ -15,6 +16,16 @@ impl From<AuthenticateSessionError> for ApiError {
                 ErrorCode::InvalidAccessToken.into()
             }
             AuthenticateSessionError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Contract A10, A11.
+impl From<NotAllowed> for ApiError {
+    fn from(error: NotAllowed) -> Self {
+        match error {
+            NotAllowed::PasswordChangeRequired => ErrorCode::PasswordChangeRequired.into(),
+            NotAllowed::RoleTooSmall => ErrorCode::RoleTooSmall.into(),
         }
     }
 }
@@ -130,10 +141,22 @@ impl From<CreateNamespaceError> for ApiError {
 }
 
 /// Contract N6.
+impl From<RenameNamespaceError> for ApiError {
+    fn from(error: RenameNamespaceError) -> Self {
+        match error {
+            RenameNamespaceError::NotFound => ErrorCode::NotFound.into(),
+            RenameNamespaceError::NotReady => ErrorCode::NamespaceNotReady.into(),
+            RenameNamespaceError::NameTaken => ErrorCode::NameTaken.into(),
+            RenameNamespaceError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Contract N6.
 impl From<RenderKubeconfigError> for ApiError {
     fn from(error: RenderKubeconfigError) -> Self {
         let code = match error {
-            RenderKubeconfigError::Deleting => ErrorCode::NotFound,
+            RenderKubeconfigError::NotFound => ErrorCode::NotFound,
             RenderKubeconfigError::NotReady => ErrorCode::NamespaceNotReady,
             RenderKubeconfigError::ClusterNotConfigured => ErrorCode::ClusterUnavailable,
             RenderKubeconfigError::Render(_) => ErrorCode::Internal,

@@ -12,13 +12,9 @@ use actix_web::{
     http::header::{HeaderMap, HeaderName},
 };
 use ipnet::IpNet;
-use remotegpu_primitives::{Act, Actor, Origin};
-use time::OffsetDateTime;
+use remotegpu_primitives::Origin;
 
-use crate::{
-    edge::rng,
-    error::{ApiError, ErrorCode},
-};
+use crate::error::{ApiError, ErrorCode};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -38,11 +34,6 @@ impl Client {
             ip: Some(self.ip),
             request_id: Some(self.request_id.as_ref().to_owned()),
         }
-    }
-
-    /// What somebody does with this request, now.
-    pub fn act(&self, actor: Actor, now: OffsetDateTime) -> Act {
-        Act::new(actor, self.origin(), &mut rng(), now)
     }
 
     pub(crate) fn of(request: &HttpRequest) -> Result<Self, ErrorCode> {

@@ -7,20 +7,18 @@ use actix_web::{
     dev::Payload,
     http::header::{HeaderMap, HeaderName},
 };
+use remotegpu_control_plane::KeyHolder;
 use remotegpu_keys::PresentedKey;
 
-use super::bearers;
+use super::{Client, bearers};
 use crate::error::{ApiError, ErrorCode};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// What begins so is an API key; any other Bearer is a session's (contract A3).
 pub(super) const KEY_PREFIX: &str = "rgpu_";
 
-/// The key that a request came with.
-pub struct KeyCaller {
-    /// The key, and what decides whether it opens anything.
-    pub presented: PresentedKey,
-}
+/// Whoever came with a key that opens something.
+pub struct KeyCaller(pub KeyHolder);
 
 impl FromRequest for KeyCaller {
     type Error = ApiError;
@@ -28,9 +26,15 @@ impl FromRequest for KeyCaller {
 
     /// Of a route that lists keys; on any other nobody is let in.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let proven = request.extensions_mut().remove::<PresentedKey>();
-        let caller = proven.map(|presented| Self { presented });
-        ready(caller.ok_or_else(|| ErrorCode::Internal.into()))
+        let caller = || {
+            let proven = request.extensions_mut().remove::<PresentedKey>();
+            let presented = proven.ok_or(ErrorCode::Internal)?;
+            Ok(Self(KeyHolder::new(
+                presented,
+                Client::of(request)?.origin(),
+            )))
+        };
+        ready(caller())
     }
 }
 

@@ -1,81 +1,23 @@
 //! Who calls with a session (contract A1, A3, A6, A11).
 
-use std::{
-    future::{Ready, ready},
-    marker::PhantomData,
-};
+use std::future::{Ready, ready};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
     http::header::{self, HeaderMap},
 };
-use remotegpu_accounts::{PasswordChange, Role, SessionContext};
-use remotegpu_primitives::{Act, Actor};
-use time::OffsetDateTime;
+use remotegpu_accounts::SessionContext;
+use remotegpu_control_plane::{Caller, Right};
 
 use super::{Client, bearers, key_caller::KEY_PREFIX};
 use crate::error::{ApiError, ErrorCode};
 
-/// Whom a route lets in.
-pub trait Admits: 'static {
-    /// The smallest role, where there is one.
-    const ROLE: Option<Role> = Some(Role::Read);
-    /// Whether somebody may come with a password that must be changed first.
-    const ONE_TIME_PASSWORD: bool = false;
-}
+/// A signed-in person who has the right that the route's act asks for. They are asked
+/// before the request's body is read (contract C5), and the act takes no other caller.
+pub struct SessionCaller<R>(pub Caller<R>);
 
-/// Everybody who is signed in, for what is about nothing but the session: also whose
-/// role this version does not know (contract R6).
-pub struct Anyone;
-
-/// Everybody who is signed in and may see what the account has.
-pub struct Read;
-
-/// Those who may create, change and deploy.
-pub struct Write;
-
-/// Those who also manage members, and see who did what.
-pub struct Admin;
-
-/// [`Anyone`], with whatever password (contract A10).
-pub struct OneTimePassword;
-
-impl Admits for Anyone {
-    const ROLE: Option<Role> = None;
-}
-
-impl Admits for Read {}
-
-impl Admits for Write {
-    const ROLE: Option<Role> = Some(Role::Write);
-}
-
-impl Admits for Admin {
-    const ROLE: Option<Role> = Some(Role::Admin);
-}
-
-impl Admits for OneTimePassword {
-    const ROLE: Option<Role> = None;
-    const ONE_TIME_PASSWORD: bool = true;
-}
-
-/// A signed-in person whom the route lets in.
-pub struct SessionCaller<A> {
-    /// Who they are, and for which account they act.
-    pub context: SessionContext,
-    client: Client,
-    admitted: PhantomData<A>,
-}
-
-impl<A> SessionCaller<A> {
-    /// What they do with this request, now.
-    pub fn act(&self, now: OffsetDateTime) -> Act {
-        self.client.act(Actor::User(self.context.user.id), now)
-    }
-}
-
-impl<A: Admits> FromRequest for SessionCaller<A> {
+impl<R: Right> FromRequest for SessionCaller<R> {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
@@ -84,26 +26,10 @@ impl<A: Admits> FromRequest for SessionCaller<A> {
         let caller = || {
             let proven = request.extensions_mut().remove::<SessionContext>();
             let context = proven.ok_or(ErrorCode::Internal)?;
-            admit::<A>(&context)?;
-            Ok(Self {
-                context,
-                client: Client::of(request)?,
-                admitted: PhantomData,
-            })
+            let origin = Client::of(request)?.origin();
+            Ok(Self(Caller::signed_in(context, origin).may()?))
         };
-        ready(caller().map_err(|code: ErrorCode| code.into()))
-    }
-}
-
-fn admit<A: Admits>(context: &SessionContext) -> Result<(), ErrorCode> {
-    let change_needed = context.user.password_change != PasswordChange::NotNeeded;
-    if change_needed && !A::ONE_TIME_PASSWORD {
-        return Err(ErrorCode::PasswordChangeRequired);
-    }
-    if A::ROLE.is_none_or(|needed| context.allows(needed)) {
-        Ok(())
-    } else {
-        Err(ErrorCode::RoleTooSmall)
+        ready(caller())
     }
 }
 

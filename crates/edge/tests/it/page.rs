@@ -4,9 +4,8 @@ use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{StatusCode, header::ContentType},
 };
-use remotegpu_edge::{
-    Anyone, ApiError, Credential, Csrf, Front, RoutePolicy, SessionCaller, WorkClass,
-};
+use remotegpu_control_plane::Anyone;
+use remotegpu_edge::{ApiError, Credential, Csrf, Front, RoutePolicy, SessionCaller, WorkClass};
 
 use crate::world::World;
 
@@ -36,8 +35,8 @@ fn front() -> Front {
     })
 }
 
-async fn home(caller: SessionCaller<Anyone>) -> HttpResponse {
-    page(StatusCode::OK, caller.context.user.email.as_str())
+async fn home(SessionCaller(caller): SessionCaller<Anyone>) -> HttpResponse {
+    page(StatusCode::OK, caller.user().email.as_str())
 }
 
 fn error_page(error: &ApiError, _: &str, _: &HttpRequest) -> HttpResponse {

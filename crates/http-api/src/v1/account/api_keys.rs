@@ -7,8 +7,7 @@ pub(crate) mod rotate;
 mod scopes_request;
 pub(crate) mod update;
 
-use remotegpu_accounts::SessionContext;
-use remotegpu_control_plane::IssuedApiKey;
+use remotegpu_control_plane::{Caller, IssuedApiKey, Write, find_api_key};
 use remotegpu_keys::ApiKey;
 use remotegpu_primitives::ApiKeyId;
 use remotegpu_scopes::{NamespaceAccess, Scopes};
@@ -192,11 +191,11 @@ impl IssuedApiKeyResponse {
 /// the body is read (contract C5, K7).
 async fn existing(
     api: &Api,
-    caller: &SessionContext,
+    caller: &Caller<Write>,
     id: PathId<ApiKeyId>,
 ) -> Result<ApiKeyId, ApiError> {
     let id = id.known().ok_or(ErrorCode::ApiKeyNotFound)?;
-    let found = api.ports.keys.find(caller.account.id, id).await?;
+    let found = find_api_key(&*api.ports.keys, &caller.may()?, id).await?;
     found.ok_or(ErrorCode::ApiKeyNotFound)?;
     Ok(id)
 }

@@ -31,8 +31,8 @@ pub(crate) struct OwnApiKeyResponse {
     responses((status = 200, description = "The key that was sent.", body = OwnApiKeyResponse)),
 )]
 #[get("/v1/auth/key")]
-pub(crate) async fn get_own_api_key(caller: KeyCaller) -> web::Json<OwnApiKeyResponse> {
-    let key = caller.presented.key;
+pub(crate) async fn get_own_api_key(KeyCaller(holder): KeyCaller) -> web::Json<OwnApiKeyResponse> {
+    let key = holder.into_presented().key;
     web::Json(OwnApiKeyResponse {
         id: key.id.as_uuid(),
         name: key.name.into_string(),

@@ -1,6 +1,6 @@
 use actix_web::{HttpResponse, put, web};
 use remotegpu_accounts::PlainPassword;
-use remotegpu_control_plane::ChangePasswordPorts;
+use remotegpu_control_plane::{ChangePasswordPorts, OneTimePassword};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use validator::Validate;
@@ -9,7 +9,7 @@ use crate::{
     Api,
     api::rng,
     error::{ApiError, FieldError},
-    extract::{JsonBody, OneTimePassword, SessionCaller},
+    extract::{JsonBody, SessionCaller},
 };
 
 /// The password of today, and that of tomorrow.
@@ -38,7 +38,7 @@ pub(crate) struct ChangePasswordRequest {
 #[put("/v1/auth/password")]
 pub(crate) async fn change_password(
     api: web::Data<Api>,
-    caller: SessionCaller<OneTimePassword>,
+    SessionCaller(caller): SessionCaller<OneTimePassword>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let wanted: ChangePasswordRequest = body.read().await?;
@@ -50,8 +50,7 @@ pub(crate) async fn change_password(
         passwords: &api.ports.passwords,
         audit: &api.ports.audit,
     };
-    let (context, act) = (&caller.context, caller.act(api.now()));
-    let (current, rng) = (&wanted.current, &mut rng());
-    remotegpu_control_plane::change_password(ports, context, current, new, rng, &act).await?;
+    let (current, rng, now) = (&wanted.current, &mut rng(), api.now());
+    remotegpu_control_plane::change_password(ports, &caller, current, new, rng, now).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -1,10 +1,8 @@
 use actix_web::{get, web};
+use remotegpu_control_plane::Anyone;
 
 use super::SessionResponse;
-use crate::{
-    Api,
-    extract::{Anyone, SessionCaller},
-};
+use crate::{Api, extract::SessionCaller};
 
 /// Who is signed in
 #[utoipa::path(
@@ -14,8 +12,8 @@ use crate::{
 #[get("/v1/auth/session")]
 pub(crate) async fn get_session(
     api: web::Data<Api>,
-    caller: SessionCaller<Anyone>,
+    SessionCaller(caller): SessionCaller<Anyone>,
 ) -> web::Json<SessionResponse> {
     let policy = api.edge.session_policy();
-    web::Json(SessionResponse::new(&caller.context, policy))
+    web::Json(SessionResponse::new(caller.context(), policy))
 }

@@ -1,11 +1,13 @@
 use actix_web::{HttpRequest, HttpResponse, post, web};
+use remotegpu_control_plane::Anyone;
 use time::Duration;
 
 use super::session_cookie;
 use crate::{
     Api,
+    api::rng,
     error::ApiError,
-    extract::{Anyone, SessionCaller, cookie_name, session_cookies},
+    extract::{SessionCaller, cookie_name, session_cookies},
 };
 
 /// Sign out
@@ -18,12 +20,11 @@ use crate::{
 #[post("/v1/auth/sign-out")]
 pub(crate) async fn sign_out(
     api: web::Data<Api>,
-    caller: SessionCaller<Anyone>,
+    SessionCaller(caller): SessionCaller<Anyone>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let session = caller.context.session.id;
-    let act = caller.act(api.now());
-    api.ports.sessions.delete(session, &act).await?;
+    let sessions = &*api.ports.sessions;
+    remotegpu_control_plane::sign_out(sessions, &caller, &mut rng(), api.now()).await?;
     let mut answer = HttpResponse::NoContent();
     let name = cookie_name(api.edge.public_url().is_https());
     if session_cookies(request.headers(), name).next().is_some() {

@@ -1,4 +1,5 @@
 use actix_web::{post, web};
+use remotegpu_control_plane::Anyone;
 use remotegpu_primitives::AccountId;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -7,8 +8,9 @@ use validator::Validate;
 use super::SessionResponse;
 use crate::{
     Api,
+    api::rng,
     error::{ApiError, ErrorCode},
-    extract::{Anyone, JsonBody, SessionCaller},
+    extract::{JsonBody, SessionCaller},
 };
 
 /// Which account to act for.
@@ -34,28 +36,17 @@ pub(crate) struct SwitchAccountRequest {
 #[post("/v1/auth/session/account")]
 pub(crate) async fn switch_account(
     api: web::Data<Api>,
-    caller: SessionCaller<Anyone>,
+    SessionCaller(caller): SessionCaller<Anyone>,
     body: JsonBody,
 ) -> Result<web::Json<SessionResponse>, ApiError> {
     let wanted: SwitchAccountRequest = body.read().await?;
     let id: AccountId = wanted.account_id.parse().map_err(|_| ErrorCode::NotFound)?;
-    let context = &caller.context;
-    if !api
-        .ports
-        .sessions
-        .switch_account(context.session.id, id, &caller.act(api.now()))
-        .await?
-    {
-        return Err(ErrorCode::NotFound.into());
-    }
-    let memberships = api.ports.users.memberships(context.user.id).await?;
-    let membership = memberships
-        .iter()
-        .find(|membership| membership.account.id == id)
-        .ok_or(ErrorCode::NotFound)?;
+    let (sessions, users) = (&*api.ports.sessions, &*api.ports.users);
+    let (rng, now) = (&mut rng(), api.now());
+    let switched = remotegpu_control_plane::switch_account(sessions, users, &caller, id, rng, now);
+    let membership = switched.await?.ok_or(ErrorCode::NotFound)?;
     let (account, role) = (&membership.account, &membership.role);
-    let policy = api.edge.session_policy();
-    Ok(web::Json(SessionResponse::for_account(
-        context, account, role, policy,
-    )))
+    let (context, policy) = (caller.context(), api.edge.session_policy());
+    let session = SessionResponse::for_account(context, account, role, policy);
+    Ok(web::Json(session))
 }

@@ -7,8 +7,8 @@ pub(crate) mod kubeconfig;
 pub(crate) mod list;
 pub(crate) mod rename;
 
-use remotegpu_accounts::SessionContext;
-use remotegpu_namespaces::{Namespace, NamespaceStatus};
+use remotegpu_control_plane::{Caller, find_namespace};
+use remotegpu_namespaces::Namespace;
 use remotegpu_primitives::NamespaceId;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -71,16 +71,14 @@ impl NamespaceResponse {
     }
 }
 
-/// The namespace of the caller's account that a path names. One that is being
-/// deleted does not exist any more (contract N6).
-async fn existing(
+/// The namespace of the caller's account that a path names; it is asked for before
+/// anything else of the request is judged (contract C5, N6).
+async fn existing<R>(
     api: &Api,
-    caller: &SessionContext,
+    caller: &Caller<R>,
     id: PathId<NamespaceId>,
 ) -> Result<Namespace, ApiError> {
     let id = id.known().ok_or(ErrorCode::NotFound)?;
-    let found = api.ports.namespaces.find(caller.account.id, id).await?;
-    found
-        .filter(|namespace| namespace.status != NamespaceStatus::Deleting)
-        .ok_or_else(|| ErrorCode::NotFound.into())
+    let found = find_namespace(&*api.ports.namespaces, &caller.may()?, id).await?;
+    found.ok_or_else(|| ErrorCode::NotFound.into())
 }

@@ -1,5 +1,5 @@
 use actix_web::{HttpResponse, post, web};
-use remotegpu_control_plane::{IssueApiKey, IssueApiKeyError, issue_api_key};
+use remotegpu_control_plane::{IssueApiKey, IssueApiKeyError, Write, issue_api_key};
 use remotegpu_keys::KeyName;
 use remotegpu_scopes::Scopes;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use crate::{
     Api,
     api::rng,
     error::{ApiError, ErrorCode, foreign_namespaces, scopes_error},
-    extract::{JsonBody, SessionCaller, Write},
+    extract::{JsonBody, SessionCaller},
     openapi::texts,
     v1::{fields::Fields, time_of_day::parse_time},
 };
@@ -77,14 +77,13 @@ impl CreateApiKeyRequest {
 #[post("/v1/account/api-keys")]
 pub(crate) async fn create_api_key(
     api: web::Data<Api>,
-    caller: SessionCaller<Write>,
+    SessionCaller(caller): SessionCaller<Write>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let request: CreateApiKeyRequest = body.read().await?;
     let wanted = request.judge(api.config.key_limit)?;
     let (keys, limits, now) = (&*api.ports.keys, &api.ports.key_changes, api.now());
-    let act = caller.act(now);
-    let issued = issue_api_key(keys, limits, &caller.context, wanted, &mut rng(), &act)
+    let issued = issue_api_key(keys, limits, &caller, wanted, &mut rng(), now)
         .await
         .map_err(|error| request.refusal(error))?;
     Ok(HttpResponse::Created().json(IssuedApiKeyResponse::new(&issued, now)))

@@ -1,10 +1,11 @@
 use actix_web::{get, web};
+use remotegpu_control_plane::Read;
 
 use super::ApiKeyResponse;
 use crate::{
     Api,
     error::ApiError,
-    extract::{Query, Read, SessionCaller},
+    extract::{Query, SessionCaller},
     v1::list::{ListParams, ListResponse},
 };
 
@@ -19,11 +20,11 @@ use crate::{
 #[get("/v1/account/api-keys")]
 pub(crate) async fn list_api_keys(
     api: web::Data<Api>,
-    caller: SessionCaller<Read>,
+    SessionCaller(caller): SessionCaller<Read>,
     query: Query,
 ) -> Result<web::Json<ListResponse<ApiKeyResponse>>, ApiError> {
-    let (account, now) = (caller.context.account.id, api.now());
-    let page = api.ports.keys.list(account, query.page()?).await?;
+    let (keys, now) = (&*api.ports.keys, api.now());
+    let page = remotegpu_control_plane::list_api_keys(keys, &caller, query.page()?).await?;
     let item = |key: &_| ApiKeyResponse::new(key, now);
     Ok(web::Json(ListResponse::new(&page, item)))
 }

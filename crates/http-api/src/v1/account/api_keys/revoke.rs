@@ -1,11 +1,13 @@
 use actix_web::{post, web};
+use remotegpu_control_plane::Write;
 use remotegpu_primitives::ApiKeyId;
 
 use super::ApiKeyResponse;
 use crate::{
     Api,
+    api::rng,
     error::{ApiError, ErrorCode},
-    extract::{PathId, SessionCaller, Write},
+    extract::{PathId, SessionCaller},
 };
 
 /// Revoke an API key
@@ -23,13 +25,12 @@ use crate::{
 #[post("/v1/account/api-keys/{key_id}/revoke")]
 pub(crate) async fn revoke_api_key(
     api: web::Data<Api>,
-    caller: SessionCaller<Write>,
+    SessionCaller(caller): SessionCaller<Write>,
     id: PathId<ApiKeyId>,
 ) -> Result<web::Json<ApiKeyResponse>, ApiError> {
     let id = id.known().ok_or(ErrorCode::ApiKeyNotFound)?;
     let (keys, signals, now) = (&*api.ports.keys, &api.ports.signals, api.now());
-    let key = (caller.context.account.id, id);
-    let act = caller.act(now);
-    let revoked = remotegpu_control_plane::revoke_api_key(keys, signals, key, &act).await?;
-    Ok(web::Json(ApiKeyResponse::new(&revoked, now)))
+    let (caller, rng) = (&caller, &mut rng());
+    let revoked = remotegpu_control_plane::revoke_api_key(keys, signals, caller, id, rng, now);
+    Ok(web::Json(ApiKeyResponse::new(&revoked.await?, now)))
 }

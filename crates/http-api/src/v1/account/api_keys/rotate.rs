@@ -1,4 +1,5 @@
 use actix_web::{post, web};
+use remotegpu_control_plane::{RotateApiKeyPorts, Write};
 use remotegpu_primitives::ApiKeyId;
 use serde::Deserialize;
 use time::Duration;
@@ -10,7 +11,7 @@ use crate::{
     Api,
     api::rng,
     error::ApiError,
-    extract::{JsonBody, PathId, SessionCaller, Write},
+    extract::{JsonBody, PathId, SessionCaller},
     wire,
 };
 
@@ -43,24 +44,19 @@ pub(crate) struct RotateApiKeyRequest {
 #[post("/v1/account/api-keys/{key_id}/rotate")]
 pub(crate) async fn rotate_api_key(
     api: web::Data<Api>,
-    caller: SessionCaller<Write>,
+    SessionCaller(caller): SessionCaller<Write>,
     id: PathId<ApiKeyId>,
     body: JsonBody,
 ) -> Result<web::Json<IssuedApiKeyResponse>, ApiError> {
-    let id = existing(&api, &caller.context, id).await?;
+    let id = existing(&api, &caller, id).await?;
     let wanted: RotateApiKeyRequest = body.read().await?;
     let grace = Duration::seconds(wanted.grace_seconds);
-    let (ports, now) = (&api.ports, api.now());
-    let act = caller.act(now);
-    let issued = remotegpu_control_plane::rotate_api_key(
-        &*ports.keys,
-        &ports.signals,
-        &ports.key_changes,
-        (caller.context.account.id, id),
-        grace,
-        &mut rng(),
-        &act,
-    )
-    .await?;
-    Ok(web::Json(IssuedApiKeyResponse::new(&issued, now)))
+    let ports = RotateApiKeyPorts {
+        keys: &*api.ports.keys,
+        signals: &api.ports.signals,
+        limits: &api.ports.key_changes,
+    };
+    let (rng, now) = (&mut rng(), api.now());
+    let issued = remotegpu_control_plane::rotate_api_key(ports, &caller, id, grace, rng, now);
+    Ok(web::Json(IssuedApiKeyResponse::new(&issued.await?, now)))
 }

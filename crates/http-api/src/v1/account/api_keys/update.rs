@@ -1,5 +1,5 @@
 use actix_web::{patch, web};
-use remotegpu_control_plane::UpdateApiKeyError;
+use remotegpu_control_plane::{UpdateApiKeyError, Write};
 use remotegpu_keys::{ApiKeyChange, KeyName};
 use remotegpu_primitives::ApiKeyId;
 use remotegpu_scopes::Scopes;
@@ -11,8 +11,9 @@ use validator::{Validate, ValidationError};
 use super::{ApiKeyResponse, existing, scopes_request::ScopesRequest};
 use crate::{
     Api,
+    api::rng,
     error::{ApiError, ErrorCode, foreign_namespaces, scopes_error},
-    extract::{JsonBody, PathId, SessionCaller, Write},
+    extract::{JsonBody, PathId, SessionCaller},
     openapi::texts,
     v1::{fields::Fields, time_of_day::parse_time},
     wire,
@@ -100,19 +101,19 @@ impl UpdateApiKeyRequest {
 #[patch("/v1/account/api-keys/{key_id}")]
 pub(crate) async fn update_api_key(
     api: web::Data<Api>,
-    caller: SessionCaller<Write>,
+    SessionCaller(caller): SessionCaller<Write>,
     id: PathId<ApiKeyId>,
     body: JsonBody,
 ) -> Result<web::Json<ApiKeyResponse>, ApiError> {
-    let id = existing(&api, &caller.context, id).await?;
+    let id = existing(&api, &caller, id).await?;
     let request: UpdateApiKeyRequest = body.read().await?;
     let change = request.judge()?;
-    let (keys, signals, now) = (&*api.ports.keys, &api.ports.signals, api.now());
-    let key = (caller.context.account.id, id);
-    let act = caller.act(now);
-    let updated = remotegpu_control_plane::update_api_key(keys, signals, key, &change, &act)
-        .await
-        .map_err(|error| request.refusal(error))?;
+    let (keys, signals) = (&*api.ports.keys, &api.ports.signals);
+    let (change, rng, now) = (&change, &mut rng(), api.now());
+    let updated =
+        remotegpu_control_plane::update_api_key(keys, signals, &caller, id, change, rng, now)
+            .await
+            .map_err(|error| request.refusal(error))?;
     Ok(web::Json(ApiKeyResponse::new(&updated, now)))
 }
 

@@ -1,11 +1,12 @@
 use actix_web::{get, web};
 use remotegpu_accounts::{AuditAction, AuditFilter};
+use remotegpu_control_plane::Admin;
 
 use super::{AuditEventResponse, action_schema};
 use crate::{
     Api,
     error::ApiError,
-    extract::{Admin, Query, SessionCaller},
+    extract::{Query, SessionCaller},
     v1::{
         fields::Fields,
         list::{ListParams, ListResponse},
@@ -56,11 +57,12 @@ fn filter(query: &Query) -> Result<AuditFilter, ApiError> {
 #[get("/v1/account/audit-events")]
 pub(crate) async fn list_audit_events(
     api: web::Data<Api>,
-    caller: SessionCaller<Admin>,
+    SessionCaller(caller): SessionCaller<Admin>,
     query: Query,
 ) -> Result<web::Json<ListResponse<AuditEventResponse>>, ApiError> {
-    let account = caller.context.account.id;
     let (filter, page) = (filter(&query)?, query.page()?);
-    let page = api.ports.audit_log.list(account, filter, page).await?;
+    let audit_log = &*api.ports.audit_log;
+    let events = remotegpu_control_plane::list_audit_events(audit_log, &caller, filter, page);
+    let page = events.await?;
     Ok(web::Json(ListResponse::new(&page, AuditEventResponse::new)))
 }

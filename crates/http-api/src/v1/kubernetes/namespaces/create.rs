@@ -1,5 +1,5 @@
 use actix_web::{HttpResponse, post, web};
-use remotegpu_control_plane::{CreateNamespace, CreateNamespacePorts};
+use remotegpu_control_plane::{CreateNamespace, CreateNamespacePorts, Write};
 use remotegpu_namespaces::NamespaceName;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -10,7 +10,7 @@ use crate::{
     Api,
     api::rng,
     error::{ApiError, FieldError},
-    extract::{JsonBody, SessionCaller, Write},
+    extract::{JsonBody, SessionCaller},
     openapi::texts,
     wire,
 };
@@ -43,7 +43,7 @@ pub(crate) struct CreateNamespaceRequest {
 #[post("/v1/kubernetes/namespaces")]
 pub(crate) async fn create_namespace(
     api: web::Data<Api>,
-    caller: SessionCaller<Write>,
+    SessionCaller(caller): SessionCaller<Write>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let request: CreateNamespaceRequest = body.read().await?;
@@ -59,8 +59,7 @@ pub(crate) async fn create_namespace(
         cluster: request.cluster,
         default_limit: api.config.namespace_limit,
     };
-    let (context, act) = (&caller.context, caller.act(api.now()));
-    let created =
-        remotegpu_control_plane::create_namespace(ports, context, wanted, &mut rng(), &act).await?;
-    Ok(HttpResponse::Created().json(NamespaceResponse::new(&created)))
+    let (rng, now) = (&mut rng(), api.now());
+    let created = remotegpu_control_plane::create_namespace(ports, &caller, wanted, rng, now);
+    Ok(HttpResponse::Created().json(NamespaceResponse::new(&created.await?)))
 }

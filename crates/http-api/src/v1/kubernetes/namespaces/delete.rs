@@ -1,11 +1,13 @@
 use actix_web::{HttpResponse, delete, web};
+use remotegpu_control_plane::Write;
 use remotegpu_primitives::NamespaceId;
 
 use super::NamespaceResponse;
 use crate::{
     Api,
+    api::rng,
     error::{ApiError, ErrorCode},
-    extract::{PathId, SessionCaller, Write},
+    extract::{PathId, SessionCaller},
 };
 
 /// Delete a namespace
@@ -23,14 +25,14 @@ use crate::{
 #[delete("/v1/kubernetes/namespaces/{namespace_id}")]
 pub(crate) async fn delete_namespace(
     api: web::Data<Api>,
-    caller: SessionCaller<Write>,
+    SessionCaller(caller): SessionCaller<Write>,
     id: PathId<NamespaceId>,
 ) -> Result<HttpResponse, ApiError> {
     let id = id.known().ok_or(ErrorCode::NotFound)?;
     let (namespaces, signals) = (&*api.ports.namespaces, &api.ports.signals);
-    let (namespace, act) = ((caller.context.account.id, id), caller.act(api.now()));
-    let deleting = remotegpu_control_plane::delete_namespace(namespaces, signals, namespace, &act)
-        .await?
-        .ok_or(ErrorCode::NotFound)?;
+    let (caller, rng, now) = (&caller, &mut rng(), api.now());
+    let deleting =
+        remotegpu_control_plane::delete_namespace(namespaces, signals, caller, id, rng, now);
+    let deleting = deleting.await?.ok_or(ErrorCode::NotFound)?;
     Ok(HttpResponse::Accepted().json(NamespaceResponse::new(&deleting)))
 }

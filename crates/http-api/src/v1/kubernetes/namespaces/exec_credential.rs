@@ -3,7 +3,7 @@ use std::time::Instant;
 use actix_web::{post, web};
 use remotegpu_control_plane::{MintExecCredentialPorts, mint_exec_credential};
 use remotegpu_namespaces::ExecCredential;
-use remotegpu_primitives::{Actor, NamespaceId};
+use remotegpu_primitives::NamespaceId;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -12,7 +12,7 @@ use crate::{
     Api,
     api::rng,
     error::{ApiError, ErrorCode},
-    extract::{Client, KeyCaller, PathId},
+    extract::{KeyCaller, PathId},
     mint_metrics::MINTED,
 };
 
@@ -67,8 +67,7 @@ impl ExecCredentialResponse {
 #[post("/v1/kubernetes/namespaces/{namespace_id}/exec-credential")]
 pub(crate) async fn create_exec_credential(
     api: web::Data<Api>,
-    caller: KeyCaller,
-    client: Client,
+    KeyCaller(holder): KeyCaller,
     id: PathId<NamespaceId>,
 ) -> Result<web::Json<ExecCredentialResponse>, ApiError> {
     let id = id.known().ok_or(ErrorCode::ExecNotAllowed)?;
@@ -85,9 +84,8 @@ pub(crate) async fn create_exec_credential(
         audit: &api.ports.audit,
         token_request_took: &|took| api.metrics.token_request_took(took),
     };
-    let (presented, started) = (&caller.presented, Instant::now());
-    let act = client.act(Actor::ApiKey(presented.key.id), api.now());
-    let minted = mint_exec_credential(ports, presented, id, &mut rng(), &act).await;
+    let started = Instant::now();
+    let minted = mint_exec_credential(ports, &holder, id, &mut rng(), api.now()).await;
     let minted = minted.map_err(ApiError::from);
     let outcome = minted
         .as_ref()

@@ -3,7 +3,7 @@ use actix_web::{
     http::header::{self, HeaderMap},
     web,
 };
-use remotegpu_control_plane::{RenderedKubeconfig, render_namespace_kubeconfig};
+use remotegpu_control_plane::{Read, RenderedKubeconfig, render_kubeconfig};
 use remotegpu_kubeconfig::Plugin;
 use remotegpu_primitives::NamespaceId;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use super::existing;
 use crate::{
     Api,
     error::{ApiError, FieldError},
-    extract::{PathId, Query, Read, SessionCaller},
+    extract::{PathId, Query, SessionCaller},
 };
 
 /// A kubeconfig, which holds no secret.
@@ -60,12 +60,12 @@ pub(crate) enum PluginWord {
 #[get("/v1/kubernetes/namespaces/{namespace_id}/kubeconfig")]
 pub(crate) async fn get_kubeconfig(
     api: web::Data<Api>,
-    caller: SessionCaller<Read>,
+    SessionCaller(caller): SessionCaller<Read>,
     id: PathId<NamespaceId>,
     query: Query,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let namespace = existing(&api, &caller.context, id).await?;
+    let namespace = existing(&api, &caller, id).await?;
     let plugin = match query.get("plugin")? {
         None => Plugin::default(),
         Some(word) => word.parse().map_err(|_| {
@@ -73,7 +73,7 @@ pub(crate) async fn get_kubeconfig(
         })?,
     };
     let (clusters, public_url) = (&*api.ports.clusters, api.edge.public_url().as_str());
-    let rendered = render_namespace_kubeconfig(clusters, public_url, &namespace, plugin)?;
+    let rendered = render_kubeconfig(clusters, &caller, public_url, &namespace, plugin)?;
     let kubernetes_namespace = namespace.kubernetes_namespace.as_str();
     Ok(answer(request.headers(), kubernetes_namespace, rendered))
 }

@@ -1,10 +1,11 @@
 use actix_web::{get, web};
+use remotegpu_control_plane::Read;
 
 use super::NamespaceResponse;
 use crate::{
     Api,
     error::ApiError,
-    extract::{Query, Read, SessionCaller},
+    extract::{Query, SessionCaller},
     v1::list::{ListParams, ListResponse},
 };
 
@@ -19,10 +20,10 @@ use crate::{
 #[get("/v1/kubernetes/namespaces")]
 pub(crate) async fn list_namespaces(
     api: web::Data<Api>,
-    caller: SessionCaller<Read>,
+    SessionCaller(caller): SessionCaller<Read>,
     query: Query,
 ) -> Result<web::Json<ListResponse<NamespaceResponse>>, ApiError> {
-    let account = caller.context.account.id;
-    let page = api.ports.namespaces.list(account, query.page()?).await?;
+    let namespaces = &*api.ports.namespaces;
+    let page = remotegpu_control_plane::list_namespaces(namespaces, &caller, query.page()?).await?;
     Ok(web::Json(ListResponse::new(&page, NamespaceResponse::new)))
 }

@@ -1,5 +1,6 @@
 use actix_web::{patch, web};
-use remotegpu_namespaces::{NamespaceName, RenameNamespace};
+use remotegpu_control_plane::Write;
+use remotegpu_namespaces::NamespaceName;
 use remotegpu_primitives::NamespaceId;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -8,8 +9,9 @@ use validator::{Validate, ValidationError};
 use super::{NamespaceResponse, existing};
 use crate::{
     Api,
-    error::{ApiError, ErrorCode, FieldError},
-    extract::{JsonBody, PathId, SessionCaller, Write},
+    api::rng,
+    error::{ApiError, FieldError},
+    extract::{JsonBody, PathId, SessionCaller},
     openapi::texts,
     wire,
 };
@@ -48,20 +50,17 @@ fn not_empty(request: &RenameNamespaceRequest) -> Result<(), ValidationError> {
 #[patch("/v1/kubernetes/namespaces/{namespace_id}")]
 pub(crate) async fn rename_namespace(
     api: web::Data<Api>,
-    caller: SessionCaller<Write>,
+    SessionCaller(caller): SessionCaller<Write>,
     id: PathId<NamespaceId>,
     body: JsonBody,
 ) -> Result<web::Json<NamespaceResponse>, ApiError> {
-    let found = existing(&api, &caller.context, id).await?;
+    let found = existing(&api, &caller, id).await?;
     let request: RenameNamespaceRequest = body.read().await?;
     let name = NamespaceName::parse(request.name.as_deref().unwrap_or_default())
         .map_err(|refusal| ApiError::field(FieldError::from_refusal("name", &refusal)))?;
-    let (account, id, act) = (found.account_id, found.id, caller.act(api.now()));
-    let renamed = api.ports.namespaces.rename(account, id, &name, &act);
-    match renamed.await? {
-        RenameNamespace::Renamed(namespace) => Ok(web::Json(NamespaceResponse::new(&namespace))),
-        RenameNamespace::NotFound => Err(ErrorCode::NotFound.into()),
-        RenameNamespace::NotReady => Err(ErrorCode::NamespaceNotReady.into()),
-        RenameNamespace::NameTaken => Err(ErrorCode::NameTaken.into()),
-    }
+    let (namespaces, id) = (&*api.ports.namespaces, found.id);
+    let (name, rng, now) = (&name, &mut rng(), api.now());
+    let renamed =
+        remotegpu_control_plane::rename_namespace(namespaces, &caller, id, name, rng, now);
+    Ok(web::Json(NamespaceResponse::new(&renamed.await?)))
 }
