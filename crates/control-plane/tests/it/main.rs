@@ -13,6 +13,7 @@ mod limits;
 mod mint;
 mod reconcile;
 mod restored;
+mod roles;
 mod run_reconciler;
 mod sign_in;
 mod sweep_identities;

@@ -1,0 +1,299 @@
+//! Every act, and who may ask for it (contract A11, A13).
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use futures_util::future::LocalBoxFuture;
+use remotegpu_accounts::{
+    AccountRepository, AuditFilter, AuditLog, PasswordChange, PlainPassword, Role, SessionContext,
+};
+use remotegpu_control_plane::{
+    Caller, ChangePasswordPorts, CreateNamespace, CreateNamespacePorts, IssueApiKey, NotAllowed,
+    OneTimePassword, PasswordWorkers, RotateApiKeyPorts, change_password, create_namespace,
+    delete_namespace, find_api_key, find_namespace, issue_api_key, list_api_keys,
+    list_audit_events, list_clusters, list_namespaces, rename_namespace, render_kubeconfig,
+    revoke_api_key, rotate_api_key, sign_out, switch_account, update_api_key,
+};
+use remotegpu_keys::{ApiKey, ApiKeyChange, ApiKeyRepository, KeyName};
+use remotegpu_kubeconfig::Plugin;
+use remotegpu_namespaces::{Namespace, NamespaceName, NamespaceRepository};
+use remotegpu_primitives::{Origin, PageRequest, Word};
+use remotegpu_scopes::Scopes;
+use remotegpu_test_support::rng;
+use time::Duration;
+
+use crate::world::World;
+
+/// Acts that somebody asks for who has not shown who they are, or the installation itself.
+const NOBODYS: [&str; 5] = [
+    "authenticate_api_key",
+    "authenticate_session",
+    "create_first_admin",
+    "sign_in",
+    "sign_up",
+];
+
+/// What several acts are made of.
+const NO_ACTS: [&str; 1] = ["end_all"];
+
+/// An account with something in it.
+struct Place {
+    world: World,
+    key: ApiKey,
+    namespace: Namespace,
+    passwords: PasswordWorkers,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let world = World::new().await;
+        let key = world.store.key(&world.ada, Scopes::All, None, world.now());
+        let key = key.await.unwrap().0;
+        let namespace = world.namespace("team-ml").await;
+        // Nobody waits for what is made there.
+        world.cluster.set_up(false);
+        Self {
+            world,
+            key,
+            namespace,
+            passwords: PasswordWorkers::new(1, 0).unwrap(),
+        }
+    }
+
+    /// All that acts of the account's people write.
+    async fn written(&self) -> String {
+        let (database, account) = (&self.world.store.database, self.world.ada.account.id);
+        let keys = ApiKeyRepository::list(database, account, page()).await;
+        let namespaces = NamespaceRepository::list(database, account, page()).await;
+        let events = AuditLog::list(database, account, AuditFilter::default(), page()).await;
+        let account = AccountRepository::find(database, account).await;
+        format!("{keys:?} {namespaces:?} {events:?} {account:?}")
+    }
+}
+
+fn page() -> PageRequest {
+    PageRequest::new(PageRequest::MAX_LIMIT, None).unwrap()
+}
+
+/// An act that a person asks for.
+struct PersonsAct {
+    name: &'static str,
+    /// The smallest role that it is for.
+    role: Option<Role>,
+    /// Asks for the right that the act's signature names, and then for the act.
+    ask: Ask,
+}
+
+type Ask =
+    for<'a> fn(&'a Place, Caller<OneTimePassword>) -> LocalBoxFuture<'a, Result<(), NotAllowed>>;
+
+macro_rules! persons_acts {
+    ($($role:expr => $name:ident: |$place:ident, $caller:ident| $asked:expr;)*) => {
+        const PERSONS_ACTS: &[PersonsAct] = &[$(PersonsAct {
+            name: stringify!($name),
+            role: $role,
+            ask: |$place, caller| Box::pin(async move {
+                let $caller = &caller.may()?;
+                // Whoever has the right has it, whatever else may stand in the way.
+                let _ = $asked;
+                Ok(())
+            }),
+        },)*];
+    };
+}
+
+persons_acts! {
+    None => change_password: |p, caller| {
+        let database = &p.world.store.database;
+        let ports = ChangePasswordPorts {
+            users: database,
+            attempts: database,
+            passwords: &p.passwords,
+            audit: &p.world.audit,
+        };
+        let new = PlainPassword::parse("a new password").unwrap();
+        change_password(ports, caller, "the old one", new, &mut rng(), p.world.now()).await
+    };
+    None => sign_out: |p, caller| {
+        sign_out(&p.world.store.database, caller, &mut rng(), p.world.now()).await
+    };
+    None => switch_account: |p, caller| {
+        let (database, account) = (&p.world.store.database, p.world.ada.account.id);
+        switch_account(database, database, caller, account, &mut rng(), p.world.now()).await
+    };
+    Some(Role::Read) => find_api_key: |p, caller| {
+        find_api_key(&p.world.store.database, caller, p.key.id).await
+    };
+    Some(Role::Read) => find_namespace: |p, caller| {
+        find_namespace(&p.world.store.database, caller, p.namespace.id).await
+    };
+    Some(Role::Read) => list_api_keys: |p, caller| {
+        list_api_keys(&p.world.store.database, caller, page()).await
+    };
+    Some(Role::Read) => list_clusters: |p, caller| {
+        list_clusters(&*p.world.cluster, caller, page())
+    };
+    Some(Role::Read) => list_namespaces: |p, caller| {
+        list_namespaces(&p.world.store.database, caller, page()).await
+    };
+    Some(Role::Read) => render_kubeconfig: |p, caller| {
+        let url = "https://api.example.org";
+        render_kubeconfig(&*p.world.cluster, caller, url, &p.namespace, Plugin::default())
+    };
+    Some(Role::Write) => create_namespace: |p, caller| {
+        let ports = CreateNamespacePorts {
+            namespaces: &p.world.store.database,
+            clusters: &*p.world.cluster,
+            signals: &p.world.signals,
+        };
+        let wanted = CreateNamespace {
+            name: NamespaceName::parse("another").unwrap(),
+            cluster: None,
+            default_limit: 5,
+        };
+        create_namespace(ports, caller, wanted, &mut rng(), p.world.now()).await
+    };
+    Some(Role::Write) => delete_namespace: |p, caller| {
+        let (database, signals) = (&p.world.store.database, &p.world.signals);
+        let (id, now) = (p.namespace.id, p.world.now());
+        delete_namespace(database, signals, caller, id, &mut rng(), now).await
+    };
+    Some(Role::Write) => issue_api_key: |p, caller| {
+        let wanted = IssueApiKey {
+            name: KeyName::parse("ci").unwrap(),
+            scopes: Scopes::All,
+            expires_at: None,
+            default_limit: 5,
+        };
+        let (database, limits) = (&p.world.store.database, &p.world.key_changes);
+        issue_api_key(database, limits, caller, wanted, &mut rng(), p.world.now()).await
+    };
+    Some(Role::Write) => rename_namespace: |p, caller| {
+        let (database, id) = (&p.world.store.database, p.namespace.id);
+        let name = NamespaceName::parse("renamed").unwrap();
+        rename_namespace(database, caller, id, &name, &mut rng(), p.world.now()).await
+    };
+    Some(Role::Write) => revoke_api_key: |p, caller| {
+        let (database, signals) = (&p.world.store.database, &p.world.signals);
+        revoke_api_key(database, signals, caller, p.key.id, &mut rng(), p.world.now()).await
+    };
+    Some(Role::Write) => rotate_api_key: |p, caller| {
+        let ports = RotateApiKeyPorts {
+            keys: &p.world.store.database,
+            signals: &p.world.signals,
+            limits: &p.world.key_changes,
+        };
+        let (id, none) = (p.key.id, Duration::ZERO);
+        rotate_api_key(ports, caller, id, none, &mut rng(), p.world.now()).await
+    };
+    Some(Role::Write) => update_api_key: |p, caller| {
+        let (database, signals) = (&p.world.store.database, &p.world.signals);
+        let change = ApiKeyChange {
+            name: Some(KeyName::parse("renamed").unwrap()),
+            scopes: None,
+            expires_at: None,
+        };
+        let (id, now) = (p.key.id, p.world.now());
+        update_api_key(database, signals, caller, id, &change, &mut rng(), now).await
+    };
+    Some(Role::Admin) => list_audit_events: |p, caller| {
+        let (database, filter) = (&p.world.store.database, AuditFilter::default());
+        list_audit_events(database, caller, filter, page()).await
+    };
+}
+
+fn calling(person: &SessionContext) -> Caller<OneTimePassword> {
+    Caller::signed_in(person.clone(), Origin::default())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_too_small_is_refused_by_every_act_and_writes_nothing() {
+    // A11, R6
+    let newer = || Word::from_stored("owner".to_owned());
+    for act in PERSONS_ACTS {
+        let roles = [
+            newer(),
+            Role::Read.into(),
+            Role::Write.into(),
+            Role::Admin.into(),
+        ];
+        for role in roles {
+            let place = Place::new().await;
+            let person = SessionContext {
+                role: role.clone(),
+                ..place.world.ada.clone()
+            };
+            let is_enough = act
+                .role
+                .is_none_or(|needed| role.known().is_some_and(|role| role.allows(needed)));
+            let before = place.written().await;
+            let asked = (act.ask)(&place, calling(&person)).await;
+            if is_enough {
+                assert_eq!(asked, Ok(()), "{} as {role}", act.name);
+            } else {
+                let refused = Err(NotAllowed::RoleTooSmall);
+                assert_eq!(asked, refused, "{} as {role}", act.name);
+                assert_eq!(before, place.written().await, "{} as {role}", act.name);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_one_time_password_opens_the_act_that_changes_it_and_no_other() {
+    // A10
+    let place = Place::new().await;
+    let mut admin = place.world.ada.clone();
+    let end = place.world.now() + Duration::HOUR;
+    admin.user.password_change = PasswordChange::NeededUntil(end);
+    for act in PERSONS_ACTS {
+        let before = place.written().await;
+        let asked = (act.ask)(&place, calling(&admin)).await;
+        if act.name == "change_password" {
+            assert_eq!(asked, Ok(()));
+        } else {
+            let refused = Err(NotAllowed::PasswordChangeRequired);
+            assert_eq!(asked, refused, "{}", act.name);
+            assert_eq!(before, place.written().await, "{}", act.name);
+        }
+    }
+}
+
+#[test]
+fn every_act_says_who_may_ask_for_it() {
+    // A11, A13: a new act is walked, or stands above with a reason.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/acts");
+    let mut persons = BTreeSet::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
+        let Some(name) = name.strip_suffix(".rs") else {
+            continue;
+        };
+        let text = fs::read_to_string(&path).unwrap();
+        let act = format!("pub async fn {name}(");
+        let act = text.contains(&act) || text.contains(&act.replace("async ", ""));
+        assert_eq!(act, !NO_ACTS.contains(&name), "the act of {name}.rs");
+        let of_person =
+            text.contains("    caller: &Caller<") || text.contains("    _caller: &Caller<");
+        let of_others = [
+            "    holder: &KeyHolder,",
+            "    operator: Operator,",
+            "    _operator: Operator,",
+        ];
+        let of_others = of_others.iter().any(|caller| text.contains(caller));
+        let of_nobody = NOBODYS.contains(&name) || NO_ACTS.contains(&name);
+        let kinds = [of_person, of_others, of_nobody];
+        assert_eq!(
+            kinds.iter().filter(|kind| **kind).count(),
+            1,
+            "{name}: {kinds:?}"
+        );
+        if of_person {
+            persons.insert(name.to_owned());
+        }
+    }
+    let walked: BTreeSet<String> = PERSONS_ACTS.iter().map(|act| act.name.to_owned()).collect();
+    assert_eq!(walked, persons);
+}
