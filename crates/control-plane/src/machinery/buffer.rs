@@ -1,6 +1,7 @@
 //! What waits to be written down, gathered so that no request waits for a write. It is
-//! written when its time has come or when much of it waits; what the store refuses for
-//! good is dropped alone; and what still waits is written when the instance ends.
+//! written when its time has come or when much of it waits; what the store refuses by
+//! name is dropped alone, what it does not take otherwise is passed over and waits; and
+//! what still waits is written when the instance ends.
 
 use std::{
     collections::HashMap,
@@ -22,6 +23,14 @@ use tokio::sync::Notify;
 const BATCH: usize = 1000;
 /// How long it is rested at the most between two batches.
 const LONGEST_REST: Duration = Duration::from_secs(1);
+/// How long an entry is rested from that the store did not take alone.
+const PASSED_OVER_FOR: time::Duration = time::Duration::MINUTE;
+/// How many entries may be passed over one after the other. A store that takes none of so
+/// many cannot write, whatever else it answers.
+const VAIN: usize = 8;
+/// How many entries one flush may drop; further ones are passed over. Where so many are
+/// refused something else is wrong, and somebody may put it right.
+const DROPS: usize = 20;
 
 /// Something that a [`Buffer`] keeps until it is written.
 #[async_trait]
@@ -78,6 +87,8 @@ pub struct Buffer<E: Entry> {
 struct Slot<E> {
     entry: E,
     written: Option<OffsetDateTime>,
+    /// Until when it is passed over.
+    rests: Option<OffsetDateTime>,
 }
 
 impl<E: Entry> Slot<E> {
@@ -90,22 +101,43 @@ impl<E: Entry> Slot<E> {
         self.written
             .is_none_or(|written| now - written >= E::PACE.apart)
     }
+
+    fn is_due(&self, now: OffsetDateTime) -> bool {
+        self.is_pending() && self.is_quiet(now) && self.rests.is_none_or(|until| until <= now)
+    }
 }
 
 /// What a flush knows from those before it.
 struct Flushing<E> {
-    /// An entry that the store took. Writing it again changes nothing, and tells whether
-    /// the store can write at all.
+    /// An entry that the store took. Where it does not even take that again, it is away.
     taken: Option<E>,
-    /// How many flushes failed before any entry was taken.
+    /// How many parts failed since any entry was taken.
     failures: usize,
+    /// How many entries this flush dropped.
+    drops: usize,
+    /// Why it passed over the last one that it did.
+    passed_over: Option<StoreError>,
+    /// How many it passed over since it wrote any.
+    vain: usize,
+}
+
+impl<E> Default for Flushing<E> {
+    fn default() -> Self {
+        Self {
+            taken: None,
+            failures: 0,
+            drops: 0,
+            passed_over: None,
+            vain: 0,
+        }
+    }
 }
 
 /// Why a part of a batch was not written.
 enum Refusal {
-    /// The store can write, and not this.
+    /// The store answers, and does not take this.
     OfThese(StoreError),
-    /// The store cannot write just now.
+    /// The store is away.
     OfAll(StoreError),
 }
 
@@ -123,10 +155,7 @@ impl<E: Entry> Buffer<E> {
             is_open,
             dropped: AtomicU64::new(0),
             crowded: Notify::new(),
-            flushing: tokio::sync::Mutex::new(Flushing {
-                taken: None,
-                failures: 0,
-            }),
+            flushing: tokio::sync::Mutex::default(),
         }
     }
 
@@ -146,8 +175,12 @@ impl<E: Entry> Buffer<E> {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let written = None;
-        slots.insert(entry.key(), Slot { entry, written });
+        let slot = Slot {
+            written: None,
+            rests: None,
+            entry,
+        };
+        slots.insert(slot.entry.key(), slot);
         if slots.len() == E::PACE.crowd {
             self.crowded.notify_one();
         }
@@ -182,12 +215,19 @@ impl<E: Entry> Buffer<E> {
         }
     }
 
-    /// Writes what is due when the instance ends, without rests.
+    /// Writes what is due when the instance ends, without rests, and then what was passed
+    /// over, for the last time.
     pub async fn drain(&self, store: &E::Store, now: OffsetDateTime) {
-        if let Err(error) = self.flush(store, now).await {
+        let mut flushed = self.flush(store, now).await;
+        if flushed.is_ok() {
+            self.lock().values_mut().for_each(|slot| slot.rests = None);
+            flushed = self.flush(store, now).await;
+        }
+        let (lost, error) = (self.waiting(), flushed.err());
+        if lost > 0 {
             tracing::warn!(
-                lost = self.waiting(),
-                error = &error as &dyn std::error::Error,
+                lost,
+                error = error.as_ref().map(|error| error as &dyn std::error::Error),
                 "the last {} were not written down",
                 E::NAME
             );
@@ -196,11 +236,12 @@ impl<E: Entry> Buffer<E> {
 
     /// Writes what is due, in batches, without rests. What is written leaves the buffer
     /// after it is stored, so that a flush that fails or is given up loses nothing. An
-    /// entry that the store refuses while it takes others can never be written: it is
-    /// told to this instance's log and dropped, so that it holds up no other.
+    /// entry that the store refuses by name can never be written: it is told to this
+    /// instance's log and dropped. One that it does not take otherwise is passed over for
+    /// a while. Neither holds up any other.
     ///
     /// # Errors
-    /// The store is away; what it has not taken waits on.
+    /// The store is away or cannot write; what it has not taken waits on.
     pub async fn flush(&self, store: &E::Store, now: OffsetDateTime) -> Result<(), StoreError> {
         self.write_due(store, 0, now).await
     }
@@ -212,13 +253,22 @@ impl<E: Entry> Buffer<E> {
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let mut known = self.flushing.lock().await;
+        (known.drops, known.passed_over, known.vain) = (0, None, 0);
         let due = self.due(now);
         for (index, keys) in due.chunks(BATCH).enumerate() {
             let begun = Instant::now();
-            self.write(store, &self.entries(keys), &mut known).await?;
+            let entries = self.entries(keys);
+            self.write(store, &entries, now, &mut known).await?;
             if rest > 0 && (index + 1) * BATCH < due.len() {
                 tokio::time::sleep((begun.elapsed() * rest).min(LONGEST_REST)).await;
             }
+        }
+        if let Some(error) = known.passed_over.take() {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the store does not take some {}, which are passed over",
+                E::NAME
+            );
         }
         self.forget_quiet(now);
         Ok(())
@@ -227,9 +277,7 @@ impl<E: Entry> Buffer<E> {
     /// The keys whose entries are to be written now. In their order, in which rows lie.
     fn due(&self, now: OffsetDateTime) -> Vec<E::Key> {
         let slots = self.lock();
-        let due = slots
-            .iter()
-            .filter(|(_, slot)| slot.is_pending() && slot.is_quiet(now));
+        let due = slots.iter().filter(|(_, slot)| slot.is_due(now));
         let mut keys: Vec<E::Key> = due.map(|(key, _)| *key).collect();
         drop(slots);
         keys.sort_unstable();
@@ -248,6 +296,7 @@ impl<E: Entry> Buffer<E> {
         &self,
         store: &E::Store,
         batch: &[E],
+        now: OffsetDateTime,
         known: &mut Flushing<E>,
     ) -> Result<(), StoreError> {
         let mut parts = vec![batch];
@@ -257,9 +306,7 @@ impl<E: Entry> Buffer<E> {
                 Err(Refusal::OfAll(error)) => return Err(error),
                 Err(Refusal::OfThese(error)) => {
                     if let [entry] = part {
-                        self.dropped.fetch_add(1, Ordering::Relaxed);
-                        entry.tell_dropped(&error);
-                        self.lock().remove(&entry.key());
+                        self.put_aside(entry, error, now, known)?;
                     } else {
                         let (front, back) = part.split_at(part.len() / 2);
                         parts.extend([back, front]);
@@ -267,6 +314,35 @@ impl<E: Entry> Buffer<E> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Drops an entry that was refused by name, and passes over any other: a store that
+    /// cannot write refuses all by the same word as one of them, and may still say yes to
+    /// what changes nothing.
+    fn put_aside(
+        &self,
+        entry: &E,
+        error: StoreError,
+        now: OffsetDateTime,
+        known: &mut Flushing<E>,
+    ) -> Result<(), StoreError> {
+        let is_named = matches!(error, StoreError::Conflict(_) | StoreError::Corrupt(_));
+        if is_named && known.drops < DROPS {
+            known.drops += 1;
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            entry.tell_dropped(&error);
+            self.lock().remove(&entry.key());
+            return Ok(());
+        }
+        if let Some(slot) = self.lock().get_mut(&entry.key()) {
+            slot.rests = Some(now + PASSED_OVER_FOR);
+        }
+        known.vain += 1;
+        if known.vain >= VAIN {
+            return Err(error);
+        }
+        known.passed_over = Some(error);
         Ok(())
     }
 
@@ -278,6 +354,7 @@ impl<E: Entry> Buffer<E> {
                 continue;
             };
             slot.written = Some(entry.at());
+            slot.rests = None;
             if E::PACE.apart.is_zero() && !slot.is_pending() {
                 slots.remove(&key);
             }
@@ -304,6 +381,7 @@ impl<E: Entry> Flushing<E> {
             Ok(()) => {
                 self.taken = part.last().cloned();
                 self.failures = 0;
+                self.vain = 0;
                 return Ok(());
             }
             Err(error @ StoreError::Unavailable(_)) => error,
@@ -311,22 +389,17 @@ impl<E: Entry> Flushing<E> {
         };
         // A database has many ways to refuse a row, and not all of them have a name: the
         // same word may mean that it is away. So it is asked for what it took before, or
-        // else for one of these, another one each time.
+        // else for one of these, another one each time. That it takes this proves little:
+        // nothing may change by it. That it does not proves that it is away.
         let probe = match &self.taken {
             Some(taken) => taken.clone(),
             None => part[self.failures % part.len()].clone(),
         };
         self.failures = self.failures.wrapping_add(1);
-        // Twice in turns: it may have been away for a moment, or go away in this one.
-        for _ in 0..2 {
-            if E::write(store, std::slice::from_ref(&probe)).await.is_err() {
-                return Err(Refusal::OfAll(error));
-            }
-            self.taken = Some(probe.clone());
-            if E::write(store, part).await.is_ok() {
-                return Ok(());
-            }
+        if E::write(store, std::slice::from_ref(&probe)).await.is_err() {
+            return Err(Refusal::OfAll(error));
         }
+        self.taken = Some(probe);
         Err(Refusal::OfThese(error))
     }
 }

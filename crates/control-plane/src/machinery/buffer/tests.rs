@@ -1,5 +1,7 @@
 //! What holds of every buffer.
 
+use std::sync::atomic::AtomicBool;
+
 use remotegpu_test_support::clock::TestClock;
 use time::{Duration as Span, macros::datetime};
 
@@ -16,6 +18,8 @@ type Letter = (u64, i64);
 pub struct Shelf {
     refusals: AtomicU64,
     poison: Vec<u64>,
+    /// Takes nothing but what it has already, of which it writes nothing.
+    is_full: AtomicBool,
     batches: Mutex<Vec<Vec<Letter>>>,
     tries: AtomicU64,
 }
@@ -75,6 +79,15 @@ impl Shelf {
             self.refuse(left - 1);
             return Err(StoreError::unavailable("down"));
         }
+        if self.is_full.load(Ordering::Relaxed) {
+            let batches = self.batches.lock().unwrap();
+            let has = |letter| batches.iter().any(|batch| batch.contains(letter));
+            return if letters.iter().all(has) {
+                Ok(())
+            } else {
+                Err(StoreError::unavailable("no space left on device"))
+            };
+        }
         self.batches.lock().unwrap().push(letters.to_vec());
         Ok(())
     }
@@ -129,13 +142,13 @@ async fn what_a_store_refused_is_written_by_the_next_flush() {
 }
 
 #[tokio::test]
-async fn an_entry_that_can_never_be_written_holds_up_no_other() {
+async fn an_entry_that_is_refused_holds_up_no_other() {
     // R5
     let buffer: Buffer<Letter> = Buffer::default();
     for letter in 0..2_500 {
         buffer.keep((letter, 0));
     }
-    let shelf = Shelf {
+    let mut shelf = Shelf {
         poison: vec![0, 1, 499, 999, 1000, 2_499],
         ..Shelf::default()
     };
@@ -146,11 +159,62 @@ async fn an_entry_that_can_never_be_written_holds_up_no_other() {
     for _ in 0..2 {
         let _ = buffer.flush(&shelf, START).await;
     }
-    assert_eq!((buffer.waiting(), buffer.dropped()), (0, 6));
+    // Those that are refused by name are dropped; the others may be written some day.
+    assert_eq!((buffer.waiting(), buffer.dropped()), (3, 3));
     let written: usize = shelf.sizes().iter().sum();
     assert!(written >= 2_494, "{written}");
     let tries = shelf.tries.load(Ordering::Relaxed);
     assert!(tries < 6 * 60, "{tries}");
+    buffer.flush(&shelf, START).await.unwrap();
+    assert_eq!(shelf.tries.load(Ordering::Relaxed), tries, "they rest");
+    shelf.poison.clear();
+    buffer.flush(&shelf, START + Span::MINUTE).await.unwrap();
+    assert_eq!((buffer.waiting(), buffer.dropped()), (0, 3));
+}
+
+#[tokio::test]
+async fn a_store_that_has_no_space_left_loses_no_entry() {
+    // R5: what changes nothing it still takes.
+    let (buffer, shelf) = (Buffer::<Letter>::default(), Shelf::default());
+    buffer.keep((0, 0));
+    buffer.flush(&shelf, START).await.unwrap();
+    for letter in 1..=2_500 {
+        buffer.keep((letter, 0));
+    }
+    shelf.is_full.store(true, Ordering::Relaxed);
+    for second in 0..5 {
+        let now = START + Span::seconds(second);
+        buffer.flush(&shelf, now).await.unwrap_err();
+    }
+    assert_eq!((buffer.waiting(), buffer.dropped()), (2_500, 0));
+    let tries = shelf.tries.load(Ordering::Relaxed);
+    assert!(tries < 5 * 100, "{tries}");
+    shelf.is_full.store(false, Ordering::Relaxed);
+    // Those that were tried alone rest.
+    let now = START + Span::seconds(5);
+    buffer.flush(&shelf, now).await.unwrap();
+    assert_eq!(buffer.waiting(), 5 * VAIN);
+    buffer.drain(&shelf, now).await;
+    assert_eq!((buffer.waiting(), buffer.dropped()), (0, 0));
+    assert_eq!(shelf.sizes().iter().sum::<usize>(), 2_501);
+}
+
+#[tokio::test]
+async fn one_flush_drops_a_few_entries_at_the_most() {
+    // R5
+    let buffer: Buffer<Letter> = Buffer::default();
+    let odd = (1..60).step_by(2);
+    let shelf = Shelf {
+        poison: odd.flat_map(|odd| [u64::MAX, odd]).collect(),
+        ..Shelf::default()
+    };
+    for letter in 0..60 {
+        buffer.keep((letter, 0));
+    }
+    buffer.flush(&shelf, START).await.unwrap();
+    assert_eq!((buffer.waiting(), buffer.dropped()), (10, 20));
+    buffer.flush(&shelf, START + Span::MINUTE).await.unwrap();
+    assert_eq!((buffer.waiting(), buffer.dropped()), (0, 30));
 }
 
 #[tokio::test]
