@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use futures_util::{StreamExt, TryStreamExt, future::try_join, stream};
+use futures_util::{StreamExt, TryStreamExt, future::join, stream};
 use remotegpu_namespaces::{
     ClaimRepository, ClusterDirectory, ClusterError, ClusterName, ClusterStatus, HeldKind,
     HeldNamespace, HeldNamespaceRepository, LocatedNamespace, Namespace, NamespaceProvisioner,
@@ -121,12 +121,14 @@ pub async fn sweep_namespaces(
     let to_repair: Vec<_> = drifted.filter(|row| !missing.contains(&row.id)).collect();
     // Beside one another: no cluster has two namespaces of one name, so that none of what
     // goes is one of what is put right.
-    try_join(
+    // Where one fails, the other one is not given up.
+    let (removed, repaired) = join(
         remove_all(ports, compared.deleted),
         repair_all(ports, to_repair),
     )
-    .await?;
-    Ok(())
+    .await;
+    removed?;
+    repaired
 }
 
 async fn remove_all(

@@ -1,12 +1,18 @@
 //! The clusters follow the store where nobody has asked for anything (contract N5).
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use remotegpu_control_plane::{NamespaceSweepPorts, SweepError, sweep_namespaces};
 use remotegpu_namespaces::{
-    BacklogSource, KubernetesNamespaceName, Namespace, NamespaceProvisioner, NamespaceRepository,
-    NamespaceStatus,
+    BacklogSource, Cluster, ClusterDirectory, ClusterError, ClusterName, ClusterStatus,
+    KubernetesNamespaceName, LocatedNamespace, Namespace, NamespaceProvisioner,
+    NamespaceRepository, NamespaceStatus, Removal,
 };
 use remotegpu_primitives::{AccountId, NamespaceId};
-use remotegpu_test_support::rng;
+use remotegpu_test_support::{cluster::TestCluster, rng};
 use time::Duration;
+use tokio::sync::Notify;
 
 use crate::world::World;
 
@@ -314,4 +320,82 @@ async fn what_holds_a_deletion_up_is_shown_until_it_does_no_more() {
     world.clock.advance(Duration::seconds(6));
     world.reconcile().await;
     assert_eq!(world.find(&held).await, None);
+}
+
+/// A cluster that goes down while something is removed, and lets that come to its end.
+struct GoingDown {
+    cluster: Arc<TestCluster>,
+    is_down: Notify,
+}
+
+impl ClusterDirectory for GoingDown {
+    fn list(&self) -> Vec<Cluster> {
+        ClusterDirectory::list(&*self.cluster)
+    }
+
+    fn find(&self, name: &ClusterName) -> Option<Cluster> {
+        self.cluster.find(name)
+    }
+
+    fn status(&self, _: &ClusterName) -> ClusterStatus {
+        ClusterStatus::Unavailable
+    }
+
+    fn is_given_up(&self, _: &ClusterName) -> bool {
+        false
+    }
+}
+
+#[async_trait]
+impl NamespaceProvisioner for GoingDown {
+    async fn provision(&self, _: &Namespace) -> Result<(), ClusterError> {
+        self.is_down.notify_one();
+        Err(ClusterError::Unavailable(None))
+    }
+
+    async fn remove(&self, namespace: &Namespace) -> Result<Removal, ClusterError> {
+        self.cluster.remove(namespace).await
+    }
+
+    async fn survey(&self, cluster: &ClusterName) -> Result<Vec<LocatedNamespace>, ClusterError> {
+        self.cluster.survey(cluster).await
+    }
+
+    async fn discard(&self, located: &LocatedNamespace) -> Result<(), ClusterError> {
+        self.is_down.notified().await;
+        // Longer than it takes to tell of the failure.
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        self.cluster.discard(located).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_is_under_way_is_done_though_a_repair_fails() {
+    // N5
+    let world = World::new().await;
+    let bent = standing(&world, "bent").await;
+    let gone = standing(&world, "gone").await;
+    world.delete(&gone).await;
+    world.reconcile().await;
+    world.cluster.provision(&gone).await.unwrap();
+    world.cluster.bend(bent.kubernetes_namespace.as_str());
+    let (database, cluster) = (&world.store.database, Arc::clone(&world.cluster));
+    let going_down = GoingDown {
+        cluster,
+        is_down: Notify::new(),
+    };
+    let ports = NamespaceSweepPorts {
+        namespaces: database,
+        held: database,
+        claims: database,
+        clusters: &going_down,
+        provisioner: &going_down,
+        counts: &world.sweeps,
+        may_remove: true,
+    };
+    let swept = sweep_namespaces(ports, &world.cluster_name(), world.now()).await;
+    assert!(matches!(swept, Err(SweepError::Cluster(_))), "{swept:?}");
+    assert_eq!(counts(&world), (0, 1));
+    let left = [bent.kubernetes_namespace.as_str()];
+    assert_eq!(world.cluster.namespaces(), left);
 }
