@@ -249,10 +249,14 @@ impl HeldNamespaceRepository for Database {
 
     async fn settle_held(&self, held: &HeldNamespace) -> Result<(), StoreError> {
         let (cluster, name) = (&held.cluster, &held.kubernetes_namespace);
+        let wanted = held.wanted.map(WantedOfHeld::as_str);
+        // What was done late settles no newer wish, of something else under that name.
+        let same_uid = held_namespaces::uid.eq(held.uid.as_deref());
         with_conn!(self, write, |c| {
             diesel::delete(held!(cluster, name))
                 .filter(held_namespaces::namespace_id.eq(DbUuid::from(held.namespace_id)))
-                .filter(held_namespaces::wanted.is_not_null())
+                .filter(held_namespaces::wanted.eq(wanted))
+                .filter(held_namespaces::uid.is_null().or(same_uid))
                 .execute(c)
                 .await?;
             Ok(())

@@ -128,6 +128,9 @@ impl SettleHeld {
 
     /// What is wanted and not left alone, and whether it was tried before.
     async fn wanted(&self) -> Result<Vec<(HeldNamespace, Tried)>, StoreError> {
+        // Also as it was before the store is asked: what is settled meanwhile is still in
+        // its answer, and is not begun once more.
+        let before = self.left_alone().clone();
         let wanted = list_wanted(self.ports()).await?;
         let now = Instant::now();
         let mut left_alone = self.left_alone();
@@ -137,7 +140,9 @@ impl SettleHeld {
             left_alone.retain(|place, until| *until > now || places.contains(place));
         }
         let due = wanted.into_iter().filter_map(|held| {
-            let tried = match left_alone.get(&place(&held)) {
+            let place = place(&held);
+            let until = before.get(&place).max(left_alone.get(&place));
+            let tried = match until {
                 None => Tried::Never,
                 Some(until) if *until <= now => Tried::Before,
                 Some(_) => return None,

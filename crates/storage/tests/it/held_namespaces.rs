@@ -18,6 +18,7 @@ on_both_databases!(
     what_was_known_keeps_its_time_and_its_wish,
     what_has_a_row_by_now_is_not_held,
     a_wish_is_written_once_and_told_to_the_account,
+    what_is_done_late_settles_no_newer_wish,
     an_adopted_namespace_keeps_its_identifier_past_every_limit,
     what_a_newer_version_wrote_is_left_alone,
     namespaces_that_were_removed_are_found,
@@ -146,9 +147,43 @@ async fn a_wish_is_written_once_and_told_to_the_account(world: World) {
     let events = events.unwrap().items;
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].details.name.as_deref(), Some("known"));
-    for held in &both {
-        store.settle_held(held).await.unwrap();
+    for held in listed(&world).await {
+        store.settle_held(&held).await.unwrap();
     }
+    assert_eq!(listed(&world).await, []);
+}
+
+async fn what_is_done_late_settles_no_newer_wish(world: World) {
+    // R8
+    let ada = world.person("ada").await;
+    let store: &dyn HeldNamespaceRepository = &world.database;
+    let note = async |held: &HeldNamespace| {
+        let held = [held.clone()];
+        store.note_held(&dev(), &held).await.unwrap();
+    };
+    let want = async |held: &HeldNamespace, wanted| {
+        let act = act(seconds(1));
+        assert!(store.want_of_held(held, wanted, &act).await.unwrap());
+        listed(&world).await.remove(0)
+    };
+    // It went, another one stands under its name and its label, and that is to go, too.
+    let first = held("one", ada.account);
+    note(&first).await;
+    let first = want(&first, WantedOfHeld::Delete).await;
+    let mut second = first.clone();
+    (second.uid, second.wanted) = (Some("another".to_owned()), None);
+    note(&second).await;
+    let second = want(&second, WantedOfHeld::Delete).await;
+    store.settle_held(&first).await.unwrap();
+    assert_eq!(listed(&world).await, std::slice::from_ref(&second));
+    // That went as well, and its row is to have it back.
+    let mut missing = second.clone();
+    (missing.kind, missing.uid, missing.wanted) = (HeldKind::Missing, None, None);
+    note(&missing).await;
+    let missing = want(&missing, WantedOfHeld::Restore).await;
+    store.settle_held(&second).await.unwrap();
+    assert_eq!(listed(&world).await, std::slice::from_ref(&missing));
+    store.settle_held(&missing).await.unwrap();
     assert_eq!(listed(&world).await, []);
 }
 
