@@ -72,7 +72,7 @@ pub async fn run(database: &Database, operator: Operator, command: HeldCommand) 
             ..
         } => {
             let told = &mut tell_restored;
-            restore_missing(database, operator, &cluster, told, rng, now).await?;
+            restore_missing(database, operator, &cluster, told, rng, &SystemClock).await?;
         }
     }
     Ok(())

@@ -1,16 +1,17 @@
 //! What a tenant owns waits for the operator's word (contract R8, R7).
 
+use remotegpu_accounts::{AuditAction, AuditFilter, AuditLog};
 use remotegpu_control_plane::{
     AdoptHeld, ClaimClusterPorts, HeldNamespaceError, Operator, adopt_namespace, claim_cluster,
-    run_reconciler, verify_claims, want_of_held,
+    restore_missing, run_reconciler, verify_claims, want_of_held,
 };
 use remotegpu_namespaces::{
     HeldKind, HeldNamespaceRepository, KubernetesNamespaceName, Namespace, NamespaceName,
     NamespaceProvisioner, NamespaceStatus, WantedOfHeld,
 };
-use remotegpu_primitives::{AccountId, NamespaceId};
-use remotegpu_test_support::{rng, stopwatch::eventually};
-use time::Duration;
+use remotegpu_primitives::{AccountId, Clock, NamespaceId, PageRequest};
+use remotegpu_test_support::{clock::TestClock, rng, stopwatch::eventually};
+use time::{Duration, OffsetDateTime};
 
 use crate::{run_reconciler::ports, world::World};
 
@@ -280,4 +281,57 @@ async fn a_missing_namespace_that_its_account_deletes_is_forgotten() {
     world.sweep().await;
     assert!(world.held().await.is_empty());
     assert!(database.list_wanted().await.unwrap().is_empty());
+}
+
+/// A clock that goes on by a second whenever it is asked.
+#[derive(Default)]
+struct Ticking(TestClock);
+
+impl Clock for Ticking {
+    fn now(&self) -> OffsetDateTime {
+        self.0.advance(Duration::SECOND);
+        self.0.now()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_namespace_that_is_made_again_has_its_own_time_in_the_audit_log() {
+    // R5, R8
+    let world = World::settled().await;
+    world.namespace("one").await;
+    world.namespace("two").await;
+    world.clock.advance(Duration::SECOND);
+    verify_claims(&world.claim_ports()).await;
+    let database = &world.store.database;
+    let ports = ClaimClusterPorts {
+        claims: database,
+        clusters: &*world.cluster,
+        namespaces: database,
+        identities: database,
+        provisioner: &*world.cluster,
+        mint: &*world.cluster,
+    };
+    let (operator, cluster) = (Operator::at_the_command_line(), world.cluster_name());
+    claim_cluster(ports, operator, &cluster, world.now())
+        .await
+        .unwrap();
+    world.sweep().await;
+    let mut told = Vec::new();
+    let tell = &mut |name: &KubernetesNamespaceName| told.push(name.clone());
+    let clock = Ticking::default();
+    restore_missing(database, operator, &cluster, tell, &mut rng(), &clock)
+        .await
+        .unwrap();
+    assert_eq!(told.len(), 2);
+    let filter = AuditFilter {
+        action: Some(AuditAction::NamespaceRestored),
+        since: None,
+    };
+    let page = PageRequest::new(9, None).unwrap();
+    let events = AuditLog::list(database, world.ada.account.id, filter, page).await;
+    let events = events.unwrap().items;
+    let [one, two] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert_ne!(one.occurred_at, two.occurred_at);
 }
