@@ -49,23 +49,82 @@ pub(crate) use {end_identities, living};
 mod tests {
     use std::{fs, path::Path};
 
+    /// Whether a text of Rust sets `ends_at` in an update of identities, however it is
+    /// spelt: alone, within a tuple, by another name of the table, or in SQL.
+    fn sets_ends(text: &str) -> bool {
+        let text: String = text.split_whitespace().collect();
+        let aliases = aliases(&text);
+        let updates = text.match_indices("update(").filter_map(|(at, found)| {
+            // As far as the statement goes, or as the next one.
+            let rest = &text[at + found.len()..];
+            let end = rest.find(';').unwrap_or(rest.len());
+            let end = rest.find("update(").map_or(end, |next| next.min(end));
+            let (table, _) = rest.split_once("::table")?;
+            let table = table.rsplit("::").next()?;
+            aliases.contains(&table).then(|| &rest[..end])
+        });
+        let sets = |statement: &str| {
+            let (_, set) = statement.split_once(".set(")?;
+            set.contains("ends_at.eq(").then_some(())
+        };
+        let sql = ["UPDATEcredential_identities", "SETends_at"].concat();
+        updates.filter_map(sets).count() > 0 || text.contains(&sql)
+    }
+
+    /// What the table of identities is called in a text.
+    fn aliases(text: &str) -> Vec<&str> {
+        let renamed = text.split("credential_identitiesas").skip(1);
+        let is_of_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+        let names = renamed.filter_map(|rest| rest.split(|letter| !is_of_name(letter)).next());
+        std::iter::once("credential_identities")
+            .chain(names)
+            .collect()
+    }
+
     /// The Rust files of a folder that write the end of an identity, by their paths.
     fn writers(folder: &Path, found: &mut Vec<String>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 writers(&path, found);
-                continue;
-            }
-            let text = fs::read_to_string(&path).unwrap();
-            let text: String = text.split_whitespace().collect();
-            let (set, update) = (
-                [".set(", "credential_identities::ends_at"].concat(),
-                ["UPDATEcredential_identities", "SETends_at"].concat(),
-            );
-            if text.contains(&set) || text.contains(&update) {
+            } else if sets_ends(&fs::read_to_string(&path).unwrap()) {
                 found.push(path.display().to_string());
             }
+        }
+    }
+
+    #[test]
+    fn every_spelling_of_an_end_is_found() {
+        // X9
+        let update = |table: &str, set: &str| format!("diesel::update({table}::table).set({set})");
+        let end = "ends_at.eq(now)";
+        for (text, is_found) in [
+            (update("credential_identities", end), true),
+            (
+                update(
+                    "schema::credential_identities",
+                    &format!("(a::b.eq(1), x::{end})"),
+                ),
+                true,
+            ),
+            (
+                format!("use credential_identities as ids; {}", update("ids", end)),
+                true,
+            ),
+            (update("key_secrets", end), false),
+            (
+                update("credential_identities", "last_minted_at.eq(now)"),
+                false,
+            ),
+            (
+                format!(
+                    "{}; filter({end})",
+                    update("credential_identities", "a.eq(1)")
+                ),
+                false,
+            ),
+        ] {
+            assert_eq!(sets_ends(&text), is_found, "{text}");
         }
     }
 
