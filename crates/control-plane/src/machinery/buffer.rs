@@ -254,13 +254,19 @@ impl<E: Entry> Buffer<E> {
     ) -> Result<(), StoreError> {
         let mut known = self.flushing.lock().await;
         (known.drops, known.passed_over, known.vain) = (0, None, 0);
-        let due = self.due(now);
-        for (index, keys) in due.chunks(BATCH).enumerate() {
-            let begun = Instant::now();
-            let entries = self.entries(keys);
-            self.write(store, &entries, now, &mut known).await?;
-            if rest > 0 && (index + 1) * BATCH < due.len() {
-                tokio::time::sleep((begun.elapsed() * rest).min(LONGEST_REST)).await;
+        loop {
+            let due = self.due(now);
+            for (index, keys) in due.chunks(BATCH).enumerate() {
+                let begun = Instant::now();
+                let entries = self.entries(keys);
+                self.write(store, &entries, now, &mut known).await?;
+                if rest > 0 && (index + 1) * BATCH < due.len() {
+                    tokio::time::sleep((begun.elapsed() * rest).min(LONGEST_REST)).await;
+                }
+            }
+            // A crowd that gathered meanwhile is told of no more: it was one before.
+            if self.due(now).len() < E::PACE.crowd {
+                break;
             }
         }
         if let Some(error) = known.passed_over.take() {

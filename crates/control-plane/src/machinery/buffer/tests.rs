@@ -1,6 +1,6 @@
 //! What holds of every buffer.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use remotegpu_test_support::clock::TestClock;
 use time::{Duration as Span, macros::datetime};
@@ -21,6 +21,8 @@ pub struct Shelf {
     /// Takes nothing but what it has already, of which it writes nothing.
     is_full: AtomicBool,
     batches: Mutex<Vec<Vec<Letter>>>,
+    /// What happens after each batch, the last one first.
+    happens: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
     tries: AtomicU64,
 }
 
@@ -89,6 +91,10 @@ impl Shelf {
             };
         }
         self.batches.lock().unwrap().push(letters.to_vec());
+        let happens = self.happens.lock().unwrap().pop();
+        if let Some(happens) = happens {
+            happens();
+        }
         Ok(())
     }
 }
@@ -290,6 +296,25 @@ async fn a_crowd_is_written_before_its_time_and_the_rest_at_the_end() {
     buffer.keep((2000, 0));
     buffer.drain(&shelf, START).await;
     assert_eq!((shelf.sizes(), buffer.waiting()), (vec![1000, 1], 0));
+}
+
+#[tokio::test]
+async fn a_crowd_that_gathers_during_a_flush_is_written_by_it() {
+    // R5
+    let (buffer, shelf) = (Arc::new(Buffer::<Letter>::default()), Shelf::default());
+    let arrive = |letters: std::ops::Range<u64>| {
+        let buffer = Arc::clone(&buffer);
+        let arriving = move || letters.for_each(|letter| buffer.keep((letter, 0)));
+        shelf.happens.lock().unwrap().push(Box::new(arriving));
+    };
+    // While the last of that is written less than a crowd comes, which has time.
+    arrive(3_000..3_999);
+    arrive(0..0);
+    arrive(1..1_501);
+    buffer.keep((0, 0));
+    buffer.flush(&shelf, START).await.unwrap();
+    assert_eq!(shelf.sizes(), [1, 1000, 500]);
+    assert_eq!(buffer.waiting(), 999);
 }
 
 #[tokio::test]
