@@ -2,6 +2,7 @@
 
 mod csrf;
 mod edge;
+mod head_only;
 mod host;
 mod request_id;
 

@@ -19,7 +19,9 @@ use actix_web::{
 };
 
 use super::{
-    csrf, host,
+    csrf,
+    head_only::HeadOnly,
+    host,
     request_id::{REQUEST_ID, request_id},
 };
 use crate::{
@@ -79,18 +81,24 @@ pub(crate) async fn edge(
         request.error_response(error)
     } else {
         if method == Method::HEAD {
-            // Below here it is a GET; the connection drops the body.
+            // Below here it is a GET.
             request.head_mut().method = Method::GET;
         }
         next.call(request).await?.map_into_boxed_body()
     };
+    let has_body = method != Method::HEAD;
     let streams = matches!(policy.deadline, Deadline::Idle(_)) && response.status().is_success();
-    let place = streams.then(|| unread.hand_over_place()).flatten();
+    let place = (streams && has_body)
+        .then(|| unread.hand_over_place())
+        .flatten();
     let body_ended = unread.drain().await;
     if came_too_soon(&response) && !edge.is_draining() {
         tokio::time::sleep(REFUSED_AFTER).await;
     }
     let mut response = shaped(&edge, response, policy, &id);
+    if !has_body {
+        response = response.map_body(|_, body| BoxBody::new(HeadOnly(body.size())));
+    }
     add_headers(response.headers_mut(), policy, &id);
     let seen = Seen {
         method: method_name(&method),

@@ -1,6 +1,9 @@
 //! Answers that come in parts.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
 
 use actix_web::{HttpRequest, HttpResponse, web::Bytes};
 use futures_util::{StreamExt, stream};
@@ -33,6 +36,8 @@ fn front() -> Front {
         routes
             .get("/steady", STREAM, steady)
             .get("/stuck", STREAM, stuck)
+            .get("/endless", STREAM, endless)
+            .get("/sized", STREAM, sized)
             .elsewhere("", STREAM);
     })
 }
@@ -50,26 +55,50 @@ async fn stuck() -> HttpResponse {
     HttpResponse::Ok().streaming(first.chain(stream::pending()))
 }
 
+async fn endless() -> HttpResponse {
+    let parts = stream::repeat(()).then(async |()| {
+        tokio::time::sleep(BETWEEN).await;
+        Ok::<_, Infallible>(Bytes::from_static(b"part\n"))
+    });
+    HttpResponse::Ok().streaming(parts)
+}
+
+async fn sized() -> &'static str {
+    "sized"
+}
+
+/// How many requests hold a place.
+fn at_work(world: &World) -> usize {
+    let loads = world.edge.loads();
+    let requests = loads.iter().find(|(class, _)| *class == "request");
+    requests.unwrap().1.in_flight
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_on_a_stream_is_over_with_its_head() {
+    let world = World::new(front()).await;
+    let asked = Instant::now();
+    let head = world.ask("HEAD", "/endless", &[]).await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(head.ends_with("\r\n\r\n"), "{head}");
+    assert!(asked.elapsed() < IDLE, "{:?}", asked.elapsed());
+    assert_eq!(at_work(&world), 0);
+    let head = world.ask("HEAD", "/sized", &[]).await;
+    assert!(head.contains("content-length: 5\r\n"), "{head}");
+    assert!(head.ends_with("\r\n\r\n"), "{head}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_may_be_long_but_not_silent_and_holds_its_place() {
     let world = World::new(front()).await;
-    let at_work = || {
-        let loads = world.edge.loads();
-        loads
-            .iter()
-            .find(|(class, _)| *class == "request")
-            .unwrap()
-            .1
-            .in_flight
-    };
-    let asked = std::time::Instant::now();
+    let asked = Instant::now();
     let (steady, stuck, held) = tokio::join!(
         world.ask("GET", "/steady", &[]),
         world.ask("GET", "/stuck", &[]),
         async {
             // Both are past their heads by then, and neither has ended.
             tokio::time::sleep(IDLE / 2).await;
-            at_work()
+            at_work(&world)
         }
     );
     assert!(
@@ -85,5 +114,5 @@ async fn a_stream_may_be_long_but_not_silent_and_holds_its_place() {
         "{stuck}"
     );
     assert_eq!(held, 2);
-    assert_eq!(at_work(), 0);
+    assert_eq!(at_work(&world), 0);
 }
