@@ -150,15 +150,19 @@ impl Connection {
         self.awaits_answer.set(true);
         let number = self.exchanges.get() + 1;
         self.exchanges.set(number);
-        let mut times = self.times.borrow_mut();
-        times.under_way.insert(number, now + time);
-        times.head_since = None;
+        {
+            let mut times = self.times.borrow_mut();
+            times.under_way.insert(number, now + time);
+            times.head_since = None;
+        }
+        self.wake_if_earlier();
         number
     }
 
     /// A part of an answer has come, and the next one has as long.
     fn go_on(&self, number: u64, now: Instant, time: Duration) {
         self.times.borrow_mut().under_way.insert(number, now + time);
+        self.wake_if_earlier();
     }
 
     fn end(&self, number: u64, now: Instant) {
@@ -169,6 +173,11 @@ impl Connection {
                 times.quiet_since = now;
             }
         }
+        self.wake_if_earlier();
+    }
+
+    /// Whoever waits set its timer by an older deadline, and would look too late.
+    fn wake_if_earlier(&self) {
         if self.deadline() < self.wakes_at.get()
             && let Some(waker) = &*self.waiting.borrow()
         {
@@ -280,7 +289,30 @@ impl MessageBody for AccompaniedBody {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::Wake,
+    };
+
     use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Woken {
+        fn times(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 
     const EXCHANGE: Duration = Duration::from_mins(1);
     const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -356,6 +388,24 @@ mod tests {
         assert_eq!(connection.deadline(), opened + EXCHANGE);
         connection.end(other, opened + seconds(81));
         assert_eq!(connection.deadline(), opened + seconds(85));
+    }
+
+    #[test]
+    fn whoever_waits_is_woken_for_an_earlier_deadline_only() {
+        let opened = Instant::now();
+        let connection = Connection::new(Protocol::Http2, KEEP_ALIVE, opened);
+        let woken = Arc::<Woken>::default();
+        connection.wait(&Arc::clone(&woken).into());
+        connection.wakes_at(opened + seconds(20));
+        connection.begin(opened, EXCHANGE);
+        assert_eq!(woken.times(), 0, "it looks by itself before");
+        let short = connection.begin(opened, seconds(5));
+        assert_eq!(woken.times(), 1);
+        connection.wakes_at(connection.deadline());
+        connection.go_on(short, opened + seconds(1), seconds(5));
+        assert_eq!(woken.times(), 1);
+        connection.go_on(short, opened + seconds(1), seconds(1));
+        assert_eq!(woken.times(), 2);
     }
 
     #[test]
