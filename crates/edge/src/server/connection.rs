@@ -32,6 +32,9 @@ pub(super) const FIRST_REQUEST: Duration = Duration::from_secs(8);
 pub(super) const HEAD: Duration = Duration::from_secs(7);
 /// For so long the rest of a body is read that nobody wants, after its answer.
 pub(super) const UNREAD_BODY: Duration = Duration::from_secs(2);
+/// So much later than a silent stream ends by itself its connection would, which on
+/// HTTP/2 carries others too that must not end with it.
+const AFTER_STREAM: Duration = Duration::from_secs(1);
 /// A client that has so many requests without an answer reads none of them.
 const EXCHANGES: usize = 1000;
 /// When the server ends: a connection on which nothing happens for so long has
@@ -159,9 +162,10 @@ impl Connection {
         number
     }
 
-    /// A part of an answer has come, and the next one has as long.
+    /// A stream begins, or a part of it has come, and the next one has as long.
     fn go_on(&self, number: u64, now: Instant, time: Duration) {
-        self.times.borrow_mut().under_way.insert(number, now + time);
+        let deadline = now + time + AFTER_STREAM;
+        self.times.borrow_mut().under_way.insert(number, deadline);
         self.wake_if_earlier();
     }
 
@@ -224,7 +228,12 @@ impl Exchange {
         let mut response = response.map_body(|_, body| {
             let idle = match self.deadline {
                 Deadline::Whole(_) => None,
-                Deadline::Idle(time) => Some((time, Box::pin(sleep(time)))),
+                Deadline::Idle(time) => {
+                    // The connection's time has run since the head, the stream's runs
+                    // from here.
+                    self.go_on(Instant::now(), time);
+                    Some((time, Box::pin(sleep(time))))
+                }
             };
             BoxBody::new(AccompaniedBody {
                 body,
@@ -238,6 +247,12 @@ impl Exchange {
             head.set_connection_type(ConnectionType::Close);
         }
         response
+    }
+
+    fn go_on(&self, now: Instant, time: Duration) {
+        if let Some((connection, number)) = &self.of {
+            connection.go_on(*number, now, time);
+        }
     }
 }
 
@@ -280,9 +295,7 @@ impl MessageBody for AccompaniedBody {
         }
         let now = Instant::now();
         timer.as_mut().reset(now + *time);
-        if let Some((connection, number)) = &this.exchange.of {
-            connection.go_on(*number, now, *time);
-        }
+        this.exchange.go_on(now, *time);
         polled
     }
 }
@@ -376,18 +389,18 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_has_as_long_again_with_each_part_and_hurries_no_other() {
+    fn a_stream_has_as_long_again_with_each_part_and_ends_before_its_connection() {
         let opened = Instant::now();
         let connection = Connection::new(Protocol::Http2, KEEP_ALIVE, opened);
         let stream = connection.begin(opened, seconds(5));
         let other = connection.begin(opened, EXCHANGE);
         assert_eq!(connection.deadline(), opened + seconds(5));
         connection.go_on(stream, opened + seconds(4), seconds(5));
-        assert_eq!(connection.deadline(), opened + seconds(9));
+        assert_eq!(connection.deadline(), opened + seconds(9) + AFTER_STREAM);
         connection.go_on(stream, opened + seconds(80), seconds(5));
         assert_eq!(connection.deadline(), opened + EXCHANGE);
         connection.end(other, opened + seconds(81));
-        assert_eq!(connection.deadline(), opened + seconds(85));
+        assert_eq!(connection.deadline(), opened + seconds(85) + AFTER_STREAM);
     }
 
     #[test]

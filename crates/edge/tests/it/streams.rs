@@ -8,6 +8,7 @@ use std::{
 use actix_web::{HttpRequest, HttpResponse, web::Bytes};
 use futures_util::{StreamExt, stream};
 use remotegpu_edge::{ApiError, Csrf, Deadline, Front, RoutePolicy, WorkClass};
+use tokio::process::Command;
 
 use crate::world::World;
 
@@ -27,6 +28,11 @@ const STREAM: RoutePolicy = RoutePolicy {
     errors: nothing,
 };
 
+const WHOLE: RoutePolicy = RoutePolicy {
+    deadline: RoutePolicy::DEADLINE,
+    ..STREAM
+};
+
 fn nothing(error: &ApiError, _: &str, _: &HttpRequest) -> HttpResponse {
     HttpResponse::new(error.code().status())
 }
@@ -38,6 +44,8 @@ fn front() -> Front {
             .get("/stuck", STREAM, stuck)
             .get("/endless", STREAM, endless)
             .get("/sized", STREAM, sized)
+            .get("/late", STREAM, late)
+            .get("/sibling", WHOLE, sibling)
             .elsewhere("", STREAM);
     })
 }
@@ -65,6 +73,18 @@ async fn endless() -> HttpResponse {
 
 async fn sized() -> &'static str {
     "sized"
+}
+
+/// Begins after half the time that it then is silent for.
+async fn late() -> HttpResponse {
+    tokio::time::sleep(IDLE / 2).await;
+    HttpResponse::Ok().streaming(stream::pending::<Result<Bytes, Infallible>>())
+}
+
+/// Answers when the late one is over.
+async fn sibling() -> &'static str {
+    tokio::time::sleep(2 * IDLE).await;
+    "whole"
 }
 
 /// How many requests hold a place.
@@ -115,4 +135,35 @@ async fn a_stream_may_be_long_but_not_silent_and_holds_its_place() {
     );
     assert_eq!(held, 2);
     assert_eq!(at_work(&world), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_stream_of_http_2_ends_alone() {
+    let world = World::encrypted(front()).await;
+    let curl = Command::new("curl")
+        .args([
+            "--silent",
+            "--noproxy",
+            "*",
+            "--insecure",
+            "--max-time",
+            "20",
+        ])
+        .args(["--http2", "--parallel"])
+        .args([
+            "--write-out",
+            "\n%{http_version} %{num_connects} %{exitcode}\n",
+        ])
+        .args(["late", "sibling"].map(|path| format!("https://{}/{path}", world.address)))
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8(curl.stdout).unwrap();
+    let lines: Vec<&str> = said.lines().filter(|line| !line.is_empty()).collect();
+    let [late, "whole", sibling] = lines[..] else {
+        panic!("{said}");
+    };
+    // 92: the stream was not closed cleanly.
+    assert!(late.starts_with("2 ") && late.ends_with(" 92"), "{said}");
+    assert_eq!(sibling, "2 0 0", "one connection, and no error: {said}");
 }

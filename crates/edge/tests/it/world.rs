@@ -18,6 +18,7 @@ use remotegpu_edge::{
 };
 use remotegpu_primitives::{Clock, SessionId};
 use remotegpu_test_support::{act, clock::TestClock, rng, store::TestStore};
+use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
 use tokio::task::JoinHandle;
 
 pub struct World {
@@ -39,6 +40,24 @@ impl Readiness for AlwaysReady {
 
 impl World {
     pub async fn new(front: Front) -> Self {
+        Self::serve(front, None).await
+    }
+
+    /// One that speaks TLS, and so HTTP/2.
+    pub async fn encrypted(front: Front) -> Self {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        Self::serve(front, Some(config)).await
+    }
+
+    async fn serve(front: Front, tls: Option<ServerConfig>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let (clock, store) = (
             Arc::new(TestClock::default()),
             TestStore::new().await.unwrap(),
@@ -46,7 +65,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let config = EdgeConfig {
-            public_url: PublicUrl::parse(&format!("http://{address}")).unwrap(),
+            public_url: PublicUrl::parse(&format!("{scheme}://{address}")).unwrap(),
             extra_hosts: Vec::new(),
             trusted_proxies: Vec::new(),
             session_policy: SessionPolicy::default(),
@@ -70,7 +89,7 @@ impl World {
             max_connections: 16,
             keep_alive: Duration::from_secs(75),
         };
-        let (server, _) = public_server(edge.clone(), vec![front], listener, None, limits).unwrap();
+        let (server, _) = public_server(edge.clone(), vec![front], listener, tls, limits).unwrap();
         Self {
             edge,
             address,
