@@ -12,7 +12,7 @@ use actix_web::{
 
 use crate::{
     policy::RoutePolicy,
-    route_table::{Listed, RouteTable},
+    route_table::{BadRoutes, Listed, RouteTable},
 };
 
 /// Part of what a listener serves: a function that lists its routes. Each thread of
@@ -43,7 +43,7 @@ impl fmt::Debug for Front {
 }
 
 /// A list of routes in the making: each says here, and nowhere else, where it is and
-/// what holds for it. Of two that a path fits, the first one answers.
+/// what holds for it. Two that one path fits are refused when the server is made.
 pub struct Routes<'a> {
     services: &'a mut ServiceConfig,
     listed: Listed,
@@ -111,7 +111,7 @@ impl fmt::Debug for Routes<'_> {
 }
 
 /// All that several fronts list.
-pub(crate) fn table_of(fronts: &[Front]) -> RouteTable {
+pub(crate) fn table_of(fronts: &[Front]) -> Result<RouteTable, BadRoutes> {
     let mut listed = Vec::new();
     // The handlers are thrown away; only their places are wanted.
     let _ = actix_web::App::new().configure(|services| {

@@ -1,6 +1,10 @@
 //! Which paths there are, with which methods, and what holds for each. actix itself
 //! answers a wrong method with 404; this table tells 404 from 405 before anything
 //! else is asked (contract C5), and names the route in the log and the metrics.
+//!
+//! actix picks the handler by its own reading of the same list. Where the two could differ,
+//! a request would be judged by one route's policy and answered by another's handler: a list
+//! that leaves room for that is refused at the start.
 
 use std::{cmp::Reverse, collections::HashMap};
 
@@ -49,6 +53,15 @@ pub(crate) struct RouteTable {
     elsewhere: Vec<(String, RoutePolicy)>,
 }
 
+/// Why a list of routes is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadRoutes {
+    #[error("{0}: each part of a route is a text without braces or one {{parameter}}")]
+    PartlyParameter(String),
+    #[error("{0} and {1} are two routes, and there is a path that fits both")]
+    Overlap(String, String),
+}
+
 /// A path, and what each of its methods is.
 #[derive(Debug)]
 struct Route {
@@ -67,8 +80,10 @@ pub(crate) struct Found<'a> {
 }
 
 impl RouteTable {
-    /// Of two fronts that claim a path, the first one has it.
-    pub(crate) fn new(fronts: impl IntoIterator<Item = Listed>) -> Self {
+    /// Of two fronts that list the same path, the first one has it.
+    pub(crate) fn new(fronts: impl IntoIterator<Item = Listed>) -> Result<Self, BadRoutes> {
+        let fronts: Vec<Listed> = fronts.into_iter().collect();
+        check(&fronts)?;
         let mut table = Self {
             literal: HashMap::new(),
             patterns: Vec::new(),
@@ -88,7 +103,7 @@ impl RouteTable {
         table
             .elsewhere
             .sort_by_key(|(prefix, _)| Reverse(prefix.len()));
-        table
+        Ok(table)
     }
 
     /// Finds what answers to a request, or what says that nothing does.
@@ -140,16 +155,56 @@ impl Route {
     }
 }
 
+fn check(fronts: &[Listed]) -> Result<(), BadRoutes> {
+    let listed = fronts.iter().flat_map(|front| &front.routes);
+    let patterns: Vec<&str> = listed.map(|route| route.pattern.as_str()).collect();
+    for (index, pattern) in patterns.iter().enumerate() {
+        if !pattern.split('/').all(is_text_or_parameter) {
+            return Err(BadRoutes::PartlyParameter((*pattern).to_owned()));
+        }
+        let mut before = patterns[..index].iter();
+        if let Some(other) = before.find(|other| *other != pattern && overlap(other, pattern)) {
+            let (other, pattern) = ((*other).to_owned(), (*pattern).to_owned());
+            return Err(BadRoutes::Overlap(other, pattern));
+        }
+    }
+    Ok(())
+}
+
+/// actix knows more: parameters beside a text, expressions, and the rest of a path.
+fn is_text_or_parameter(segment: &str) -> bool {
+    let name = segment
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'));
+    name.map_or(!segment.contains(['{', '}']), |name| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    })
+}
+
 fn matches(pattern: &str, path: &str) -> bool {
-    let (mut wanted, mut found) = (pattern.split('/'), path.split('/'));
+    all_segments(pattern, path, fits)
+}
+
+/// Whether there is a path that both match.
+fn overlap(one: &str, other: &str) -> bool {
+    all_segments(one, other, |one, other| {
+        fits(one, other) || fits(other, one)
+    })
+}
+
+fn all_segments(one: &str, other: &str, alike: impl Fn(&str, &str) -> bool) -> bool {
+    let (mut one, mut other) = (one.split('/'), other.split('/'));
     loop {
-        match (wanted.next(), found.next()) {
+        match (one.next(), other.next()) {
             (None, None) => return true,
-            (Some(wanted), Some(found)) if wanted == found => {}
-            (Some(wanted), Some(found)) if wanted.starts_with('{') && !found.is_empty() => {}
+            (Some(one), Some(other)) if alike(one, other) => {}
             _ => return false,
         }
     }
+}
+
+fn fits(wanted: &str, found: &str) -> bool {
+    wanted == found || wanted.starts_with('{') && !found.is_empty()
 }
 
 #[cfg(test)]
@@ -175,7 +230,7 @@ mod tests {
         listed.elsewhere("/v1/", policy(WorkClass::Mint));
         listed.elsewhere("/v1/openai/", policy(WorkClass::Password));
         other.route(&Method::POST, "/livez", usual);
-        RouteTable::new([listed, other])
+        RouteTable::new([listed, other]).unwrap()
     }
 
     #[test]
@@ -226,5 +281,64 @@ mod tests {
         assert_eq!(class(Method::GET, "/v1/nothing"), WorkClass::Mint);
         assert_eq!(class(Method::GET, "/v1/openai/x"), WorkClass::Password);
         assert_eq!(class(Method::GET, "/else"), WorkClass::Other);
+    }
+
+    fn refused(patterns: [&[&str]; 2]) -> Option<String> {
+        let fronts = patterns.map(|patterns| {
+            let mut listed = Listed::default();
+            for pattern in patterns {
+                listed.route(&Method::GET, pattern, RoutePolicy::NOWHERE);
+            }
+            listed
+        });
+        let refused = RouteTable::new(fronts).err();
+        refused.map(|refused| refused.to_string())
+    }
+
+    #[test]
+    fn two_routes_that_fit_one_path_are_refused() {
+        for (one, other) in [
+            ("/keys/{id}", "/keys/own"),
+            ("/keys/own", "/keys/{id}"),
+            ("/keys/{id}", "/keys/{name}"),
+            ("/keys/{id}/uses", "/keys/own/{what}"),
+            ("/{what}/own", "/keys/{id}"),
+        ] {
+            let said =
+                format!("{one} and {other} are two routes, and there is a path that fits both");
+            assert_eq!(refused([&[one, other], &[]]).as_ref(), Some(&said));
+            assert_eq!(refused([&[one], &[other]]).as_ref(), Some(&said));
+        }
+        for (one, other) in [
+            ("/keys/{id}", "/keys"),
+            ("/keys/{id}", "/keys/"),
+            ("/keys/{id}", "/keys/{id}/uses"),
+            ("/keys/{id}/uses", "/keys/own/keys"),
+            ("/keys/{id}", "/names/{id}"),
+        ] {
+            assert_eq!(refused([&[one, other], &[]]), None);
+        }
+        // The first front has it, by the table and by actix.
+        assert_eq!(refused([&["/keys/{id}"], &["/keys/{id}"]]), None);
+    }
+
+    #[test]
+    fn a_segment_that_is_partly_a_parameter_is_refused() {
+        for pattern in [
+            "/docs/{file}.json",
+            "/docs/v{version}",
+            "/docs/{file}*",
+            "/docs/{file:[a-z]+}",
+            "/docs/{file:.*/x}",
+            "/docs/{one}{other}",
+            "/docs/file}",
+            "/docs/{}",
+        ] {
+            let said = format!(
+                "{pattern}: each part of a route is a text without braces or one {{parameter}}"
+            );
+            assert_eq!(refused([&[pattern], &[]]), Some(said));
+        }
+        assert_eq!(refused([&["/docs/{file_1}/x"], &[]]), None);
     }
 }

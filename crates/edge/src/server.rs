@@ -92,8 +92,10 @@ fn serve(
     bounds: Bounds,
 ) -> io::Result<(Server, ServerStopper)> {
     let edge = web::Data::from(edge);
+    let routes = table_of(&fronts)
+        .map_err(|bad_routes| io::Error::new(io::ErrorKind::InvalidInput, bad_routes))?;
     let listening = web::Data::new(Listener {
-        routes: table_of(&fronts),
+        routes,
         checks_host,
     });
     let app = move || app(edge.clone(), listening.clone(), &fronts);
