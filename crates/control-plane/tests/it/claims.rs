@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use remotegpu_control_plane::{
-    ClaimClusterPorts, ClaimPreview, CreateNamespace, CreateNamespacePorts, Operator,
-    claim_cluster, create_namespace, preview_claim, raise_claim, verify_claim, verify_claims,
+    ClaimPreview, CreateNamespace, CreateNamespacePorts, Operator, claim_cluster, create_namespace,
+    preview_claim, raise_claim, verify_claim, verify_claims,
 };
 use remotegpu_namespaces::{
     ClaimRepository, ClaimState, ClusterDirectory, ClusterError, ClusterStatus, CredentialMint,
@@ -27,22 +27,10 @@ async fn raise(world: &World) -> ClaimState {
     raise_claim(&world.claim_ports(), &cluster).await.unwrap()
 }
 
-fn ports(world: &World) -> ClaimClusterPorts<'_> {
-    let database = &world.store.database;
-    ClaimClusterPorts {
-        claims: database,
-        clusters: &*world.cluster,
-        namespaces: database,
-        identities: database,
-        provisioner: &*world.cluster,
-        mint: &*world.cluster,
-    }
-}
-
 async fn claim(world: &World) {
     let cluster = world.cluster_name();
     claim_cluster(
-        ports(world),
+        world.operator_ports(),
         Operator::at_the_command_line(),
         &cluster,
         world.now(),
@@ -54,7 +42,7 @@ async fn claim(world: &World) {
 async fn preview(world: &World) -> ClaimPreview {
     let cluster = world.cluster_name();
     preview_claim(
-        ports(world),
+        world.operator_ports(),
         Operator::at_the_command_line(),
         &cluster,
         world.now(),

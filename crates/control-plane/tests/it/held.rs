@@ -2,8 +2,8 @@
 
 use remotegpu_accounts::{AuditAction, AuditFilter, AuditLog};
 use remotegpu_control_plane::{
-    AdoptHeld, ClaimClusterPorts, HeldNamespaceError, Operator, adopt_namespace, claim_cluster,
-    restore_missing, run_reconciler, verify_claims, want_of_held,
+    AdoptHeld, HeldNamespaceError, Operator, adopt_namespace, claim_cluster, restore_missing,
+    run_reconciler, verify_claims, want_of_held,
 };
 use remotegpu_namespaces::{
     HeldKind, HeldNamespaceRepository, KubernetesNamespaceName, Namespace, NamespaceName,
@@ -207,15 +207,7 @@ async fn what_is_missing_after_a_restore_is_made_again_only_when_asked() {
     let name = |namespace: &Namespace| namespace.kubernetes_namespace.as_str().to_owned();
     world.cluster.lose_namespace(&name(&lost));
     world.cluster.bend(&name(&other));
-    let database = &world.store.database;
-    let ports = ClaimClusterPorts {
-        claims: database,
-        clusters: &*world.cluster,
-        namespaces: database,
-        identities: database,
-        provisioner: &*world.cluster,
-        mint: &*world.cluster,
-    };
+    let ports = world.operator_ports();
     let operator = Operator::at_the_command_line();
     claim_cluster(ports, operator, &world.cluster_name(), world.now())
         .await
@@ -263,14 +255,7 @@ async fn a_missing_namespace_that_its_account_deletes_is_forgotten() {
     world.clock.advance(Duration::SECOND);
     verify_claims(&world.claim_ports()).await;
     let database = &world.store.database;
-    let ports = ClaimClusterPorts {
-        claims: database,
-        clusters: &*world.cluster,
-        namespaces: database,
-        identities: database,
-        provisioner: &*world.cluster,
-        mint: &*world.cluster,
-    };
+    let ports = world.operator_ports();
     let operator = Operator::at_the_command_line();
     claim_cluster(ports, operator, &world.cluster_name(), world.now())
         .await
@@ -303,14 +288,7 @@ async fn each_namespace_that_is_made_again_has_its_own_time_in_the_audit_log() {
     world.clock.advance(Duration::SECOND);
     verify_claims(&world.claim_ports()).await;
     let database = &world.store.database;
-    let ports = ClaimClusterPorts {
-        claims: database,
-        clusters: &*world.cluster,
-        namespaces: database,
-        identities: database,
-        provisioner: &*world.cluster,
-        mint: &*world.cluster,
-    };
+    let ports = world.operator_ports();
     let (operator, cluster) = (Operator::at_the_command_line(), world.cluster_name());
     claim_cluster(ports, operator, &cluster, world.now())
         .await

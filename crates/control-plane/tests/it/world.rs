@@ -4,12 +4,13 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use remotegpu_accounts::{SessionContext, SessionPolicy};
 use remotegpu_control_plane::{
-    AuditBuffer, Caller, ClaimGate, ClaimPorts, ClaimedClusters, HeldPorts, IdentityPorts,
-    IdentityUses, KeyChangeLimits, KeyHolder, KnownIdentities, MintExecCredentialError,
-    MintExecCredentialPorts, MintLimits, NamespacePorts, NamespaceSweepPorts, Right, Signals,
-    SweepCounts, SweepError, SweepPorts, Tidied, TidyPorts, claim_ended_identities,
-    claim_namespaces, delete_namespace, end_identity, list_wanted, mint_exec_credential,
-    settle_held, settle_namespace, sweep_identities, sweep_namespaces, tidy_store,
+    AuditBuffer, Caller, ClaimClusterPorts, ClaimGate, ClaimPorts, ClaimedClusters, HeldPorts,
+    IdentityPorts, IdentityUses, KeyChangeLimits, KeyHolder, KnownIdentities,
+    MintExecCredentialError, MintExecCredentialPorts, MintLimits, NamespacePorts,
+    NamespaceSweepPorts, Right, Signals, SweepCounts, SweepError, SweepPorts, Tidied, TidyPorts,
+    claim_ended_identities, claim_namespaces, delete_namespace, end_identity, list_wanted,
+    mint_exec_credential, settle_held, settle_namespace, sweep_identities, sweep_namespaces,
+    tidy_store,
 };
 use remotegpu_keys::PlainApiKey;
 use remotegpu_namespaces::{
@@ -161,6 +162,19 @@ impl World {
             directory: self.cluster.clone(),
             gate: Arc::clone(&self.gate),
             clock: self.clock.clone(),
+        }
+    }
+
+    /// What the operator's claim needs.
+    pub fn operator_ports(&self) -> ClaimClusterPorts<'_> {
+        let (database, cluster) = (&self.store.database, &*self.cluster);
+        ClaimClusterPorts {
+            claims: database,
+            clusters: cluster,
+            namespaces: database,
+            identities: database,
+            provisioner: cluster,
+            mint: cluster,
         }
     }
 
