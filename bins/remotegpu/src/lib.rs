@@ -8,6 +8,7 @@ pub mod client;
 pub mod commands;
 pub mod exec_credential;
 pub mod expiry;
+pub mod files;
 pub mod output;
 pub mod problem;
 pub mod secret;

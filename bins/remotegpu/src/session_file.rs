@@ -1,15 +1,23 @@
 //! Where `remotegpu login` keeps what it got: one entry for each server.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{ErrorKind, Write};
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
+use crate::files::{self, Existing};
 use crate::secret::Secret;
+
+/// More than one more session takes.
+const ENTRY_SIZE: usize = 1024;
+/// Each change takes milliseconds; a hundred at once take their turns.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// The sessions of this user, by the server's address.
 pub struct SessionFile {
@@ -57,22 +65,47 @@ impl SessionFile {
         Ok(entry.map(|entry| Secret::new(entry.session_token)))
     }
 
+    /// Fails where no session could be stored, with the reason.
+    pub fn try_to_store(&self) -> Result<()> {
+        self.change(|path, document| {
+            let mut contents = serde_json::to_vec_pretty(document)?;
+            contents.resize(contents.len() + ENTRY_SIZE, b' ');
+            files::try_beside(path, &contents)
+                .map_err(|error| files::failure("cannot write", path, &error))
+        })
+    }
+
     pub fn store(&self, server: &str, session_token: &Secret, expires_at: &str) -> Result<()> {
-        let mut document = self.read()?;
-        let entry = Entry {
-            session_token: session_token.reveal().to_owned(),
-            rest: serde_json::Map::from_iter([("expires_at".to_owned(), expires_at.into())]),
-        };
-        document.sessions.insert(server.to_owned(), entry);
-        self.write(&document)
+        self.change(|path, document| {
+            let entry = Entry {
+                session_token: session_token.reveal().to_owned(),
+                rest: serde_json::Map::from_iter([("expires_at".to_owned(), expires_at.into())]),
+            };
+            document.sessions.insert(server.to_owned(), entry);
+            write(path, document)
+        })
     }
 
     pub fn forget(&self, server: &str) -> Result<()> {
-        let mut document = self.read()?;
-        match document.sessions.remove(server) {
-            Some(_) => self.write(&document),
+        self.change(|path, document| match document.sessions.remove(server) {
+            Some(_) => write(path, document),
             None => Ok(()),
-        }
+        })
+    }
+
+    /// Runs while no other process changes the file.
+    fn change(&self, change: impl FnOnce(&Path, &mut Document) -> Result<()>) -> Result<()> {
+        let folder = self
+            .path
+            .parent()
+            .context("the session file needs a folder")?;
+        files::make_private_folder(folder)
+            .map_err(|error| files::failure("cannot make the folder", folder, &error))?;
+        // The file itself is replaced by each change, so that its lock would be another one.
+        let path = files::follow(&self.path)
+            .map_err(|error| files::failure("cannot write", &self.path, &error))?;
+        let _lock = lock(&path.with_extension("lock"))?;
+        change(&path, &mut self.read()?)
     }
 
     fn read(&self) -> Result<Document> {
@@ -86,51 +119,38 @@ impl SessionFile {
                 ),
             },
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Document::default()),
-            Err(error) => {
-                Err(error).with_context(|| format!("cannot read {}", self.path.display()))
+            Err(error) => Err(files::failure("cannot read", &self.path, &error)),
+        }
+    }
+}
+
+fn write(path: &Path, document: &Document) -> Result<()> {
+    let contents = serde_json::to_vec_pretty(document)?;
+    files::write(path, &contents, Existing::Narrow)
+}
+
+/// Waits for the processes before this one. Where the file system knows no locks there are none.
+fn lock(path: &Path) -> Result<File> {
+    let file =
+        files::open_lock(path).map_err(|error| files::failure("cannot write", path, &error))?;
+    let end = Instant::now() + LOCK_WAIT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < end => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => bail!(
+                "another process has held {} for {} seconds; end it and try again",
+                path.display(),
+                LOCK_WAIT.as_secs()
+            ),
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
+                return Ok(file);
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(files::failure("cannot lock", path, &error));
             }
         }
     }
-
-    fn write(&self, document: &Document) -> Result<()> {
-        let folder = self
-            .path
-            .parent()
-            .context("the session file needs a folder")?;
-        make_private_folder(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        write_private(&self.path, &serde_json::to_vec_pretty(document)?)
-    }
-}
-
-/// Writes a file that its owner alone can read, as a whole or not at all.
-pub fn write_private(path: &Path, contents: &[u8]) -> Result<()> {
-    let write = || -> std::io::Result<()> {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        // A temporary file is made with mode 0600 and keeps it when it gets its name.
-        let mut file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-        file.write_all(contents)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
-}
-
-#[cfg(unix)]
-fn make_private_folder(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(folder)?;
-    // A folder that was there before may be open to others.
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
-}
-
-#[cfg(not(unix))]
-fn make_private_folder(folder: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(folder)
 }
 
 #[cfg(test)]
@@ -156,7 +176,9 @@ mod tests {
             file.find("https://two").unwrap().unwrap().reveal(),
             "second"
         );
-        assert_eq!(fs::read_dir(folder.path().join("a/b")).unwrap().count(), 1);
+        file.try_to_store().unwrap();
+        let left = fs::read_dir(folder.path().join("a/b")).unwrap();
+        assert_eq!(left.count(), 2, "the file and its lock");
     }
 
     #[test]

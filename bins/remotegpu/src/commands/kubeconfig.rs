@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 
 use super::namespaces;
 use crate::client::Client;
+use crate::files::{self, Existing};
 use crate::output::{self, Format, say};
-use crate::session_file::write_private;
 
 /// Who gets the credentials for kubectl.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -32,7 +32,8 @@ pub struct Kubeconfig {
     /// What kubectl runs to get its credentials.
     #[arg(long, value_enum, default_value_t = Plugin::Shell)]
     plugin: Plugin,
-    /// Where to write it; `-` is stdout. Default: the file name that the server proposes.
+    /// Where to write it; `-` is stdout. Default: the file name that the server proposes. Links are
+    /// followed, and what is no file (a device, a pipe) is written as it is.
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Replace a file that is already there.
@@ -63,13 +64,11 @@ impl Kubeconfig {
             None => PathBuf::from(safe_filename(filename)),
         };
         // It may be ~/.kube/config, with everything else that the user has.
-        if file.exists() && !self.force {
-            bail!(
-                "{} is already there; replace it with --force",
-                file.display()
-            );
-        }
-        write_private(&file, kubeconfig.as_bytes())?;
+        let existing = match self.force {
+            true => Existing::Replace,
+            false => Existing::Refuse,
+        };
+        files::write(&file, kubeconfig.as_bytes(), existing)?;
         if format == Format::Name {
             return output::write_stdout(&format!("{}\n", file.display()));
         }

@@ -40,6 +40,8 @@ pub struct Password {
 impl Login {
     pub fn run(self, server: &ServerOptions, format: Format) -> Result<()> {
         let file = SessionFile::locate()?;
+        // A session that nobody can use would live on at the server.
+        file.try_to_store().map_err(not_kept)?;
         if server.server.scheme() == "http" && !is_loopback(&server.server) {
             say("warning: the connection to this server is not encrypted");
         }
@@ -59,12 +61,15 @@ impl Login {
             bail!("{} answered without a session token", server.name());
         };
         let token = Secret::new(token);
-        file.store(&server.name(), &token, &text(&answer, "expires_at"))?;
-
-        match client
-            .with_session_token(token)
-            .get(&["v1", "auth", "session"])
-        {
+        let kept = file.store(&server.name(), &token, &text(&answer, "expires_at"));
+        let client = client.with_session_token(token);
+        if let Err(error) = kept {
+            return Err(match client.post(&["v1", "auth", "sign-out"], None) {
+                Ok(_) => not_kept(error),
+                Err(_) => error.context("a session was opened and is lost"),
+            });
+        }
+        match client.get(&["v1", "auth", "session"]) {
             Ok(session) => {
                 say(&format!("Signed in at {}.", server.name()));
                 print_session(format, &session)
@@ -112,16 +117,27 @@ pub fn logout(server: &ServerOptions) -> Result<()> {
     };
     let client = Client::new(server)?.with_session_token(token);
     let told = client.post(&["v1", "auth", "sign-out"], None);
-    file.forget(&server.name())?;
+    let forgotten = file.forget(&server.name());
     match told {
         Err(error) if !is_unauthorized(&error) => {
+            forgotten.context("the session lives on, here and at the server")?;
             Err(error.context("the session is forgotten here, but the server was not told"))
         }
         _ => {
             say(&format!("Signed out of {}.", server.name()));
+            if let Err(error) = forgotten {
+                say(&format!(
+                    "warning: what is left of the session, and opens nothing, could not be taken \
+                     out of its file: {error:#}"
+                ));
+            }
             Ok(())
         }
     }
+}
+
+fn not_kept(error: anyhow::Error) -> anyhow::Error {
+    anyhow!("no session was opened: {error:#}; XDG_CONFIG_HOME may name another folder")
 }
 
 pub fn whoami(server: &ServerOptions, format: Format) -> Result<()> {

@@ -13,7 +13,7 @@ fn session() -> Value {
     })
 }
 
-fn sign_in_server() -> Server {
+pub fn sign_in_server() -> Server {
     Server::start(|request| {
         let mut answer = session();
         if request.line.ends_with("/sign-in") {
@@ -23,7 +23,7 @@ fn sign_in_server() -> Server {
     })
 }
 
-fn login(user: &User, server: &Server) -> crate::user::Run {
+pub fn login(user: &User, server: &Server) -> crate::user::Run {
     run_with_stdin(
         user.remotegpu(&server.url).args([
             "login",

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -73,6 +73,10 @@ pub fn run(command: &mut Command) -> Run {
 }
 
 pub fn run_with_stdin(command: &mut Command, stdin: &str) -> Run {
+    finish(start_with_stdin(command, stdin).wait_with_output().unwrap())
+}
+
+pub fn start_with_stdin(command: &mut Command, stdin: &str) -> Child {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -82,11 +86,10 @@ pub fn run_with_stdin(command: &mut Command, stdin: &str) -> Run {
     let mut pipe = child.stdin.take().unwrap();
     // The program may end without having read all.
     let _ = pipe.write_all(stdin.as_bytes());
-    drop(pipe);
-    finish(child.wait_with_output().unwrap())
+    child
 }
 
-fn finish(output: Output) -> Run {
+pub fn finish(output: Output) -> Run {
     Run {
         code: output.status.code().unwrap(),
         stdout: String::from_utf8(output.stdout).unwrap(),
