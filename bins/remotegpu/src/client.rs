@@ -1,22 +1,20 @@
 //! The HTTP client of both command lines: JSON in, JSON out, problem documents as errors.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::Value;
-use ureq::Agent;
-use ureq::http::{Method, Request};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-use url::{Host, Url};
+use time::OffsetDateTime;
+use ureq::http::Method;
+use url::Url;
 
+use crate::connection::{Answer, Call, Connection};
 use crate::problem::Problem;
 use crate::secret::Secret;
+use crate::trust::TrustOptions;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Creating a namespace may take the server ten seconds (contract N5).
 const TIMEOUT: Duration = Duration::from_secs(30);
-const ANSWER_LIMIT: u64 = 4 << 20;
 /// More pages than an account can fill; a server that never ends its list is given up.
 const PAGE_LIMIT: usize = 1000;
 
@@ -39,20 +37,6 @@ pub struct ServerOptions {
     pub trust: TrustOptions,
 }
 
-/// Whose certificates are believed.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct TrustOptions {
-    /// File with the certificate authorities to trust, in PEM, instead of the public ones.
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Everywhere",
-        env = "REMOTEGPU_CA_FILE",
-        value_name = "FILE"
-    )]
-    pub ca_file: Option<PathBuf>,
-}
-
 impl ServerOptions {
     /// The server's address in one form, whatever slash the user put at its end.
     pub fn name(&self) -> String {
@@ -69,7 +53,7 @@ enum Credential {
 
 /// A server, and who asks it.
 pub struct Client {
-    agent: Agent,
+    connection: Connection,
     server: Url,
     credential: Credential,
 }
@@ -77,7 +61,7 @@ pub struct Client {
 impl Client {
     pub fn new(options: &ServerOptions) -> Result<Self> {
         Ok(Self {
-            agent: agent(&options.server, &options.trust, TIMEOUT)?,
+            connection: Connection::new(&options.server, &options.trust)?,
             server: options.server.clone(),
             credential: Credential::None,
         })
@@ -150,36 +134,53 @@ impl Client {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Value> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(self.url(path, query)?.as_str())
-            .header("accept", "application/json");
-        request = match &self.credential {
-            Credential::None => request,
+        let mut headers = vec![("accept", "application/json".to_owned())];
+        match &self.credential {
+            Credential::None => {}
             Credential::SessionToken(token) => {
-                request.header("authorization", format!("Bearer {}", token.reveal()))
+                headers.push(("authorization", format!("Bearer {}", token.reveal())));
             }
-            Credential::ApiKey(key) => request.header("x-api-key", key.reveal()),
-        };
-        let answer = match body {
+            Credential::ApiKey(key) => headers.push(("x-api-key", key.reveal().to_owned())),
+        }
+        let body = match body {
             Some(body) => {
-                let request = request.header("content-type", "application/json");
-                fetch(&self.agent, request.body(serde_json::to_vec(body)?)?)
+                headers.push(("content-type", "application/json".to_owned()));
+                Some(serde_json::to_vec(body)?)
             }
-            None if method == Method::POST => fetch(&self.agent, request.body(Vec::new())?),
-            None => fetch(&self.agent, request.body(())?),
+            None => (method == Method::POST).then(Vec::new),
         };
-        let Answer { status, body } =
-            answer.with_context(|| format!("no answer from {}", self.server))?;
-        match status {
+        let call = Call {
+            method: method.clone(),
+            url: self.url(path, query)?,
+            headers,
+            body,
+        };
+        let answer = self.connection.fetch(&call, TIMEOUT)?;
+        if let Some(error) = self.connection.redirected(&call, &answer) {
+            return Err(error);
+        }
+        let Answer { status, body, .. } = &answer;
+        match *status {
             200..300 if body.is_empty() => Ok(Value::Null),
-            200..300 => match serde_json::from_slice(&body) {
+            200..300 => match serde_json::from_slice(body) {
                 Ok(value) => Ok(value),
                 // The parser's own words are of no use here, and the answer may hold a secret.
                 Err(_) => bail!("{} answered with something that is no JSON", self.server),
             },
-            _ => Err(Problem::new(status, &body).into()),
+            status => Err(Problem::new(status, body).into()),
         }
+    }
+
+    /// The server's own clock; nothing where it is a server that does not tell.
+    pub fn server_time(&self) -> Result<Option<OffsetDateTime>> {
+        let call = Call {
+            method: Method::GET,
+            url: self.url(&["livez"], &[])?,
+            headers: Vec::new(),
+            body: None,
+        };
+        let time = self.connection.fetch(&call, TIMEOUT)?.server_time();
+        Ok(time.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()))
     }
 
     fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url> {
@@ -196,81 +197,19 @@ impl Client {
     }
 }
 
-/// An answer that came whole.
-pub struct Answer {
-    pub status: u16,
-    pub body: Vec<u8>,
-}
-
-/// Sends a request and reads its answer, whatever its status.
-pub fn fetch(
-    agent: &Agent,
-    request: Request<impl ureq::AsSendBody>,
-) -> Result<Answer, ureq::Error> {
-    let mut response = agent.run(request)?;
-    Ok(Answer {
-        status: response.status().as_u16(),
-        body: response
-            .body_mut()
-            .with_config()
-            .limit(ANSWER_LIMIT)
-            .read_to_vec()?,
-    })
-}
-
-/// An agent for one server. It follows no redirect: a credential is for the server it was meant
-/// for. A server on this machine is asked directly, whatever proxy the environment names.
-pub fn agent(server: &Url, trust: &TrustOptions, timeout: Duration) -> Result<Agent> {
-    let mut tls = TlsConfig::builder();
-    if let Some(path) = &trust.ca_file {
-        tls = tls.root_certs(read_certificates(path)?);
-    }
-    let mut config = Agent::config_builder()
-        .tls_config(tls.build())
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .timeout_connect(Some(CONNECT_TIMEOUT))
-        .timeout_global(Some(timeout))
-        .user_agent(concat!("remotegpu/", env!("CARGO_PKG_VERSION")));
-    if is_loopback(server) {
-        config = config.proxy(None);
-    }
-    Ok(config.build().new_agent())
-}
-
-fn read_certificates(path: &Path) -> Result<RootCerts> {
-    let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut certificates = Vec::new();
-    for item in parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) =
-            item.with_context(|| format!("cannot read {}", path.display()))?
-        {
-            certificates.push(certificate);
-        }
-    }
-    if certificates.is_empty() {
-        bail!("{} holds no certificate", path.display());
-    }
-    Ok(RootCerts::from(certificates))
-}
-
-/// Whether an address is one of this machine's own.
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 /// Takes an address of http or https without credentials in it.
 pub fn parse_server(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err("an address begins with https:// or http://".to_owned());
-    }
+    let is_http = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    let Some(url) = Url::parse(text).ok().filter(is_http) else {
+        let begin = "an address begins with https:// or http://";
+        let whole = format!("https://{text}");
+        return Err(match Url::parse(&whole) {
+            Ok(url) if !text.contains("//") && url.username().is_empty() => {
+                format!("{begin}; try {whole}")
+            }
+            _ => begin.to_owned(),
+        });
+    };
     if !url.username().is_empty() || url.password().is_some() {
         return Err("an address holds no user and no password".to_owned());
     }
@@ -306,6 +245,7 @@ mod tests {
         for wrong in [
             "",
             "example.com",
+            "localhost:8080",
             "ftp://example.com",
             "file:///etc/passwd",
             "https://user:pw@example.com",
@@ -314,23 +254,9 @@ mod tests {
         ] {
             assert!(parse_server(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn loopback_is_known_in_every_form() {
-        for (address, expected) in [
-            ("http://127.0.0.1:8080", true),
-            ("http://127.9.9.9", true),
-            ("http://[::1]:1", true),
-            ("http://localhost", true),
-            ("http://127.0.0.1.example.com", false),
-            ("http://localhost.example.com", false),
-        ] {
-            assert_eq!(
-                is_loopback(&Url::parse(address).unwrap()),
-                expected,
-                "{address}"
-            );
-        }
+        assert_eq!(
+            parse_server("api.example.com:8443").unwrap_err(),
+            "an address begins with https:// or http://; try https://api.example.com:8443"
+        );
     }
 }

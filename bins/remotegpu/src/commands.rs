@@ -4,6 +4,7 @@ pub mod keys;
 pub mod kubeconfig;
 pub mod namespaces;
 pub mod session;
+pub mod use_key;
 
 use anyhow::{Result, bail};
 use clap::{Command, CommandFactory};
@@ -28,7 +29,7 @@ pub fn run(cli: Cli, now: OffsetDateTime) -> Result<()> {
         cli::Command::Logout => session::logout(&server),
         cli::Command::Password(password) => password.run(&server),
         cli::Command::Whoami => session::whoami(&server, output),
-        cli::Command::Keys(keys) => keys.run(&signed_in(&server)?, output, now),
+        cli::Command::Keys(keys) => keys.run(&server, output, now),
         cli::Command::Namespaces(namespaces) => namespaces.run(&signed_in(&server)?, output),
         cli::Command::Kubeconfig(kubeconfig) => kubeconfig.run(&signed_in(&server)?, output),
         cli::Command::Completions { shell } => print_completions(shell, Cli::command()),

@@ -2,19 +2,32 @@
 //! `kubectl remotegpu`, a plugin of kubectl.
 
 use std::process::ExitCode;
+use std::time::Instant;
 
+use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use remotegpu_cli::client::{Client, ServerOptions, TrustOptions, parse_server};
+use remotegpu_cli::api_key::{self, FoundKey};
+use remotegpu_cli::client::{Client, ServerOptions, parse_server};
 use remotegpu_cli::commands::{
     keys::{expires_cell, scopes_cell},
     print_completions,
 };
 use remotegpu_cli::output::{self, Column, Format, print_item, text};
-use remotegpu_cli::{exec_credential, problem::Problem};
+use remotegpu_cli::secret::Secret;
+use remotegpu_cli::trust::TrustOptions;
+use remotegpu_cli::{
+    arguments,
+    exec_credential::{self, LocalClock},
+    problem::Problem,
+};
+use time::OffsetDateTime;
 use url::Url;
 
-/// Gets Kubernetes credentials for an API key. The key is read from `REMOTEGPU_API_KEY`.
+/// Gets Kubernetes credentials for an API key.
+///
+/// The key is read from `REMOTEGPU_API_KEY`, else from the file that `REMOTEGPU_API_KEY_FILE`
+/// names, else from where `remotegpu keys use` keeps it.
 #[derive(Parser)]
 #[command(
     name = "kubectl-remotegpu",
@@ -60,34 +73,57 @@ const COLUMNS: &[Column] = &[
     ("ID", |key| text(key, "id")),
 ];
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the binary: the one place that reads the clock"
+)]
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    let clock = LocalClock {
+        began: OffsetDateTime::now_utc(),
+        started: Instant::now(),
+    };
+    let Cli { command } = arguments::parse();
+    match run(command, clock) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(line) => {
-            output::say(&format!("remotegpu: {}", exec_credential::one_line(&line)));
+        Err(error) => {
+            let line = match error.downcast_ref::<Problem>() {
+                Some(problem) => problem.sentence(),
+                None => format!("{error:#}"),
+            };
+            say(&line);
             ExitCode::FAILURE
         }
     }
 }
 
-/// Does what was asked; an error is one line.
-fn run(command: Command) -> Result<(), String> {
-    let done = match command {
+fn run(command: Command, clock: LocalClock) -> Result<()> {
+    match command {
         Command::ExecCredential { url, trust } => {
-            let answer = exec_credential::mint(&url, &trust)?;
-            let text = String::from_utf8_lossy(&answer);
-            output::write_stdout(&format!("{}\n", text.trim_end()))
+            let key = find_key(&url)?;
+            let minted = exec_credential::mint(&url, &trust, &key, clock)?;
+            if let Some(warning) = minted.warning {
+                say(&format!("warning: {warning}"));
+            }
+            output::write_stdout(&format!("{}\n", minted.credential))
+                .context("cannot write the credential to stdout")
         }
         Command::Whoami { server, output } => {
-            let key = exec_credential::api_key_from_environment()?;
-            Client::new(&server)
-                .and_then(|client| client.with_api_key(key).get(&["v1", "auth", "key"]))
-                .and_then(|key| print_item(output, COLUMNS, &key))
+            let key = find_key(&server.server)?;
+            let client = Client::new(&server)?.with_api_key(key);
+            print_item(output, COLUMNS, &client.get(&["v1", "auth", "key"])?)
         }
         Command::Completions { shell } => print_completions(shell, Cli::command()),
-    };
-    done.map_err(|error| match error.downcast_ref::<Problem>() {
-        Some(problem) => problem.sentence(),
-        None => format!("{error:#}"),
-    })
+    }
+}
+
+fn find_key(server: &Url) -> Result<Secret> {
+    let FoundKey { secret, warning } = api_key::find(server)?;
+    if let Some(warning) = warning {
+        say(&format!("warning: {warning}"));
+    }
+    Ok(secret)
+}
+
+fn say(line: &str) {
+    output::say(&format!("remotegpu: {}", exec_credential::one_line(line)));
 }

@@ -2,9 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use remotegpu_cli::cli::Cli;
-use remotegpu_cli::{commands, output};
+use remotegpu_cli::{arguments, commands, output};
 use time::OffsetDateTime;
 
 #[allow(
@@ -12,7 +10,7 @@ use time::OffsetDateTime;
     reason = "this is the binary: the one place that reads the clock"
 )]
 fn main() -> ExitCode {
-    match commands::run(Cli::parse(), OffsetDateTime::now_utc()) {
+    match commands::run(arguments::parse(), OffsetDateTime::now_utc()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::say(&format!("error: {error:#}"));

@@ -5,8 +5,8 @@ use clap::ArgGroup;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-use super::{id_of, is_id, namespaces};
-use crate::client::Client;
+use super::{id_of, is_id, namespaces, signed_in, use_key::UseKey};
+use crate::client::{Client, ServerOptions};
 use crate::expiry::{Span, parse_time};
 use crate::output::{self, Column, Format, say, text};
 
@@ -27,6 +27,8 @@ pub enum Keys {
     },
     /// Give a key a new secret and print it. It is never shown again.
     Rotate(Rotate),
+    /// Keep a key, read from stdin, for `kubectl` to use.
+    Use(UseKey),
 }
 
 #[derive(Debug, clap::Args)]
@@ -149,17 +151,22 @@ pub fn scopes_cell(item: &Value) -> String {
 }
 
 impl Keys {
-    pub fn run(self, client: &Client, format: Format, now: OffsetDateTime) -> Result<()> {
+    pub fn run(self, server: &ServerOptions, format: Format, now: OffsetDateTime) -> Result<()> {
+        // Keeping a key asks nobody.
+        let client = || signed_in(server);
         match self {
-            Self::List => output::print_list(format, COLUMNS, &client.list(&PATH)?),
-            Self::Create(create) => create.run(client, format, now),
-            Self::Update(update) => update.run(client, format, now),
+            Self::List => output::print_list(format, COLUMNS, &client()?.list(&PATH)?),
+            Self::Create(create) => create.run(&client()?, format, now),
+            Self::Update(update) => update.run(&client()?, format, now),
+            Self::Use(use_key) => use_key.run(server),
             Self::Revoke { key } => {
+                let client = &client()?;
                 let id = find_id(client, &key)?;
                 let item = client.post(&path_of(&id, Some("revoke")), None)?;
                 output::print_item(format, COLUMNS, &item)
             }
             Self::Rotate(rotate) => {
+                let client = &client()?;
                 let id = find_id(client, &rotate.key)?;
                 let body = rotate
                     .grace

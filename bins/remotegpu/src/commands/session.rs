@@ -6,9 +6,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 
 use super::signed_in;
-use crate::client::{Client, ServerOptions, is_loopback};
+use crate::client::{Client, ServerOptions};
 use crate::output::{self, Column, Format, say, text};
 use crate::problem::Problem;
+use crate::proxy::is_loopback;
 use crate::secret::Secret;
 use crate::session_file::SessionFile;
 

@@ -8,11 +8,14 @@
 
 mod completions;
 mod exec_credential;
+mod key_sources;
 mod keys;
 mod kubeconfig;
 mod many;
 mod namespaces;
 mod outputs;
+mod plugin_patience;
+mod reaching;
 mod server;
 mod session;
 mod tls;

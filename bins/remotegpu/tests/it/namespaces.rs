@@ -88,7 +88,7 @@ fn a_server_that_is_not_there_is_one_sentence() {
     let run = User::signed_in("http://127.0.0.1:1").run("http://127.0.0.1:1", "namespaces list");
     assert!(
         run.stderr
-            .starts_with("error: no answer from http://127.0.0.1:1/: "),
+            .starts_with("error: no answer from http://127.0.0.1:1: "),
         "{run:?}"
     );
     assert_eq!(run.stderr.lines().count(), 1);

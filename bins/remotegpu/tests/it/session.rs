@@ -221,9 +221,13 @@ fn a_redirect_carries_no_credential_away() {
     let server = Server::start(|_| (307, String::new()));
     let user = User::signed_in(&server.url);
     let run = user.run(&server.url, "whoami");
+    let url = &server.url;
     assert_eq!(
         run.stderr,
-        "error: the server answered with HTTP status 307\n"
+        format!(
+            "error: {url} redirects to {url}/elsewhere, which is not followed: is {url} the right \
+             address?\n"
+        )
     );
     server.request();
 }

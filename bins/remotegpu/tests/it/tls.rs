@@ -11,7 +11,7 @@ use crate::user::User;
 const SESSION: &str = r#"{"user":{"email":"me@example.com"},"role":"admin"}"#;
 
 /// A server behind a certificate that no public authority has signed.
-fn start() -> (String, String) {
+pub fn start() -> (String, String) {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let key = made.signing_key.serialize_der().try_into().unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -56,12 +56,15 @@ fn only_a_certificate_of_a_trusted_authority_is_believed() {
     assert!(refused.stderr.contains("certificate"), "{refused:?}");
 
     let empty = user.run(&url, "whoami --ca-file empty.pem");
-    assert_eq!(empty.stderr, "error: empty.pem holds no certificate\n");
+    assert_eq!(
+        empty.stderr,
+        "error: empty.pem holds no certificate; REMOTEGPU_CA_FILE or --ca-file names it\n"
+    );
     let missing = user.run(&url, "whoami --ca-file missing.pem");
     assert!(
-        missing
-            .stderr
-            .starts_with("error: cannot read missing.pem: "),
+        missing.stderr.starts_with(
+            "error: cannot read missing.pem, which REMOTEGPU_CA_FILE or --ca-file names: "
+        ),
         "{missing:?}"
     );
 }

@@ -1,0 +1,132 @@
+//! Why no answer came, in words that say what to try. A library's own words help nobody, and
+//! may hold an address with a password in it.
+
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use anyhow::{Error, anyhow};
+use rustls::CertificateError as Certificate;
+use ureq::Timeout;
+
+use super::{CONNECT_TIMEOUT, Connection};
+
+impl Connection {
+    pub(super) fn failure(&self, error: &ureq::Error, within: Duration) -> Error {
+        let origin = &self.origin;
+        if let ureq::Error::Timeout(which) = error {
+            let within = match which {
+                Timeout::Connect => CONNECT_TIMEOUT.min(within),
+                _ => within,
+            };
+            let seconds = within.as_secs_f64().ceil();
+            let through = self.through();
+            return anyhow!("no answer from {origin} within {seconds} seconds{through}");
+        }
+        anyhow!("no answer from {origin}: {}", self.reason(error))
+    }
+
+    fn through(&self) -> String {
+        let proxy = self.proxy.as_ref();
+        proxy.map_or_else(String::new, |proxy| format!(" through the proxy {proxy}"))
+    }
+
+    fn reason(&self, error: &ureq::Error) -> String {
+        match (error, &self.proxy) {
+            (ureq::Error::Io(error), _) => self.io_reason(error),
+            (ureq::Error::Rustls(error), _) => self.tls_reason(error),
+            (ureq::Error::HostNotFound, _) => self.unknown_name(),
+            (ureq::Error::ConnectProxyFailed(words), Some(proxy)) => {
+                // `proxy server responded 407/407`
+                let status = words.rsplit('/').next().filter(|word| word.len() == 3);
+                let status = status.unwrap_or("something that is no HTTP");
+                format!("the proxy {proxy}, answered with {status}")
+            }
+            (ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..), _) => {
+                "its answer is too long".to_owned()
+            }
+            (ureq::Error::Protocol(_) | ureq::Error::BodyStalled, _) => {
+                format!(
+                    "what came is no HTTP{}{}",
+                    self.through(),
+                    self.other_scheme("http:", "https://")
+                )
+            }
+            _ => format!("it could not be asked{}", self.through()),
+        }
+    }
+
+    fn unknown_name(&self) -> String {
+        match &self.proxy {
+            None => "its name is not known here; is the address right?".to_owned(),
+            Some(proxy) => format!("the name of the proxy {proxy}, is not known here"),
+        }
+    }
+
+    fn io_reason(&self, error: &io::Error) -> String {
+        if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            return self.tls_reason(error);
+        }
+        match (error.kind(), &self.proxy) {
+            (ErrorKind::ConnectionRefused, None) => {
+                "nothing listens there; is the server running, and the address right?".to_owned()
+            }
+            (ErrorKind::ConnectionRefused, Some(proxy)) => {
+                format!("nothing listens where the proxy should be, {proxy}")
+            }
+            (
+                ErrorKind::UnexpectedEof
+                | ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::BrokenPipe,
+                _,
+            ) => format!("the connection broke off{}", self.through()),
+            // The standard library has no kind for it.
+            _ if error.to_string().starts_with("failed to lookup") => self.unknown_name(),
+            // The system's own words for what the network lacks.
+            _ if error.raw_os_error().is_some() => format!("{error}{}", self.through()),
+            _ => format!("it could not be asked{}", self.through()),
+        }
+    }
+
+    fn tls_reason(&self, error: &rustls::Error) -> String {
+        let certificate = match error {
+            rustls::Error::InvalidCertificate(certificate) => certificate,
+            rustls::Error::InvalidMessage(_) => {
+                return format!(
+                    "what came is no TLS{}{}",
+                    self.through(),
+                    self.other_scheme("https:", "http://")
+                );
+            }
+            rustls::Error::AlertReceived(alert) => {
+                return format!("it refused the TLS handshake ({alert:?})");
+            }
+            _ => return "the TLS handshake failed".to_owned(),
+        };
+        match certificate {
+            // Another authority of the same name has signed as little as one of another.
+            Certificate::UnknownIssuer | Certificate::BadSignature => format!(
+                "nobody who is trusted here has signed its certificate; {}",
+                self.trust.advice()
+            ),
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+                "its certificate is for another name; is the address right?".to_owned()
+            }
+            Certificate::Expired | Certificate::ExpiredContext { .. } => {
+                "its certificate has expired; is this machine's clock right?".to_owned()
+            }
+            Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
+                "its certificate is not valid yet; is this machine's clock right?".to_owned()
+            }
+            _ => "its certificate is not usable".to_owned(),
+        }
+    }
+
+    fn other_scheme(&self, this: &str, other: &str) -> String {
+        if self.origin.starts_with(this) {
+            format!("; try {other}")
+        } else {
+            String::new()
+        }
+    }
+}
