@@ -82,10 +82,11 @@ impl Connection {
     /// come is asked again, as the server says when (contract X4).
     pub fn fetch(&self, call: &Call, within: Duration) -> Result<Answer> {
         let end = Instant::now() + within;
-        let mut name = None;
+        // Who comes again under the same name has kept its place in the line.
+        let name = format!("{:016x}{:016x}", random(), random());
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let asked = self.ask(call, name.as_deref(), left);
+            let asked = self.ask(call, &name, left);
             let answer = asked.map_err(|error| self.failure(&error, within))?;
             let left = end.saturating_duration_since(Instant::now());
             let Some(pause) = answer.comes_again_after() else {
@@ -96,25 +97,16 @@ impl Connection {
                 return Ok(answer);
             };
             thread::sleep(pause + JITTER.min(spare).mul_f64(chance()));
-            // Under the same name it has kept its place in the line.
-            name = answer.header("x-request-id").map(str::to_owned);
         }
     }
 
-    fn ask(
-        &self,
-        call: &Call,
-        name: Option<&str>,
-        within: Duration,
-    ) -> Result<Answer, ureq::Error> {
+    fn ask(&self, call: &Call, name: &str, within: Duration) -> Result<Answer, ureq::Error> {
         let mut request = Request::builder()
             .method(&call.method)
-            .uri(call.url.as_str());
+            .uri(call.url.as_str())
+            .header("x-request-id", name);
         for (name, value) in &call.headers {
             request = request.header(*name, value);
-        }
-        if let Some(name) = name {
-            request = request.header("x-request-id", name);
         }
         let asked = Instant::now();
         let mut response = match &call.body {
@@ -198,8 +190,12 @@ pub fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// A number from 0 to 1, another one in each process and at each call.
+/// A number from 0 to 1.
 fn chance() -> f64 {
-    let drawn = RandomState::new().hash_one(());
-    f64::from(u32::try_from(drawn >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+    f64::from(u32::try_from(random() >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+}
+
+/// Another number in each process and at each call. It is no secret.
+fn random() -> u64 {
+    RandomState::new().hash_one(())
 }

@@ -2,7 +2,7 @@
 //! what the caller must be allowed: whatever stands in front of it, a route or a command,
 //! can neither forget to ask nor ask for something else.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, time::Instant};
 
 use rand::CryptoRng;
 use remotegpu_accounts::{Account, PasswordChange, Role, SessionContext, User};
@@ -136,12 +136,31 @@ impl<R> fmt::Debug for Caller<R> {
 pub struct KeyHolder {
     presented: PresentedKey,
     origin: Origin,
+    named: bool,
+    came: Instant,
 }
 
 impl KeyHolder {
     /// Whoever calls with this key from `origin`.
     pub fn new(presented: PresentedKey, origin: Origin) -> Self {
-        Self { presented, origin }
+        Self {
+            presented,
+            origin,
+            named: false,
+            came: Instant::now(),
+        }
+    }
+
+    /// The same, whose request came then: its answer is due from there.
+    #[must_use]
+    pub fn that_came(self, came: Instant) -> Self {
+        Self { came, ..self }
+    }
+
+    /// The same, whose request has its id from itself, and can come again under it.
+    #[must_use]
+    pub fn under_its_own_name(self, named: bool) -> Self {
+        Self { named, ..self }
     }
 
     /// The key, and the secret of it that was shown.
@@ -152,6 +171,16 @@ impl KeyHolder {
     /// The same, of a holder who asks for nothing else.
     pub fn into_presented(self) -> PresentedKey {
         self.presented
+    }
+
+    /// When its request came.
+    pub(crate) fn came(&self) -> Instant {
+        self.came
+    }
+
+    /// What it calls its own request.
+    pub(crate) fn request_name(&self) -> Option<&str> {
+        self.origin.request_id.as_deref().filter(|_| self.named)
     }
 
     /// What it does now.

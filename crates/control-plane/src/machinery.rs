@@ -14,6 +14,7 @@ pub(crate) mod key_change_limits;
 pub(crate) mod known_identities;
 pub(crate) mod last_uses;
 pub(crate) mod mint_limits;
+pub(crate) mod mint_rate;
 pub(crate) mod own_accounts;
 pub(crate) mod password_workers;
 pub(crate) mod reconcile_identities;

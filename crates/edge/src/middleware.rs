@@ -7,3 +7,4 @@ mod host;
 mod request_id;
 
 pub(crate) use edge::{Listener, edge};
+pub(crate) use request_id::REQUEST_ID;

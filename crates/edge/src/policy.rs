@@ -41,6 +41,14 @@ pub enum WorkClass {
     Probe,
 }
 
+impl WorkClass {
+    /// How long it may take until the route itself is asked. `kubectl` waits for a mint, and
+    /// its plugin for five seconds (contract X4).
+    pub(crate) fn admitted_within(self) -> Option<Duration> {
+        (self == Self::Mint).then_some(Duration::from_millis(3_700))
+    }
+}
+
 /// Which requests that change something are judged by their origin (contract A9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Csrf {

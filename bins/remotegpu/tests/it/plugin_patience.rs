@@ -23,8 +23,7 @@ fn refusing_once(status: u16, code: &'static str, retry_after: &'static str) -> 
         if asked.fetch_add(1, Ordering::SeqCst) > 0 {
             return answer(200, "", CREDENTIAL);
         }
-        let headers = format!("{retry_after}x-request-id: the-first\r\n");
-        answer(status, &headers, &problem(status, code, "Come again").1)
+        answer(status, retry_after, &problem(status, code, "Come again").1)
     })
 }
 
@@ -39,8 +38,9 @@ fn who_came_too_often_comes_again_when_the_server_says() {
         assert!(begun.elapsed() >= Duration::from_secs(1), "{code}");
         let requests = server.requests();
         assert_eq!(requests.len(), 2, "{code}");
-        // Under the name of the first it keeps its place.
-        assert_eq!(requests[1].header("x-request-id"), Some("the-first"));
+        // Under the same name it keeps its place.
+        let name = |request: usize| requests[request].header("x-request-id");
+        assert!(name(0).is_some() && name(0) == name(1), "{requests:?}");
     }
 }
 

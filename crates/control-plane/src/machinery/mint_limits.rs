@@ -2,33 +2,25 @@
 //! (contract X8).
 
 use std::{
-    fmt,
     num::NonZeroU32,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use governor::{
-    Quota, RateLimiter,
-    clock::{Clock, DefaultClock},
-    middleware::NoOpMiddleware,
-    state::keyed::HashMapStateStore,
-};
 use remotegpu_namespaces::ClusterName;
-use remotegpu_primitives::{AccountId, ApiKeyId, NamespaceId};
+use remotegpu_primitives::{AccountId, NamespaceId};
 
 use crate::{
-    Load, Overloaded, QueuedLimit,
-    machinery::fair_limit::{FairLimit, FairTurn, Room},
+    KeyHolder, Load, MintExecCredentialError, Overloaded, QueuedLimit,
+    machinery::{
+        fair_limit::{FairLimit, FairTurn, Room},
+        mint_rate::MintRate,
+    },
 };
 
 /// Whatever the cluster does, nobody waits for a turn for longer: a cluster that
 /// hangs takes four seconds to be given up, and five is all that an answer may
 /// take (contract C7).
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
-/// Pairs of key and namespace that have not minted for long enough are forgotten
-/// each time so many mints were asked for.
-const FORGET_EVERY: u64 = 1024;
 
 /// What bounds the minting of one instance. Each cluster has places of its own:
 /// one that hangs holds each mint for seconds, and must not take the others' too. No
@@ -37,7 +29,7 @@ const FORGET_EVERY: u64 = 1024;
 #[derive(Debug)]
 pub struct MintLimits {
     clusters: Vec<(ClusterName, FairLimit<AccountId>)>,
-    pub(crate) rate: MintRate<DefaultClock>,
+    rate: MintRate,
 }
 
 /// The turn of one mint, given back when this is dropped.
@@ -65,7 +57,7 @@ impl MintLimits {
         let limited = |name| (name, FairLimit::new(all, half, LONGEST_WAIT));
         Self {
             clusters: clusters.into_iter().map(limited).collect(),
-            rate: MintRate::new(per_second, burst, DefaultClock::default()),
+            rate: MintRate::new(per_second, burst),
         }
     }
 
@@ -85,6 +77,18 @@ impl MintLimits {
         };
         let turn = limit.enter(account).await?;
         Ok(Some(MintTurn { _turn: turn }))
+    }
+
+    /// Counts one mint of the key, or says how long to wait for it.
+    pub(crate) fn check_rate(
+        &self,
+        holder: &KeyHolder,
+        namespace: NamespaceId,
+    ) -> Result<(), MintExecCredentialError> {
+        let key = holder.presented().key.id;
+        let name = holder.request_name();
+        let rated = self.rate.check(key, namespace, name, Instant::now());
+        rated.map_err(MintExecCredentialError::RateLimited)
     }
 
     /// Whether somebody who came now, for whatever cluster, could at least wait.
@@ -115,62 +119,12 @@ impl MintLimits {
 
     /// How many mints were refused because their key had minted too often.
     pub fn rate_limited(&self) -> u64 {
-        self.rate.refused.load(Ordering::Relaxed)
-    }
-}
-
-type Pair = (ApiKeyId, NamespaceId);
-
-/// Counts mints by key and namespace. Each instance counts its own: a count in
-/// the database would cost every mint one write more, and what is to be protected
-/// is the cluster, from loops that ask without end.
-pub(crate) struct MintRate<C: Clock> {
-    limiter: RateLimiter<Pair, HashMapStateStore<Pair>, C, NoOpMiddleware<C::Instant>>,
-    asked: AtomicU64,
-    refused: AtomicU64,
-}
-
-impl<C: Clock> MintRate<C> {
-    fn new(per_second: NonZeroU32, burst: NonZeroU32, clock: C) -> Self {
-        let quota = Quota::per_second(per_second).allow_burst(burst);
-        Self {
-            limiter: RateLimiter::hashmap_with_clock(quota, clock),
-            asked: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-        }
-    }
-
-    /// Counts one mint, or says how long to wait for the next. To be asked for
-    /// pairs that may mint only: each is remembered for as long as it takes its
-    /// burst to come back.
-    pub(crate) fn check(
-        &self,
-        key: ApiKeyId,
-        namespace: NamespaceId,
-    ) -> Result<(), time::Duration> {
-        if self.asked.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
-            self.limiter.retain_recent();
-            self.limiter.shrink_to_fit();
-        }
-        self.limiter
-            .check_key(&(key, namespace))
-            .map_err(|not_until| {
-                self.refused.fetch_add(1, Ordering::Relaxed);
-                let wait = not_until.wait_time_from(self.limiter.clock().now());
-                wait.try_into().unwrap_or(time::Duration::SECOND)
-            })
-    }
-}
-
-impl<C: Clock> fmt::Debug for MintRate<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MintRate")
+        self.rate.refused()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use governor::clock::FakeRelativeClock;
     use rand::{SeedableRng, rngs::StdRng};
     use time::OffsetDateTime;
 
@@ -226,66 +180,5 @@ mod tests {
 
     fn account(seed: u64) -> AccountId {
         AccountId::generate(OffsetDateTime::UNIX_EPOCH, &mut StdRng::seed_from_u64(seed))
-    }
-
-    fn rate() -> (MintRate<FakeRelativeClock>, FakeRelativeClock) {
-        let clock = FakeRelativeClock::default();
-        let number = |number| NonZeroU32::new(number).unwrap();
-        let rate = MintRate::new(number(10), number(50), clock.clone());
-        (rate, clock)
-    }
-
-    fn ids(seed: u64) -> (ApiKeyId, NamespaceId) {
-        let (rng, now) = (&mut StdRng::seed_from_u64(seed), OffsetDateTime::UNIX_EPOCH);
-        (
-            ApiKeyId::generate(now, rng),
-            NamespaceId::generate(now, rng),
-        )
-    }
-
-    #[test]
-    fn a_key_mints_fifty_times_at_once_and_then_ten_times_a_second() {
-        // X8
-        let (rate, clock) = rate();
-        let (key, namespace) = ids(1);
-        for _ in 0..50 {
-            rate.check(key, namespace).unwrap();
-        }
-        let wait = rate.check(key, namespace).unwrap_err();
-        assert_eq!(wait, time::Duration::milliseconds(100));
-        assert_eq!(rate.refused.load(Ordering::Relaxed), 1);
-        for _ in 0..20 {
-            clock.advance(Duration::from_millis(100));
-            rate.check(key, namespace).unwrap();
-            rate.check(key, namespace).unwrap_err();
-        }
-        clock.advance(Duration::from_secs(5));
-        for _ in 0..50 {
-            rate.check(key, namespace).unwrap();
-        }
-        rate.check(key, namespace).unwrap_err();
-    }
-
-    #[test]
-    fn another_key_and_another_namespace_are_counted_apart() {
-        // X8
-        let (rate, _) = rate();
-        let ((key, namespace), (other_key, other_namespace)) = (ids(1), ids(2));
-        while rate.check(key, namespace).is_ok() {}
-        rate.check(other_key, namespace).unwrap();
-        rate.check(key, other_namespace).unwrap();
-    }
-
-    #[test]
-    fn who_has_rested_is_forgotten() {
-        let (rate, clock) = rate();
-        for seed in 0..20 * FORGET_EVERY {
-            let (key, namespace) = ids(seed);
-            rate.check(key, namespace).unwrap();
-            clock.advance(Duration::from_millis(10));
-        }
-        // A pair is remembered for the tenth of a second that its one mint takes to
-        // come back, and until the next time that such pairs are looked for.
-        assert!(rate.limiter.len() <= usize::try_from(FORGET_EVERY).unwrap() + 10);
     }
 }

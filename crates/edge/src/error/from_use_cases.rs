@@ -174,7 +174,11 @@ impl From<MintExecCredentialError> for ApiError {
             E::Overloaded(error) => return error.into(),
             E::RateLimited(wait) => {
                 let refusal = Self::come_again(ErrorCode::RateLimited, wait);
-                return refusal.saying(error.to_string());
+                let when = match refusal.retry_after() {
+                    Some(seconds) if seconds > 1 => format!("in {seconds} seconds"),
+                    _ => "in 1 second".to_owned(),
+                };
+                return refusal.saying(format!("{error}: come again {when}"));
             }
             E::KeyRefused(_) => ErrorCode::InvalidApiKey,
             E::NotAllowed => ErrorCode::ExecNotAllowed,

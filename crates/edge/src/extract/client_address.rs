@@ -4,6 +4,7 @@ use std::{
     future::{Ready, ready},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
+    time::Instant,
 };
 
 use actix_web::{
@@ -25,6 +26,8 @@ pub struct Client {
     pub ip: IpAddr,
     /// What the request is called.
     pub request_id: Arc<str>,
+    /// When it came.
+    pub came: Instant,
 }
 
 impl Client {

@@ -11,7 +11,10 @@ use remotegpu_control_plane::KeyHolder;
 use remotegpu_keys::PresentedKey;
 
 use super::{Client, bearers};
-use crate::error::{ApiError, ErrorCode};
+use crate::{
+    error::{ApiError, ErrorCode},
+    middleware::REQUEST_ID,
+};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// What begins so is an API key; any other Bearer is a session's (contract A3).
@@ -29,10 +32,13 @@ impl FromRequest for KeyCaller {
         let caller = || {
             let proven = request.extensions_mut().remove::<PresentedKey>();
             let presented = proven.ok_or(ErrorCode::Internal)?;
-            Ok(Self(KeyHolder::new(
-                presented,
-                Client::of(request)?.origin(),
-            )))
+            let client = Client::of(request)?;
+            let given = request.headers().get(REQUEST_ID);
+            let named = given.is_some_and(|id| id.as_bytes() == client.request_id.as_bytes());
+            let holder = KeyHolder::new(presented, client.origin());
+            Ok(Self(
+                holder.under_its_own_name(named).that_came(client.came),
+            ))
         };
         ready(caller())
     }

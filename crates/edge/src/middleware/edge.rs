@@ -39,6 +39,8 @@ use crate::{
 /// spend its time on refusals. It holds no place meanwhile.
 const REFUSED_AFTER: Duration = Duration::from_millis(20);
 
+const TIME: HeaderName = HeaderName::from_static("x-remotegpu-time");
+
 /// What a listener answers, and whether it minds for whom a request is meant.
 #[derive(Debug)]
 pub(crate) struct Listener {
@@ -65,6 +67,7 @@ pub(crate) async fn edge(
     request.extensions_mut().insert(Client {
         ip: client,
         request_id: Arc::clone(&id),
+        came: started,
     });
     let method = request.method().clone();
     let path = request.match_info().as_str().to_owned();
@@ -77,7 +80,7 @@ pub(crate) async fn edge(
     let unread = UnreadBody::keep(&mut request, policy.body_limit);
 
     let admitted = admit(&edge, &listener, &request, &unread, policy, exists);
-    let response = if let Err(error) = admitted.await {
+    let response = if let Err(error) = within(policy, started, admitted).await {
         request.error_response(error)
     } else {
         if method == Method::HEAD {
@@ -100,6 +103,7 @@ pub(crate) async fn edge(
         response = response.map_body(|_, body| BoxBody::new(HeadOnly(body.size())));
     }
     add_headers(response.headers_mut(), policy, &id);
+    tell_time(response.headers_mut(), &edge);
     let seen = Seen {
         method: method_name(&method),
         route: pattern,
@@ -138,6 +142,22 @@ async fn admit(
     let asked = host::asked(public_url, request.uri(), headers);
     csrf::check(public_url, asked.as_ref(), method, policy.csrf, headers)?;
     prove(edge, policy.credentials, request).await
+}
+
+/// All but the handler's own part, which has its bound from the act. The store is all that is
+/// asked there.
+async fn within(
+    policy: &RoutePolicy,
+    started: Instant,
+    admitted: impl Future<Output = Result<(), ApiError>>,
+) -> Result<(), ApiError> {
+    let Some(bound) = policy.class.admitted_within() else {
+        return admitted.await;
+    };
+    let admitted = tokio::time::timeout_at((started + bound).into(), admitted);
+    admitted
+        .await
+        .unwrap_or(Err(ErrorCode::DatabaseUnavailable.into()))
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
@@ -213,6 +233,12 @@ fn add_headers(headers: &mut HeaderMap, policy: &RoutePolicy, id: &str) {
     if policy.no_store && !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
+}
+
+/// By which a client sees how far its own clock is off (contract X4).
+fn tell_time(headers: &mut HeaderMap, edge: &Edge) {
+    let seconds = edge.ports.clock.now().unix_timestamp();
+    headers.insert(TIME, HeaderValue::from(seconds));
 }
 
 /// What the log and the metrics tell of a request: no path, no query, no header

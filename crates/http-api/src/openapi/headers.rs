@@ -8,6 +8,7 @@ use utoipa::openapi::{
 use crate::problem;
 
 const REQUEST_ID: &str = "RequestId";
+const TIME: &str = "Time";
 const NO_STORE: &str = "NoStore";
 const CHALLENGE: &str = "Challenge";
 const RETRY_AFTER: &str = "RetryAfter";
@@ -16,9 +17,10 @@ const RETRY_AFTER: &str = "RetryAfter";
 pub(super) fn define(components: &mut Components) {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let constant = |value: &str| text().enum_values(Some([value])).build();
-    let whole = ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .minimum(Some(1));
+    let whole = || {
+        let integer = ObjectBuilder::new().schema_type(Type::Integer);
+        integer.minimum(Some(1)).build()
+    };
     let id = text().pattern(Some("^[A-Za-z0-9._-]{1,128}$"));
     for (name, schema, description) in [
         (
@@ -26,6 +28,7 @@ pub(super) fn define(components: &mut Components) {
             id.build(),
             "The request's own, if it sent one that fits; else a new one.",
         ),
+        (TIME, whole(), "The server's clock, in seconds since 1970."),
         (
             NO_STORE,
             constant("no-store"),
@@ -38,7 +41,7 @@ pub(super) fn define(components: &mut Components) {
         ),
         (
             RETRY_AFTER,
-            whole.build(),
+            whole(),
             "How many seconds to wait before coming again.",
         ),
     ] {
@@ -60,6 +63,7 @@ fn required(schema: Object, description: &str) -> Header {
 pub(super) fn add(policy: RoutePolicy, status: &str, response: &mut Response) {
     for (holds, header, name) in [
         (true, "x-request-id", REQUEST_ID),
+        (true, "x-remotegpu-time", TIME),
         (policy.no_store, "cache-control", NO_STORE),
         (status == "401", "www-authenticate", CHALLENGE),
         (matches!(status, "429" | "503"), "retry-after", RETRY_AFTER),

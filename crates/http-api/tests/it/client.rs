@@ -49,7 +49,7 @@ impl Answer {
 
     /// Everything but what differs between any two answers.
     pub fn comparable(&self) -> (u16, Vec<(String, String)>, Value) {
-        let varies = ["x-request-id", "date"];
+        let varies = ["x-request-id", "x-remotegpu-time", "date"];
         let mut headers = self.headers.clone();
         headers.retain(|(name, _)| !varies.contains(&name.as_str()));
         headers.sort();

@@ -22,18 +22,26 @@ impl CannedServer {
         answer: impl Into<Vec<u8>>,
         mut before: impl FnMut(&str) + Send + 'static,
     ) -> Self {
+        let answer = answer.into();
+        Self::answering_each(move |request| {
+            before(request);
+            answer.clone()
+        })
+    }
+
+    /// Each request has its own answer.
+    pub fn answering_each(mut answer: impl FnMut(&str) -> Vec<u8> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!(
             "http://{}/v1/kubernetes/namespaces/0198/exec-credential",
             listener.local_addr().unwrap()
         );
-        let answer = answer.into();
         let (sender, requests): (Sender<String>, _) = channel();
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(mut stream) = stream else { return };
                 let request = read_head(&mut stream);
-                before(&request);
+                let answer = answer(&request);
                 let _ = sender.send(request);
                 let _ = stream.write_all(&answer);
             }
@@ -43,6 +51,11 @@ impl CannedServer {
 
     pub fn with_status(status: u16, body: &str) -> Self {
         Self::answering(http(status, body.as_bytes()))
+    }
+
+    /// The server's address without a path.
+    pub fn origin(&self) -> &str {
+        self.url.split("/v1").next().unwrap()
     }
 
     pub fn request(&self) -> String {
@@ -64,8 +77,13 @@ pub fn read_head(stream: &mut impl Read) -> String {
 }
 
 pub fn http(status: u16, body: &[u8]) -> Vec<u8> {
+    http_with(status, "", body)
+}
+
+/// The same with more headers, each with its line end.
+pub fn http_with(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "HTTP/1.1 {status} Word\r\ncontent-type: application/problem+json\r\n\
+        "HTTP/1.1 {status} Word\r\ncontent-type: application/problem+json\r\n{headers}\
          location: /elsewhere\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );

@@ -12,6 +12,7 @@ mod kubectl;
 // By its path, because the crate that it stands in brings a database, which this one has nothing to do with.
 #[path = "../../../test-support/src/left_out.rs"]
 mod left_out;
+mod plugin_patience;
 mod plugin_shell;
 mod rendering;
 mod round_trip;

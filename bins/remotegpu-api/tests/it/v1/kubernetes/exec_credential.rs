@@ -1,5 +1,6 @@
 //! `POST /v1/kubernetes/namespaces/{namespace_id}/exec-credential`
 
+use futures_util::future::join_all;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -233,4 +234,55 @@ async fn an_answer_of_the_cluster_that_is_not_usable_reaches_nobody() {
     proxy.twist(Twist::Honest);
     key.mint(&namespace).await.expect(200);
     cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_mints_too_often_is_told_when_to_come_again() {
+    // X4, X8
+    let options = ServerOptions::new(Backend::Sqlite)
+        .with("mint-rate", "1")
+        .with("mint-burst", "2");
+    let server = Server::start_with(options).await;
+    let person = server.operator().await;
+    let namespace = person.namespace("team-ml").await;
+    let key = person.key(json!({"all": true})).await;
+    let answers = join_all((0..12).map(|_| key.mint(&namespace))).await;
+    let refused = answers.iter().filter(|answer| answer.status != 200);
+    let told = refused.map(|answer| {
+        let detail = answer.problem(429, "rate_limited");
+        let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+        let unit = if seconds == 1 { "second" } else { "seconds" };
+        assert_eq!(
+            detail,
+            format!("This API key asks for credentials too often: come again in {seconds} {unit}")
+        );
+    });
+    assert!(told.count() > 0, "{answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_tells_the_servers_time() {
+    // X4
+    let server = Server::start(Backend::Sqlite).await;
+    let person = server.operator().await;
+    let namespace = person.namespace("team-ml").await;
+    let key = person.key(json!({"all": true})).await;
+    let other = person.key(json!({"inference": true})).await;
+    let url = format!(
+        "{}{}",
+        server.url,
+        exec_path(namespace["id"].as_str().unwrap())
+    );
+    let nobody = Answer::read(client().post(url).send().await.unwrap()).await;
+    for (answer, status) in [
+        (key.mint(&namespace).await, 200),
+        (other.mint(&namespace).await, 403),
+        (nobody, 401),
+        (person.get("/v1/account/api-keys").await, 200),
+    ] {
+        assert_eq!(answer.status.as_u16(), status);
+        let told: i64 = answer.header("x-remotegpu-time").unwrap().parse().unwrap();
+        let now = time_of(&in_millis(0).into()).unix_timestamp();
+        assert!((now - 60..=now).contains(&told), "{told} {now}");
+    }
 }
