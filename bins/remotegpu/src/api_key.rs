@@ -5,7 +5,7 @@ use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use url::Url;
 
 use crate::connection::origin;
@@ -52,8 +52,9 @@ pub fn find(server: &Url) -> Result<FoundKey> {
 /// A file that others can read is no fault of who mounts secrets.
 fn in_named_file(path: &Path) -> Result<FoundKey> {
     let shown = path.display();
-    let (text, is_open) = read(path).map_err(|error| error.kind()).map_err(|kind| {
-        anyhow::anyhow!("cannot read {shown}, which {FILE_VARIABLE} names: {kind}")
+    let (text, is_open) = read(path).map_err(|error| {
+        let reason = reason(&error);
+        anyhow!("cannot read {shown}, which {FILE_VARIABLE} names: {reason}")
     })?;
     let whose = format!("{shown}, which {FILE_VARIABLE} names,");
     let Some(secret) = read_key(&text, &whose)? else {
@@ -76,7 +77,16 @@ fn in_own_file(path: &Path) -> Result<Option<Secret>> {
             None => bail!("{shown} holds no API key"),
         },
         Err(error) if is_missing(&error) => Ok(None),
-        Err(error) => bail!("cannot read {shown}: {}", error.kind()),
+        Err(error) => bail!("cannot read {shown}: {}", reason(&error)),
+    }
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        ErrorKind::PermissionDenied => "you may not read it".to_owned(),
+        ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        kind => kind.to_string(),
     }
 }
 
@@ -139,8 +149,8 @@ pub fn keep(server: &Url, key: &Secret) -> Result<PathBuf> {
     let path = kept_at(server)
         .context("neither XDG_CONFIG_HOME nor HOME names a folder to keep the key in")?;
     if let Some(folder) = path.parent() {
-        let told = || format!("cannot keep the API key in {}", folder.display());
-        files::make_private_folder(folder).with_context(told)?;
+        files::make_private_folder(folder)
+            .map_err(|error| files::failure("cannot keep the API key in", folder, &error))?;
     }
     let line = format!("{}\n", key.reveal());
     files::write(&path, line.as_bytes(), Existing::Narrow)?;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use remotegpu_cli::api_key::{self, FoundKey};
@@ -105,7 +105,6 @@ fn run(command: Command, clock: LocalClock) -> Result<()> {
                 say(&format!("warning: {warning}"));
             }
             output::write_stdout(&format!("{}\n", minted.credential))
-                .context("cannot write the credential to stdout")
         }
         Command::Whoami { server, output } => {
             let key = find_key(&server.server)?;

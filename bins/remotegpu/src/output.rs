@@ -1,9 +1,12 @@
 //! Tables for people, JSON and names for machines.
 
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 
 use anyhow::Result;
 use serde_json::Value;
+
+use crate::files;
 
 /// How answers are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -53,7 +56,11 @@ pub fn write_stdout(text: &str) -> Result<()> {
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
     match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(files::failure(
+            "cannot write to",
+            Path::new("stdout"),
+            &error,
+        )),
         _ => Ok(()),
     }
 }

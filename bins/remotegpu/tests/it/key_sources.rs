@@ -155,7 +155,7 @@ fn a_file_that_is_named_may_be_open_to_others_and_must_hold_a_key() {
     }
     let missing = world.user.home.path().join("missing");
     let line = format!(
-        "cannot read {}, which REMOTEGPU_API_KEY_FILE names: entity not found",
+        "cannot read {}, which REMOTEGPU_API_KEY_FILE names: there is no such file",
         missing.display()
     );
     assert_line(&named(&missing), &line);

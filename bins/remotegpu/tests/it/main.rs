@@ -7,10 +7,14 @@
 )]
 
 mod completions;
+mod conditions;
 mod exec_credential;
 mod key_sources;
 mod keys;
 mod kubeconfig;
+// By its path, because the crate that it stands in brings a database.
+#[path = "../../../../crates/test-support/src/left_out.rs"]
+mod left_out;
 mod many;
 mod namespaces;
 mod outputs;

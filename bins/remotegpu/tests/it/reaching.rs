@@ -38,7 +38,7 @@ fn speaking_first(words: &'static [u8]) -> String {
 }
 
 /// An address where nothing listens.
-fn nowhere() -> String {
+pub fn nowhere() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
 }

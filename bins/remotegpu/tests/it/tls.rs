@@ -12,7 +12,13 @@ const SESSION: &str = r#"{"user":{"email":"me@example.com"},"role":"admin"}"#;
 
 /// A server behind a certificate that no public authority has signed.
 pub fn start() -> (String, String) {
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    start_answering("")
+}
+
+/// The same, which answers a POST with this.
+pub fn start_answering(credential: &'static str) -> (String, String) {
+    let names = ["127.0.0.1".to_owned(), "server.test".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
     let key = made.signing_key.serialize_der().try_into().unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
@@ -30,9 +36,11 @@ pub fn start() -> (String, String) {
             let mut stream = StreamOwned::new(connection, stream);
             let mut head = [0; 4096];
             if stream.read(&mut head).unwrap_or(0) > 0 {
-                let length = SESSION.len();
+                let is_post = head.starts_with(b"POST");
+                let body = if is_post { credential } else { SESSION };
+                let length = body.len();
                 let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
-                let _ = stream.write_all((head + SESSION).as_bytes());
+                let _ = stream.write_all((head + body).as_bytes());
                 stream.conn.send_close_notify();
                 let _ = stream.flush();
             }

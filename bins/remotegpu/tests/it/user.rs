@@ -31,10 +31,14 @@ impl User {
     /// A user who has signed in at this server before.
     pub fn signed_in(server: &str) -> Self {
         let user = Self::new();
-        fs::create_dir_all(user.session_file().parent().unwrap()).unwrap();
-        let session = serde_json::json!({"sessions": {server: {"access_token": SESSION_TOKEN}}});
-        fs::write(user.session_file(), session.to_string()).unwrap();
+        user.sign_in(server);
         user
+    }
+
+    pub fn sign_in(&self, server: &str) {
+        fs::create_dir_all(self.session_file().parent().unwrap()).unwrap();
+        let session = serde_json::json!({"sessions": {server: {"access_token": SESSION_TOKEN}}});
+        fs::write(self.session_file(), session.to_string()).unwrap();
     }
 
     pub fn session_file(&self) -> PathBuf {
