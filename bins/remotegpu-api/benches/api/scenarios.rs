@@ -1,6 +1,7 @@
 //! What can be measured, one file for each.
 
 mod credentials;
+mod crowd;
 mod idle;
 mod key_checks;
 mod kubectl;
@@ -28,6 +29,8 @@ pub enum Scenario {
     OverloadSignIns,
     /// Three times as many cluster credentials as there is room for.
     OverloadMints,
+    /// More `kubectl` at once than one key may mint for.
+    Crowd,
     /// Cluster credentials and `kubectl` on a real API server; on PostgreSQL.
     Credentials,
     /// What an instance costs that has ten thousand namespaces, or a hundred thousand or
@@ -38,12 +41,13 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Keys,
         Self::Listing,
         Self::SignIns,
         Self::OverloadSignIns,
         Self::OverloadMints,
+        Self::Crowd,
         Self::Credentials,
         Self::Idle,
         Self::SlowClients,
@@ -52,7 +56,7 @@ impl Scenario {
     /// Whether it tells anything about databases.
     pub fn needs(self, backend: Backend) -> bool {
         match self {
-            Self::SlowClients => backend == Backend::Sqlite,
+            Self::SlowClients | Self::Crowd => backend == Backend::Sqlite,
             Self::Credentials | Self::Idle => backend == Backend::Postgres,
             _ => true,
         }
@@ -65,6 +69,7 @@ impl Scenario {
             Self::SignIns => sign_ins::measure(backend, effort, report),
             Self::OverloadSignIns => overload::sign_ins(backend, effort, report),
             Self::OverloadMints => overload::mints(backend, effort, report),
+            Self::Crowd => crowd::measure(backend, effort, report),
             Self::Credentials => credentials::measure(backend, effort, report),
             Self::Idle => {
                 idle::measure(backend, effort, report)?;
