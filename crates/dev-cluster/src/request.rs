@@ -19,7 +19,9 @@ pub(crate) enum Form {
 }
 
 /// The media type of OpenAPI 2 in Protobuf.
-pub(crate) const OLD_SCHEMA: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+pub(crate) const OLD_SCHEMA: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/// What clients call it; an answer does not, because Go takes no `@` in a media type.
+const OLD_SCHEMA_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
 pub(crate) struct Request {
     pub asked: Attributes,
@@ -73,7 +75,7 @@ fn form(accept: &str) -> ApiResult<Form> {
         let has = |parameter: &str| parameters.split(';').any(|known| known.trim() == parameter);
         match media.trim() {
             "application/json" if has("as=Table") && has("v=v1") => return Ok(Form::Table),
-            OLD_SCHEMA => return Ok(Form::OldSchema),
+            OLD_SCHEMA | OLD_SCHEMA_ASKED => return Ok(Form::OldSchema),
             "application/json" | "application/*" | "*/*" | "" if !parameters.contains("as=") => {
                 return Ok(Form::Object);
             }
@@ -180,6 +182,8 @@ mod tests {
             (table, Form::Table),
             ("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", Form::Object),
             ("application/vnd.kubernetes.protobuf,application/json", Form::Object),
+            (OLD_SCHEMA_ASKED, Form::OldSchema),
+            (OLD_SCHEMA, Form::OldSchema),
             ("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json", Form::Object),
         ] {
             assert_eq!(form(accept).unwrap(), expected, "{accept}");

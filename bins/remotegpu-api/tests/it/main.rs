@@ -14,6 +14,7 @@ mod configuration;
 mod connecting;
 mod conventions;
 mod crash;
+mod content_types;
 mod draining;
 mod faults;
 mod fuzzing;

@@ -3,6 +3,8 @@
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value;
 
+use super::media_type_fault;
+
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: StatusCode,
@@ -11,7 +13,19 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// # Panics
+    /// It has a media type that Go's programs refuse, or two of them.
     pub async fn read(response: reqwest::Response) -> Self {
+        for name in ["content-type", "content-disposition"] {
+            let values: Vec<_> = response.headers().get_all(name).iter().collect();
+            assert!(values.len() < 2, "{name}: {values:?}");
+            let value = values
+                .first()
+                .map_or("text/plain", |value| value.to_str().unwrap());
+            if let Some(fault) = media_type_fault(value) {
+                panic!("{} answers {name}: {value}: {fault}", response.url());
+            }
+        }
         Self {
             status: response.status(),
             headers: response.headers().clone(),
