@@ -21,6 +21,7 @@ mod fuzzing;
 mod growth;
 mod instances;
 mod journeys;
+mod helm;
 mod operator;
 mod overload;
 mod readme;

@@ -19,6 +19,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::helm;
 use crate::readme::{Quickstart, one_time_password};
 use crate::support::{
     Backend, KeyHolder, Kubectl, Person, PlainProxy, Server, ServerOptions, Stopwatch,
@@ -461,6 +462,16 @@ async fn real_control_plane_journey_of_the_readme_with_two_instances() {
     let said = tokio::task::block_in_place(|| quickstart.run(&folder, password));
     said.is_the_journey();
     assert!(first.stop().success() && second.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_control_plane_journey_with_helm() {
+    if !helm::is_there() {
+        return;
+    }
+    if let Some(world) = World::new().await {
+        helm::journey(&world.server).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
