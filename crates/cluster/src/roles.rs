@@ -54,7 +54,7 @@ impl Rule {
 /// tenant would make credentials that no revocation reaches), quotas, limit
 /// ranges and network policies (they bind the tenant), endpoints and endpoint
 /// slices (they lead other people's traffic), the binding of pods to nodes, and
-/// namespaces.
+/// namespaces but for a look at their own.
 pub(crate) fn tenant_rules() -> Vec<Rule> {
     vec![
         Rule::new(
@@ -120,6 +120,13 @@ pub(crate) fn tenant_rules() -> Vec<Rule> {
             &["ingresses"],
             &ALL,
         ),
+        Rule::new(
+            "Its own namespace, which clients look up before they use it. Who is bound in one \
+             namespace gets this one alone, and the list of all is refused.",
+            "",
+            &["namespaces"],
+            &["get"],
+        ),
     ]
 }
 
@@ -171,6 +178,13 @@ pub(crate) fn viewer_rules() -> Vec<Rule> {
             "networking.k8s.io",
             &["ingresses"],
             &READ,
+        ),
+        Rule::new(
+            "Its own namespace, which clients look up before they use it. Who is bound in one \
+             namespace gets this one alone, and the list of all is refused.",
+            "",
+            &["namespaces"],
+            &["get"],
         ),
     ]
 }

@@ -68,6 +68,10 @@ impl Journey {
             "deployment.apps/demo-cpu\ndeployment.apps/demo-gpu-full\n"
         );
 
+        // Its own namespace, which clients such as kubens look up before they use it.
+        let own = kubectl.succeed(&key.key, &["get", "namespace", name, "-o", "name"]);
+        assert_eq!(own, format!("namespace/{name}\n"));
+
         // N4: a rename keeps the cluster namespace, and yesterday's file works.
         let path = format!(
             "/v1/kubernetes/namespaces/{}",
@@ -88,6 +92,7 @@ impl Journey {
             &["get", "pods", "-n", other][..],
             &["get", "pods", "-A"],
             &["get", "namespaces"],
+            &["get", "namespace", other],
             &["get", "nodes"],
             &["create", "token", "default"],
             &["create", "serviceaccount", "mine"],

@@ -68,6 +68,8 @@ const FORBIDDEN: &str = "
     PATCH {own}/services/any/status
     # What stands beside or above it.
     GET /api/v1/namespaces
+    GET /api/v1/namespaces?watch=true
+    GET {own}/status
     GET {there}
     GET /api/v1/namespaces/no-such-namespace
     GET {there}/pods

@@ -51,6 +51,7 @@ pub async fn token_opens_its_namespace_and_nothing_else(subject: &Subject) {
     let token = working_token(subject, &identity).await;
     let tenant = subject.actor(token.reveal()).await;
     assert_eq!(tenant.get(&pods(&identity)).await.0, 200);
+    assert_eq!(tenant.get(&path_of(&namespace)).await.0, 200);
     for path in [
         format!("{}/pods", path_of(&other)),
         format!("{}/secrets", path_of(&other)),
@@ -59,7 +60,7 @@ pub async fn token_opens_its_namespace_and_nothing_else(subject: &Subject) {
         "/api/v1/pods".to_owned(),
         "/api/v1/nodes".to_owned(),
         "/api/v1/namespaces".to_owned(),
-        path_of(&namespace),
+        path_of(&other),
         CREDENTIALS.to_owned(),
         format!("{CREDENTIALS}/{}", identity.object_name()),
     ] {

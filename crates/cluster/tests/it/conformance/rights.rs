@@ -48,7 +48,7 @@ const CLOSED: [(&str, &str); 15] = [
     ("", "pods/binding"),
     ("", "bindings"),
     ("", "pods/status"),
-    ("", "namespaces"),
+    ("", "namespaces/status"),
     ("", "namespaces/finalize"),
     ("", "nodes"),
     (RBAC, "roles"),
@@ -58,6 +58,36 @@ const CLOSED: [(&str, &str); 15] = [
 ];
 
 const WRITES: [&str; 5] = ["create", "update", "patch", "delete", "deletecollection"];
+
+/// Looking at its own namespace, which clients do before they use it, and at no other one.
+async fn sees_its_own_namespace_alone(actor: &Actor, own: &str) {
+    let path = format!("/api/v1/namespaces/{own}");
+    let (status, found) = actor.get(&path).await;
+    assert_eq!((status, &found["metadata"]["name"]), (200, &json!(own)));
+    for path in [
+        "/api/v1/namespaces".to_owned(),
+        "/api/v1/namespaces?watch=true".to_owned(),
+        format!("/api/v1/namespaces?fieldSelector=metadata.name%3D{own}"),
+        format!("/api/v1/namespaces?watch=true&fieldSelector=metadata.name%3D{own}"),
+        format!("{path}/status"),
+        "/api/v1/namespaces/default".to_owned(),
+        "/api/v1/namespaces/remotegpu-credentials".to_owned(),
+        "/api/v1/namespaces/no-such-namespace".to_owned(),
+    ] {
+        let (status, answer) = actor.get(&path).await;
+        assert_eq!(status, 403, "{path}: {answer}");
+    }
+    for verb in ["list", "watch", "bind", "escalate"]
+        .into_iter()
+        .chain(WRITES)
+    {
+        assert!(!actor.may(own, verb, "", "namespaces").await, "{verb}");
+    }
+    for elsewhere in ["", "default", "kube-system"] {
+        let may = actor.may(elsewhere, "get", "", "namespaces").await;
+        assert!(!may, "{elsewhere:?}");
+    }
+}
 
 pub async fn tenant_may_work_and_reach_nothing_that_binds_it(subject: &Subject) {
     // X9
@@ -113,6 +143,7 @@ pub async fn tenant_may_work_and_reach_nothing_that_binds_it(subject: &Subject) 
             );
         }
     }
+    sees_its_own_namespace_alone(tenant, own).await;
     for (group, resource) in WORK {
         for elsewhere in ["", "default", "kube-system", "remotegpu-credentials"] {
             let may = tenant.may(elsewhere, "get", group, resource).await;
@@ -156,6 +187,7 @@ pub async fn viewer_sees_and_changes_nothing(subject: &Subject) {
             );
         }
     }
+    sees_its_own_namespace_alone(&viewer, own).await;
     for resource in ["pods/exec", "pods/attach", "pods/portforward"] {
         assert!(!viewer.may(own, "get", "", resource).await, "{resource}");
         assert!(!viewer.may(own, "create", "", resource).await, "{resource}");
