@@ -10,8 +10,8 @@ use remotegpu_control_plane::{
 use remotegpu_edge::Edge;
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
-    BacklogSource, ClusterDirectory, CredentialMint, IdentityRepository, NamespaceRepository,
-    TokenLifetime,
+    BacklogSource, ClaimRepository, ClusterDirectory, CredentialMint, IdentityRepository,
+    NamespaceRepository, TokenLifetime,
 };
 use remotegpu_primitives::Clock;
 use time::OffsetDateTime;
@@ -55,6 +55,8 @@ pub struct ApiPorts {
     pub known_identities: Arc<KnownIdentities>,
     /// Uses of cluster identities that are not written down yet.
     pub identity_uses: Arc<IdentityUses>,
+    /// Which installation this is.
+    pub claims: Arc<dyn ClaimRepository>,
     /// The clusters that are configured.
     pub clusters: Arc<dyn ClusterDirectory>,
     /// What mints cluster tokens.

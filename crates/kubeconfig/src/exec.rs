@@ -7,7 +7,8 @@ use crate::document::{Cluster, Context, Kubeconfig, NamedCluster, NamedContext, 
 /// A cluster as a client reaches it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterEndpoint {
-    /// The cluster's name in the configuration, without a prefix.
+    /// What the file calls the cluster, behind a prefix. Files are merged by it: what tells the
+    /// cluster from others of the same name in other people's files belongs into it.
     pub name: String,
     /// The address of its API server, such as `https://fra1.clusters.example.com`.
     pub server: String,

@@ -303,6 +303,9 @@ pub trait ClaimRepository: Send + Sync {
     /// where it has none.
     async fn settle_holder(&self, installation: InstallationId) -> Result<(), StoreError>;
 
+    /// Which installation it is of, read anew; nothing before a server has started on it.
+    async fn installation(&self) -> Result<Option<InstallationId>, StoreError>;
+
     /// Who this database is, read anew; nothing before a server has started on it.
     async fn holder(&self) -> Result<Option<ClaimHolder>, StoreError>;
 

@@ -87,17 +87,21 @@ impl ClaimRepository for Database {
         Ok(())
     }
 
-    async fn holder(&self) -> Result<Option<ClaimHolder>, StoreError> {
+    async fn installation(&self) -> Result<Option<InstallationId>, StoreError> {
         let installation: Option<Option<DbUuid>> = with_conn!(self, read, |c| {
             let ids = installation::table.select(installation::uuid);
             Ok(ids.first(c).await.optional()?)
         })?;
-        let Some(installation) = installation.flatten() else {
+        Ok(installation.flatten().map(Into::into))
+    }
+
+    async fn holder(&self) -> Result<Option<ClaimHolder>, StoreError> {
+        let Some(installation) = self.installation().await? else {
             return Ok(None);
         };
         let place = self.identity().await?.as_str().to_owned();
         Ok(Some(ClaimHolder {
-            installation: installation.into(),
+            installation,
             database: DatabaseIdentity::new(place, self.making().await?),
         }))
     }

@@ -83,6 +83,7 @@ impl Shared {
             identities: database.clone(),
             known_identities: Arc::clone(&self.remembered.identities),
             identity_uses: Arc::clone(&self.identity_uses),
+            claims: database.clone(),
             clusters: clusters.clone(),
             mint: clusters,
             passwords,

@@ -334,6 +334,61 @@ async fn journey_of_two_accounts_that_both_own_a_team_ml() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn journey_with_the_files_of_two_installations_at_once() {
+    // X3
+    let servers = [
+        Server::start(Backend::Sqlite).await,
+        Server::start(Backend::Sqlite).await,
+    ];
+    let (mut files, mut holders) = (Vec::new(), Vec::new());
+    for server in &servers {
+        let person = server.operator().await;
+        let namespace = person.namespace("team-ml").await;
+        let key = person.key(json!({"all": true})).await;
+        let kubeconfig = person.kubeconfig(&namespace, "shell").await;
+        let file = server.path("kubeconfig.yaml");
+        std::fs::write(&file, &kubeconfig).unwrap();
+        files.push(file);
+        let name = namespace["kubernetes_namespace"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let (_, url) = cluster_client(&kubeconfig);
+        holders.push((name, key, url, kubeconfig));
+    }
+    let surroundings = Kubectl::new("");
+    let merged = std::env::join_paths(&files).unwrap();
+    let run = |key: &KeyHolder, context: &str, arguments: &[&str]| {
+        let mut command = surroundings.environment(Some(&key.key), "kubectl");
+        command.env("KUBECONFIG", &merged);
+        command.args(["--context", context]).args(arguments);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{context}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for (name, key, url, _) in &holders {
+        let context = format!("remotegpu-{name}");
+        let server = "jsonpath={.clusters[0].cluster.server}";
+        let view = ["config", "view", "--minify", "--output", server];
+        assert_eq!(run(key, &context, &view), *url);
+        // A server takes its own tokens alone, and each has only one of the namespaces.
+        run(key, &context, &["create", "configmap", "mine"]);
+        let found = run(key, &context, &["get", "namespace", name, "-o", "name"]);
+        assert_eq!(found, format!("namespace/{name}\n"));
+    }
+
+    // What was handed out before the cluster's name had an end of its own still works.
+    let (_, key, _, kubeconfig) = &holders[0];
+    let file: Value = serde_saphyr::from_str(kubeconfig).unwrap();
+    let old = kubeconfig.replace(
+        file["clusters"][0]["name"].as_str().unwrap(),
+        "remotegpu-dev",
+    );
+    assert_ne!(old, *kubeconfig);
+    Kubectl::new(&old).succeed(&key.key, &["get", "configmap", "mine"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn journey_goes_on_after_a_restart() {
     // R1
     let mut server = Server::start(Backend::Sqlite).await;

@@ -1,7 +1,8 @@
 //! A namespace's kubeconfig is rendered (contract X1 to X5).
 
 use remotegpu_kubeconfig::{ClusterEndpoint, ExecContext, Plugin, RenderError, render_exec};
-use remotegpu_namespaces::{ClusterDirectory, Namespace, NamespaceStatus};
+use remotegpu_namespaces::{ClaimRepository, ClusterDirectory, Namespace, NamespaceStatus};
+use remotegpu_primitives::{InstallationId, StoreError};
 
 use crate::{Caller, Read};
 
@@ -26,6 +27,9 @@ pub enum RenderKubeconfigError {
     /// The configuration no longer names the namespace's cluster.
     #[error("The namespace's cluster is not available")]
     ClusterNotConfigured,
+    /// The installation could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The file could not be written.
     #[error(transparent)]
     Render(#[from] RenderError),
@@ -33,8 +37,9 @@ pub enum RenderKubeconfigError {
 
 /// Renders the kubeconfig of an active namespace of the account. Its plugin calls `public_url`,
 /// which has no slash at its end.
-pub fn render_kubeconfig(
+pub async fn render_kubeconfig(
     clusters: &dyn ClusterDirectory,
+    claims: &dyn ClaimRepository,
     caller: &Caller<Read>,
     public_url: &str,
     namespace: &Namespace,
@@ -54,9 +59,12 @@ pub fn render_kubeconfig(
     let cluster = clusters
         .find(&namespace.cluster)
         .ok_or(RenderKubeconfigError::ClusterNotConfigured)?;
+    let installation = claims.installation().await?;
+    let installation =
+        installation.ok_or_else(|| StoreError::unavailable("no server has started on it yet"))?;
     let context = ExecContext {
         cluster: ClusterEndpoint {
-            name: cluster.name.as_str().to_owned(),
+            name: format!("{}-{}", cluster.name, told_apart(installation)),
             server: cluster.server,
             certificate_authority_pem: cluster.certificate_authority_pem,
         },
@@ -70,4 +78,40 @@ pub fn render_kubeconfig(
         filename: remotegpu_kubeconfig::filename(namespace.name.as_str()),
         yaml: render_exec(&[context], plugin)?,
     })
+}
+
+/// Six characters that tell this installation's clusters from those that others call the same
+/// (contract X3): of the random end of its identifier, which the database keeps.
+fn told_apart(installation: InstallationId) -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let bits = installation.as_uuid().as_u128();
+    let letter = |place: u32| char::from(ALPHABET[(bits >> (5 * place)) as usize % 32]);
+    (0..6).map(letter).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn installations_are_told_apart_by_what_is_random_of_them() {
+        // X3
+        let told = |id: &str| told_apart(id.parse().unwrap());
+        assert_eq!(told("0198f3a2-6f3e-7c11-9d51-2f4a00000000"), "aaaaaa");
+        assert_eq!(told("0198f3a2-6f3e-7c11-9d51-2f4affffffff"), "777777");
+        assert_eq!(told("0198f3a2-6f3e-7c11-9d51-2f4a00000021"), "bbaaaa");
+        // Two that were made in the same millisecond.
+        let mut rng = rand::rand_core::UnwrapErr(rand::rngs::SysRng);
+        let now = time::OffsetDateTime::UNIX_EPOCH;
+        let made = (0..100).map(|_| told_apart(InstallationId::generate(now, &mut rng)));
+        let made: HashSet<String> = made.collect();
+        assert!(made.len() > 95, "{made:?}");
+        let fits = |c: char| c.is_ascii_lowercase() || ('2'..='7').contains(&c);
+        assert!(
+            made.iter()
+                .all(|one| one.len() == 6 && one.chars().all(fits))
+        );
+    }
 }

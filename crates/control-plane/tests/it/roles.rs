@@ -137,7 +137,9 @@ persons_acts! {
     };
     Some(Role::Read) => render_kubeconfig: |p, caller| {
         let url = "https://api.example.org";
-        render_kubeconfig(&*p.world.cluster, caller, url, &p.namespace, Plugin::default())
+        let database = &p.world.store.database;
+        render_kubeconfig(&*p.world.cluster, database, caller, url, &p.namespace, Plugin::default())
+            .await
     };
     Some(Role::Write) => create_namespace: |p, caller| {
         let ports = CreateNamespacePorts {

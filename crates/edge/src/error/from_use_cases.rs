@@ -159,6 +159,7 @@ impl From<RenderKubeconfigError> for ApiError {
             RenderKubeconfigError::NotFound => ErrorCode::NotFound,
             RenderKubeconfigError::NotReady => ErrorCode::NamespaceNotReady,
             RenderKubeconfigError::ClusterNotConfigured => ErrorCode::ClusterUnavailable,
+            RenderKubeconfigError::Store(error) => return error.into(),
             RenderKubeconfigError::Render(_) => ErrorCode::Internal,
         };
         Self::from(code).because(error)

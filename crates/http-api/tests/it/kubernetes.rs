@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use remotegpu_primitives::Clock;
 use remotegpu_test_support::cluster::TokenAnswer;
 
 use crate::{
@@ -163,6 +164,7 @@ async fn a_namespace_that_provisions_has_no_kubeconfig_yet() {
 async fn a_kubeconfig_comes_as_json_or_as_the_file() {
     // X1, X2
     let world = World::new().await;
+    world.store.settle(world.clock.now()).await.unwrap();
     let ada = world.person("ada").await;
     let id = world.namespace(&ada, "team-ml").await;
     let path = format!("{NAMESPACES}/{id}/kubeconfig");

@@ -140,6 +140,7 @@ impl World {
             identities: database.clone(),
             audit,
             audit_log: database.clone(),
+            claims: database.clone(),
             backlog: database,
             clusters: cluster.clone(),
             mint: cluster.clone(),

@@ -38,6 +38,7 @@ async fn a_database_knows_who_it_is_once_a_server_has_started(world: World) {
     // R9
     let store = &world.database;
     assert_eq!(store.holder().await.unwrap(), None);
+    assert_eq!(store.installation().await.unwrap(), None);
     settled(&world).await;
     let holder = store.holder().await.unwrap().unwrap();
     // The next start changes nothing, and another instance is the same.
@@ -46,6 +47,8 @@ async fn a_database_knows_who_it_is_once_a_server_has_started(world: World) {
     assert_eq!(store.holder().await.unwrap(), Some(holder.clone()));
     let instance = world.instance().await;
     assert_eq!(instance.holder().await.unwrap(), Some(holder.clone()));
+    let installation = instance.installation().await.unwrap();
+    assert_eq!(installation, Some(holder.installation));
     // R7: a dump that is restored into the same database makes every table anew.
     if let Guard::Postgres(database) = &world.guard {
         database

@@ -40,16 +40,25 @@ async fn a_kubeconfig_holds_no_secret_and_names_one_of_everything() {
             .starts_with("https://127.0.0.1:")
     );
     assert_eq!(cluster.get("insecure-skip-tls-verify"), None);
+    let called = file["clusters"][0]["name"].as_str().unwrap();
+    let installation = called.strip_prefix("remotegpu-dev-").unwrap();
+    let fits = |c: char| c.is_ascii_lowercase() || ('2'..='7').contains(&c);
+    assert!(
+        installation.len() == 6 && installation.chars().all(fits),
+        "{called}"
+    );
     insta::assert_json_snapshot!("kubeconfig", file, {
+        ".clusters[0].name" => insta::dynamic_redaction(masked(installation, "[installation]")),
+        ".contexts[0].context.cluster" => insta::dynamic_redaction(masked(installation, "[installation]")),
         ".clusters[0].cluster.server" => "[server]",
         ".clusters[0].cluster[\"certificate-authority-data\"]" => "[ca]",
-        ".contexts[0].name" => insta::dynamic_redaction(masked(name)),
-        ".contexts[0].context.namespace" => insta::dynamic_redaction(masked(name)),
-        ".contexts[0].context.user" => insta::dynamic_redaction(masked(name)),
-        ".users[0].name" => insta::dynamic_redaction(masked(name)),
+        ".contexts[0].name" => insta::dynamic_redaction(masked(name, "[kubernetes_namespace]")),
+        ".contexts[0].context.namespace" => insta::dynamic_redaction(masked(name, "[kubernetes_namespace]")),
+        ".contexts[0].context.user" => insta::dynamic_redaction(masked(name, "[kubernetes_namespace]")),
+        ".users[0].name" => insta::dynamic_redaction(masked(name, "[kubernetes_namespace]")),
         ".users[0].user.exec.args" => "[script]",
         ".users[0].user.exec.env" => "[env]",
-        "[\"current-context\"]" => insta::dynamic_redaction(masked(name)),
+        "[\"current-context\"]" => insta::dynamic_redaction(masked(name, "[kubernetes_namespace]")),
     });
     let exec_url = format!(
         "{}/v1/kubernetes/namespaces/{id}/exec-credential",
@@ -110,17 +119,13 @@ async fn a_kubeconfig_holds_no_secret_and_names_one_of_everything() {
     assert_eq!(renamed["namespace"], body["namespace"]);
 }
 
-/// Puts a word for the name, which ends in random characters.
+/// Puts a word for what has random characters.
 fn masked(
-    name: &str,
+    random: &str,
+    word: &'static str,
 ) -> impl Fn(insta::internals::Content, insta::internals::ContentPath<'_>) -> String + use<> {
-    let name = name.to_owned();
-    move |content, _| {
-        content
-            .as_str()
-            .unwrap()
-            .replace(&name, "[kubernetes_namespace]")
-    }
+    let random = random.to_owned();
+    move |content, _| content.as_str().unwrap().replace(&random, word)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -72,8 +72,9 @@ pub(crate) async fn get_kubeconfig(
             ApiError::field(FieldError::new("plugin", "must be shell or remotegpu"))
         })?,
     };
-    let (clusters, public_url) = (&*api.ports.clusters, api.edge.public_url().as_str());
-    let rendered = render_kubeconfig(clusters, &caller, public_url, &namespace, plugin)?;
+    let (clusters, claims) = (&*api.ports.clusters, &*api.ports.claims);
+    let url = api.edge.public_url().as_str();
+    let rendered = render_kubeconfig(clusters, claims, &caller, url, &namespace, plugin).await?;
     let kubernetes_namespace = namespace.kubernetes_namespace.as_str();
     Ok(answer(request.headers(), kubernetes_namespace, rendered))
 }
