@@ -10,7 +10,10 @@ use remotegpu_namespaces::ClusterName;
 use remotegpu_storage::{Database, DatabaseOptions};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
-use crate::config::{ClusterConfig, ClusterSource, Config, DatabaseChoice};
+use crate::{
+    config::{ClusterConfig, ClusterSource, Config, DatabaseChoice},
+    text_files::read_text,
+};
 
 /// Opens the store, without touching what is in it.
 pub async fn connect_database(config: &Config) -> Result<Database> {
@@ -30,7 +33,7 @@ pub async fn connect_database(config: &Config) -> Result<Database> {
 /// What a cluster's configuration says, its files read.
 pub fn cluster_connection(cluster: &ClusterConfig) -> Result<ClusterConnection> {
     let read = |path: &Path| {
-        std::fs::read_to_string(path).with_context(|| {
+        read_text(path).with_context(|| {
             format!(
                 "clusters: {}: {} cannot be read",
                 cluster.name,

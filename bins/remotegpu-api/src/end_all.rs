@@ -3,7 +3,6 @@
 
 use std::{
     fmt::Display,
-    fs,
     io::Read,
     path::Path,
     str::FromStr,
@@ -21,6 +20,7 @@ use remotegpu_storage::Database;
 use crate::{
     cli::{EndAllArgs, EndAllOf},
     clock::{SystemClock, system_rng},
+    text_files::read_text,
 };
 
 /// How often whoever waits is told how far it is.
@@ -81,7 +81,7 @@ fn read_ids<Id: FromStr>(path: Option<&Path>) -> Result<Option<Vec<Id>>> {
         let read = std::io::stdin().read_to_string(&mut text);
         read.map(|_| text)
     } else {
-        fs::read_to_string(path)
+        read_text(path)
     };
     let text = text.with_context(|| format!("--ids: {} cannot be read", path.display()))?;
     parse_ids(&text).map(Some)

@@ -9,6 +9,7 @@ use remotegpu_storage::Database;
 use crate::{
     clock::{SystemClock, system_rng},
     config::Config,
+    text_files::read_text,
 };
 
 /// Makes the operator's account if the store never had one, and tells the
@@ -27,7 +28,7 @@ pub async fn create(
     let password = match &config.initial_admin_password_file {
         None => FirstPassword::OneTime,
         Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| {
+            let text = read_text(path).with_context(|| {
                 format!(
                     "initial_admin_password_file: {} cannot be read",
                     path.display()

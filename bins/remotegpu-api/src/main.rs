@@ -26,6 +26,7 @@ mod serve;
 mod settings;
 mod shutdown;
 mod tenant_baseline;
+mod text_files;
 mod tls;
 mod watch_database;
 

@@ -6,12 +6,15 @@ use anyhow::{Context, Result, bail};
 use rustls::{
     ServerConfig,
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject},
+    },
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
 
-use crate::config::TlsFiles;
+use crate::{config::TlsFiles, text_files::read_bytes};
 
 /// The certificate that the API shows, and its key; another pair may replace them while
 /// it serves.
@@ -61,8 +64,9 @@ impl ResolvesServerCert for OwnCertificate {
 }
 
 fn read_pair(files: &TlsFiles) -> Result<CertifiedKey> {
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&files.cert)
-        .and_then(Iterator::collect)
+    let chain: Vec<CertificateDer<'static>> = read_bytes(&files.cert)
+        .map_err(pem::Error::Io)
+        .and_then(|text| CertificateDer::pem_slice_iter(&text).collect())
         .with_context(|| {
             format!(
                 "tls_cert: {} is no readable certificate in PEM",
@@ -72,12 +76,15 @@ fn read_pair(files: &TlsFiles) -> Result<CertifiedKey> {
     if chain.is_empty() {
         bail!("tls_cert: {} holds no certificate", files.cert.display());
     }
-    let key = PrivateKeyDer::from_pem_file(&files.key).with_context(|| {
-        format!(
-            "tls_key: {} is no readable private key in PEM",
-            files.key.display()
-        )
-    })?;
+    let key = read_bytes(&files.key)
+        .map_err(pem::Error::Io)
+        .and_then(|text| PrivateKeyDer::from_pem_slice(&text))
+        .with_context(|| {
+            format!(
+                "tls_key: {} is no readable private key in PEM",
+                files.key.display()
+            )
+        })?;
     let provider = CryptoProvider::get_default().context("tls_cert: TLS is not available")?;
     CertifiedKey::from_der(chain, key, provider).with_context(|| {
         format!(

@@ -13,6 +13,7 @@ use remotegpu_namespaces::{Cluster, ClusterError, ClusterName};
 use crate::{
     cluster::{CONNECT_WITHIN, KubeCluster},
     credential::{Credential, Renewal, RenewedToken},
+    marked_files::{take_authority_in, take_identity_in},
     transport::Transport,
 };
 
@@ -228,6 +229,10 @@ impl Opened {
         // none; what nobody configured is not to be read, so it is given one here,
         // which is taken away again.
         found.proxy_url = Some("http://none.invalid".to_owned());
+        take_authority_in(found);
+        for named in &mut kubeconfig.auth_infos {
+            named.auth_info.iter_mut().for_each(take_identity_in);
+        }
         let options = KubeConfigOptions {
             context: Some(context),
             ..KubeConfigOptions::default()

@@ -29,6 +29,7 @@ mod inspection;
 mod labels;
 mod listing;
 mod manifest;
+mod marked_files;
 mod mint;
 mod namespace_deletion;
 mod placement;
@@ -38,6 +39,7 @@ mod request;
 mod roles;
 mod survey;
 mod token_answer;
+mod token_file;
 mod transport;
 
 pub use baseline::{InvalidBaseline, PodSecurity, TenantBaseline};

@@ -23,6 +23,8 @@ use tokio::{
 };
 use tower::{ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 
+use crate::token_file::TokenFile;
+
 /// What goes wrong on the way, the credential's renewal included.
 pub(crate) type TransportError = Box<dyn Error + Send + Sync>;
 
@@ -62,6 +64,8 @@ impl Transport {
     /// Reads what the configuration names: certificates, keys, and the user's
     /// credential. Nothing is connected yet.
     pub(crate) fn new(config: &Config, connect_within: Duration) -> Result<Self, kube::Error> {
+        let mut config = config.clone();
+        let token_file = TokenFile::take(&mut config.auth_info).map_err(kube::Error::Auth)?;
         let credential = config.auth_layer()?;
         let mut http = HttpConnector::new();
         http.enforce_http(false);
@@ -76,9 +80,14 @@ impl Transport {
                 .pool_timer(TokioTimer::new())
                 .pool_idle_timeout(IDLE)
                 .build(connector.clone());
+            let token_file = token_file.clone();
             let stack = ServiceBuilder::new()
                 .layer(&base)
                 .option_layer(credential.as_ref())
+                .map_request(move |request| match &token_file {
+                    Some(file) => file.sign(request),
+                    None => request,
+                })
                 .layer(&headers)
                 .map_err(TransportError::from)
                 .service(client);

@@ -15,7 +15,7 @@ pub use id::{
 };
 pub use paging::{Cursor, InvalidPage, Page, PageRequest};
 pub use store_error::StoreError;
-pub use text::is_unfit_in_a_name;
+pub use text::{is_unfit_in_a_name, without_byte_order_mark};
 pub use word::{Vocabulary, Word};
 
 /// Where the time comes from. Only the binary has one that reads the system's

@@ -9,6 +9,7 @@ use std::{
 use diesel_async::{
     AsyncPgConnection, SimpleAsyncConnection, pooled_connection::PoolableConnection,
 };
+use remotegpu_primitives::without_byte_order_mark;
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
@@ -89,6 +90,7 @@ impl PgManager {
                 let port = ports.get(index).or_else(|| ports.first());
                 let port = port.copied().unwrap_or(5432);
                 match host {
+                    Host::Tcp(host) if host.contains(':') => format!("[{host}]:{port}"),
                     Host::Tcp(host) => format!("{host}:{port}"),
                     Host::Unix(path) => format!("{}:{port}", path.display()),
                 }
@@ -224,9 +226,8 @@ fn read_roots(path: &Path) -> Result<RootCertStore, OpenError> {
         source,
     };
     let mut store = RootCertStore::empty();
-    let certificates =
-        CertificateDer::pem_file_iter(path).map_err(|error| wrong(Some(Box::new(error))))?;
-    for certificate in certificates {
+    let read = std::fs::read(path).map_err(|error| wrong(Some(Box::new(error))))?;
+    for certificate in CertificateDer::pem_slice_iter(without_byte_order_mark(&read)) {
         let certificate = certificate.map_err(|error| wrong(Some(Box::new(error))))?;
         store
             .add(certificate)
@@ -282,8 +283,19 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_before_the_roots_is_none_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let roots = folder.path().join("roots.pem");
+        let made = rcgen::generate_simple_self_signed(["db.example".to_owned()]).unwrap();
+        std::fs::write(&roots, format!("\u{feff}{}", made.cert.pem())).unwrap();
+        assert_eq!(read_roots(&roots).unwrap().len(), 1);
+    }
+
+    #[test]
     fn servers_are_shown_without_credentials() {
         let manager = parse("postgres://u:s3cret@db.example:6543/x").unwrap();
         assert_eq!(manager.server(), "db.example:6543");
+        let six = parse("postgres://u:s3cret@[fd00::5]:6543/x").unwrap();
+        assert_eq!(six.server(), "[fd00::5]:6543");
     }
 }

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::text_files::read_text;
+
 /// Reads the whole file.
 pub fn read_file(path: &Path) -> Result<toml::Table> {
-    let text = std::fs::read_to_string(path)
+    let text = read_text(path)
         .with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
     text.parse().map_err(|error: toml::de::Error| {
         // The error as a whole shows the line, which may hold a password.

@@ -9,19 +9,20 @@
     reason = "Everything here is a test: it fails by panicking, and tells a story to its end."
 )]
 
+mod byte_order_marks;
 mod claims;
 mod configuration;
 mod connecting;
+mod content_types;
 mod conventions;
 mod crash;
-mod content_types;
 mod draining;
 mod faults;
 mod fuzzing;
 mod growth;
+mod helm;
 mod instances;
 mod journeys;
-mod helm;
 mod operator;
 mod overload;
 mod readme;

@@ -30,11 +30,15 @@ pub enum Backend {
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
     pub backend: Backend,
+    /// What it listens on.
+    pub host: &'static str,
     /// Settings beside those that every test has, as flags without dashes.
     pub settings: Vec<(&'static str, String)>,
     /// Whether the operator's password is given, or printed once.
     pub given_password: bool,
     pub encrypted: bool,
+    /// Of its address; the certificate may come from the settings.
+    pub scheme: &'static str,
     /// Variables of the process, which has no others.
     pub environment: Vec<(&'static str, String)>,
 }
@@ -43,6 +47,7 @@ impl ServerOptions {
     pub fn new(backend: Backend) -> Self {
         Self {
             backend,
+            host: "127.0.0.1",
             settings: vec![
                 ("sign-up", "open".to_owned()),
                 // Tests make more keys in a minute than people do.
@@ -50,6 +55,7 @@ impl ServerOptions {
             ],
             given_password: true,
             encrypted: false,
+            scheme: "http",
             environment: Vec::new(),
         }
     }
@@ -57,6 +63,7 @@ impl ServerOptions {
     /// With a certificate that nobody has signed.
     pub fn encrypted(mut self) -> Self {
         self.encrypted = true;
+        self.scheme = "https";
         self
     }
 
@@ -99,9 +106,10 @@ impl Server {
     pub async fn start_with(options: ServerOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (port, internal, dev_port) = (free_port(), free_port(), free_port());
+        let host = options.host;
         let mut arguments = vec![
-            format!("--listen=127.0.0.1:{port}"),
-            format!("--internal-listen=127.0.0.1:{internal}"),
+            format!("--listen={host}:{port}"),
+            format!("--internal-listen={host}:{internal}"),
             format!("--data-dir={}", folder.path().join("data").display()),
         ];
         let (mut database, mut dev_cluster) = (None, None);
@@ -110,7 +118,7 @@ impl Server {
         match options.backend {
             Backend::Sqlite if elsewhere => {}
             Backend::Sqlite => {
-                arguments.push(format!("--dev-cluster-listen=127.0.0.1:{dev_port}"));
+                arguments.push(format!("--dev-cluster-listen={host}:{dev_port}"));
             }
             Backend::Postgres => {
                 let created = TestPostgres::shared().unwrap().create_database().unwrap();
@@ -134,10 +142,10 @@ impl Server {
         for (flag, value) in &options.settings {
             arguments.push(format!("--{flag}={value}"));
         }
-        let scheme = if options.encrypted { "https" } else { "http" };
+        let scheme = options.scheme;
         let mut server = Self {
-            url: format!("{scheme}://127.0.0.1:{port}"),
-            internal_url: format!("http://127.0.0.1:{internal}"),
+            url: format!("{scheme}://{host}:{port}"),
+            internal_url: format!("http://{host}:{internal}"),
             folder,
             database,
             dev_cluster,
