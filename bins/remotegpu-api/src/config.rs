@@ -1,7 +1,12 @@
 //! The configuration with its types. A wrong value is one sentence that names it
 //! (contract R3).
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+};
 
 mod clusters;
 mod limits;
@@ -104,12 +109,8 @@ impl fmt::Debug for DatabaseChoice {
 impl Config {
     pub fn read(settings: &Settings) -> Result<Self> {
         let config = Self {
-            listen: parse(
-                settings,
-                "listen",
-                "an address and a port, as 127.0.0.1:8080",
-            )?,
-            internal_listen: parse(settings, "internal_listen", "an address and a port")?,
+            listen: address(settings, "listen")?,
+            internal_listen: address(settings, "internal_listen")?,
             public_url: optional(settings, "public_url", |text| {
                 PublicUrl::parse(text).map_err(|error| anyhow!(error))
             })?,
@@ -129,7 +130,7 @@ impl Config {
                 _ => SchemaAtStart::WaitFor,
             },
             data_dir: parse(settings, "data_dir", "a folder")?,
-            dev_cluster_listen: parse(settings, "dev_cluster_listen", "an address and a port")?,
+            dev_cluster_listen: address(settings, "dev_cluster_listen")?,
             dev_cluster_given: settings.is_given("dev_cluster_listen"),
             clusters: clusters::read(settings)?,
             tenant_baseline: tenant_baseline::read(&settings.baseline_table)?,
@@ -255,6 +256,16 @@ fn parse<T: FromStr>(settings: &Settings, key: &str, expected: &str) -> Result<T
         .map_err(|_| wrong(key, &found.text, expected))
 }
 
+/// What is listened on. An IPv4 address in IPv6's form is the one that it holds.
+fn address(settings: &Settings, key: &str) -> Result<SocketAddr> {
+    let expected = "an address and a port, as 127.0.0.1:8080 or [::1]:8080,";
+    let address: SocketAddr = parse(settings, key, expected)?;
+    Ok(match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        IpAddr::V6(_) => address,
+    })
+}
+
 fn optional<T>(
     settings: &Settings,
     key: &str,
@@ -309,7 +320,7 @@ fn path(settings: &Settings, key: &str) -> Option<PathBuf> {
 }
 
 fn network(text: &str) -> Result<ipnet::IpNet> {
-    let single = text.parse().map(|address: std::net::IpAddr| address.into());
+    let single = text.parse().map(|address: IpAddr| address.into());
     text.parse()
         .or(single)
         .map_err(|_| anyhow!("{text:?} is wrong; a network such as 10.0.0.0/8 is expected"))

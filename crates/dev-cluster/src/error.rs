@@ -13,6 +13,9 @@ pub enum DevClusterError {
     /// The address cannot be listened on for another reason.
     #[error("the development cluster cannot listen on {0}")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
+    /// The folder's certificate is for other addresses, and nothing can sign another one.
+    #[error("the certificate in {1} is not for {0}: listen on 127.0.0.1 or [::1], or remove that folder")]
+    NotCertified(std::net::IpAddr, std::path::PathBuf),
     /// A file or folder cannot be read or written.
     #[error("the development cluster cannot use {0}")]
     Folder(std::path::PathBuf, #[source] std::io::Error),

@@ -1,6 +1,7 @@
 //! What makes the cluster itself over restarts: its CA, its key for tokens and its administrator.
 
 use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use p256::ecdsa::SigningKey;
@@ -17,6 +18,8 @@ use crate::{error::DevClusterError, journal::private_file};
 
 const FILE: &str = "identity.json";
 const VALID_YEARS: i32 = 20;
+/// Addresses that every certificate is for.
+const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// One file, so that a crash leaves all of it or nothing.
 #[derive(Serialize, Deserialize)]
@@ -26,6 +29,9 @@ struct Stored {
     server_key_pem: String,
     token_key_pem: String,
     admin_token: String,
+    /// Another address that the server's certificate is for.
+    #[serde(default)]
+    address: Option<IpAddr>,
 }
 
 pub(crate) struct Identity {
@@ -36,15 +42,16 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Reads the folder's identity, or makes one at the first start.
-    pub fn open(folder: &Path) -> Result<Self, DevClusterError> {
+    /// Reads the folder's identity, or makes one at the first start, for clients that reach the server
+    /// at `address`.
+    pub fn open(folder: &Path, address: IpAddr) -> Result<Self, DevClusterError> {
         let path = folder.join(FILE);
         let failed = |error| DevClusterError::Folder(path.clone(), error);
         let stored = match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice::<Stored>(&bytes)
                 .map_err(|error| DevClusterError::Corrupt(path.clone(), error.to_string()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let stored = generate().map_err(|error| DevClusterError::Certificates(error.to_string()))?;
+                let stored = generate(address).map_err(|error| DevClusterError::Certificates(error.to_string()))?;
                 let new_path = path.with_extension("new");
                 let mut new =
                     private_file().append(false).write(true).truncate(true).open(&new_path).map_err(failed)?;
@@ -55,6 +62,9 @@ impl Identity {
             }
             Err(error) => return Err(failed(error)),
         };
+        if !LOOPBACK.contains(&address) && stored.address != Some(address) {
+            return Err(DevClusterError::NotCertified(address, folder.to_owned()));
+        }
         let token_key = SigningKey::from_pkcs8_pem(&stored.token_key_pem)
             .map_err(|error| DevClusterError::Corrupt(path.clone(), error.to_string()))?;
         Ok(Self { ca_pem: stored.ca_pem.clone(), admin_token: stored.admin_token.clone(), token_key, stored })
@@ -76,7 +86,7 @@ impl Identity {
 }
 
 /// Makes everything new. The CA's own key is dropped: nothing else is ever signed with it.
-fn generate() -> Result<Stored, Box<dyn std::error::Error>> {
+fn generate(address: IpAddr) -> Result<Stored, Box<dyn std::error::Error>> {
     let this_year = time::OffsetDateTime::now_utc().year();
     let dated = |mut params: CertificateParams, name: &str| {
         params.not_before = rcgen::date_time_ymd(this_year - 1, 1, 1);
@@ -90,7 +100,10 @@ fn generate() -> Result<Stored, Box<dyn std::error::Error>> {
     let ca_key = KeyPair::generate()?;
     let ca_pem = ca.self_signed(&ca_key)?.pem();
 
-    let names = ["localhost", "127.0.0.1", "::1", "kubernetes", "kubernetes.default.svc"].map(str::to_owned);
+    let own = Some(address).filter(|own| !LOOPBACK.contains(own));
+    let addresses = LOOPBACK.into_iter().chain(own).map(|address| address.to_string());
+    let names = ["localhost", "kubernetes", "kubernetes.default.svc"].map(str::to_owned);
+    let names = names.into_iter().chain(addresses).collect::<Vec<_>>();
     let mut server = dated(CertificateParams::new(names)?, "remotegpu-dev-cluster");
     server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -108,6 +121,7 @@ fn generate() -> Result<Stored, Box<dyn std::error::Error>> {
         server_key_pem: server_key.serialize_pem(),
         token_key_pem: token_key.to_pkcs8_pem(LineEnding::LF)?.to_string(),
         admin_token: rand::random::<[u8; 32]>().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")),
+        address: own,
     })
 }
 

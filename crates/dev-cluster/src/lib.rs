@@ -32,7 +32,7 @@ mod token;
 mod watching;
 mod workloads;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -97,7 +97,7 @@ impl DevCluster {
         })?;
         let failed = |error| DevClusterError::Listen(listen, error);
         let address = listener.local_addr().map_err(failed)?;
-        let opening = tokio::task::spawn_blocking(move || open(data_dir, pod_admission)).await;
+        let opening = tokio::task::spawn_blocking(move || open(data_dir, here(address).ip(), pod_admission)).await;
         let (cluster, tls) = opening.map_err(|error| failed(std::io::Error::other(error)))??;
         let data = Data::from(Arc::clone(&cluster));
         let server = HttpServer::new(move || {
@@ -130,7 +130,7 @@ impl DevCluster {
 
     /// The URL for clients on this machine.
     pub fn server_url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.address.port())
+        format!("https://{}", here(self.address))
     }
 
     /// The certificate that clients have to trust, as PEM.
@@ -145,8 +145,9 @@ impl DevCluster {
 
     /// The same of the cluster that another process runs in the configuration's folder.
     pub fn admin_kubeconfig_of(config: &DevClusterConfig) -> Result<String, DevClusterError> {
-        let identity = Identity::open(&config.data_dir)?;
-        let url = format!("https://127.0.0.1:{}", config.listen.port());
+        let here = here(config.listen);
+        let identity = Identity::open(&config.data_dir, here.ip())?;
+        let url = format!("https://{here}");
         Ok(identity::kubeconfig(&url, &identity.ca_pem, &identity.admin_token))
     }
 
@@ -164,14 +165,25 @@ impl DevCluster {
     }
 }
 
+/// Where clients on this machine reach what listens there.
+fn here(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
 /// Reads the folder, or fills a new one.
 fn open(
     folder: PathBuf,
+    address: IpAddr,
     admission: Option<PodAdmission>,
 ) -> Result<(Arc<Cluster>, rustls::ServerConfig), DevClusterError> {
     make_folder(&folder)?;
     let store = Store::open(&folder)?;
-    let identity = Identity::open(&folder)?;
+    let identity = Identity::open(&folder, address)?;
     let tls = identity.tls()?;
     let cluster = Cluster { store, identity, admission, stopping: watch::Sender::new(false) };
     bootstrap::run(&cluster)

@@ -156,8 +156,12 @@ pub struct InvalidExtraHost;
 
 impl ExtraHost {
     /// Takes `api.example.org[:port]`, an address, or an international name in either
-    /// of its spellings.
+    /// of its spellings. An IPv6 address needs brackets only before a port.
     pub fn parse(text: &str) -> Result<Self, InvalidExtraHost> {
+        if let Ok(ip) = text.parse::<Ipv6Addr>() {
+            let host = format!("[{ip}]");
+            return Ok(Self { host, port: None });
+        }
         let (host, port) = split_port(text).ok_or(InvalidExtraHost)?;
         // What no client could ask for would be a host that nobody reaches.
         match Host::parse(&host) {
@@ -360,6 +364,15 @@ mod tests {
         assert!(matches("10.0.0.5", "10.0.0.5:8080") && matches("10.0.0.5", "10.0.0.5"));
         assert!(matches("10.0.0.5:8080", "10.0.0.5:8080"));
         assert!(!matches("10.0.0.5:8080", "10.0.0.5") && !matches("10.0.0.5", "10.0.0.6"));
+        for six in ["fd00::5", "[fd00::5]", "FD00:0::5"] {
+            assert!(
+                matches(six, "[fd00::5]:8080") && matches(six, "[fd00::5]"),
+                "{six}"
+            );
+            assert!(!matches(six, "[fd00::6]"), "{six}");
+        }
+        assert!(matches("[fd00::5]:8080", "[fd00::5]:8080"));
+        assert!(!matches("[fd00::5]:8080", "[fd00::5]"));
         for odd in [
             "https://x",
             "",
@@ -369,6 +382,9 @@ mod tests {
             "a:b",
             "xn--a.example",
             "\u{ad}",
+            "[fd00::5",
+            "[10.0.0.5]",
+            "fd00::5:80000",
         ] {
             assert_eq!(ExtraHost::parse(odd), Err(InvalidExtraHost), "{odd}");
         }

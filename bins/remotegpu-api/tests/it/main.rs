@@ -9,6 +9,7 @@
     reason = "Everything here is a test: it fails by panicking, and tells a story to its end."
 )]
 
+mod addresses;
 mod byte_order_marks;
 mod claims;
 mod configuration;
