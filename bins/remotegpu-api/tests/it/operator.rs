@@ -53,6 +53,7 @@ async fn the_first_password_is_for_once(backend: Backend) {
     let once = Person::sign_in(&server.url, "root@example.org", &password).await;
     let sentence = "The password must be changed first";
     for path in [
+        "/v1/auth/session",
         "/v1/account/api-keys",
         "/v1/kubernetes/namespaces",
         "/v1/kubernetes/clusters",
@@ -64,10 +65,10 @@ async fn the_first_password_is_for_once(backend: Backend) {
             "{path}"
         );
     }
-    let made = once
-        .post("/v1/account/api-keys", json!({"nonsense": 1}))
-        .await;
-    assert_eq!(made.problem(403, "password_change_required"), sentence);
+    for path in ["/v1/account/api-keys", "/v1/auth/sign-out"] {
+        let refused = once.post(path, json!({"nonsense": 1})).await;
+        assert_eq!(refused.problem(403, "password_change_required"), sentence);
+    }
     let other = Person::sign_in(&server.url, "root@example.org", &password).await;
 
     // It is printed by whoever made the account, and never again.
@@ -83,6 +84,10 @@ async fn the_first_password_is_for_once(backend: Backend) {
         .put("/v1/auth/password", json!({"current": new, "new": new}))
         .await;
     wrong.problem(401, "wrong_credentials");
+    let body = json!({"current": password, "new": "short"});
+    let short = once.put("/v1/auth/password", body).await;
+    let sentence = "new must have 12 to 128 characters";
+    assert_eq!(short.problem(400, "invalid_field"), sentence);
     let body = json!({"current": password, "new": new});
     once.put("/v1/auth/password", body).await.expect(204);
     once.get("/v1/account/api-keys").await.expect(200);

@@ -1,6 +1,6 @@
 //! Three walks over everything that the OpenAPI document lists.
 
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -106,24 +106,58 @@ async fn every_route_refuses_without_the_right_credentials() {
             filled(path, &Uuid::new_v4().to_string())
         );
         let request = || http.request(method.clone(), &url);
-        let (missing, detail, wrong_kind) = if *asks == Asks::Key {
-            (
-                "missing_api_key",
-                "Missing API key",
-                request().bearer_auth(&person.session_token),
-            )
+        let (missing, detail, mut none) = if *asks == Asks::Key {
+            let wrong_kind = vec![request().bearer_auth(&person.session_token)];
+            ("missing_api_key", "Missing API key", wrong_kind)
         } else {
-            let wrong_kind = request().header("x-api-key", &key.key);
+            let wrong_kind = vec![
+                request().bearer_auth(&key.key),
+                request().header("x-api-key", &key.key),
+            ];
             ("missing_access_token", "Missing access token", wrong_kind)
         };
-        for request in [
-            request(),
-            wrong_kind,
-            request().body("{").header("content-type", "x/y"),
-        ] {
+        none.push(request());
+        none.push(request().body("{").header("content-type", "x/y"));
+        let refused = async |request: RequestBuilder, code: &str| {
             let answer = Answer::read(request.send().await.unwrap()).await;
-            assert_eq!(answer.problem(401, missing), detail, "{method} {path}");
+            let challenge = Some("Bearer realm=\"remotegpu\"");
+            assert_eq!(answer.header("www-authenticate"), challenge);
+            (answer.problem(401, code), answer.without_request_id())
+        };
+        for request in none {
+            let (told, _) = refused(request, missing).await;
+            assert_eq!(told, detail, "{method} {path}");
         }
+        // A1, A3, A4: dead, malformed, or two at once.
+        let cookie = format!("remotegpu_session={}", person.session_token);
+        let (invalid, detail, wrong) = if *asks == Asks::Key {
+            let unknown = "rgpu_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa16C57V";
+            let one = request().header("x-api-key", &key.key);
+            let wrong = vec![
+                request().header("x-api-key", "rgpu_x"),
+                request().header("x-api-key", unknown),
+                request().header("x-api-key", unknown).bearer_auth(&key.key),
+                one.header("x-api-key", &key.key),
+            ];
+            ("invalid_api_key", "Invalid API key", wrong)
+        } else {
+            let both = request().bearer_auth(&person.session_token);
+            let wrong = vec![
+                request().bearer_auth("rgse_x"),
+                both.header("cookie", cookie),
+            ];
+            ("invalid_access_token", "Invalid access token", wrong)
+        };
+        let mut answers = Vec::new();
+        for request in wrong {
+            let (told, answer) = refused(request, invalid).await;
+            assert_eq!(told, detail, "{method} {path}");
+            answers.push(answer);
+        }
+        assert!(
+            answers.iter().all(|answer| *answer == answers[0]),
+            "{answers:?}"
+        );
     }
 }
 

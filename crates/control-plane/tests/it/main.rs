@@ -6,6 +6,7 @@
     reason = "what does not hold ends the test"
 )]
 
+mod api_keys;
 mod claims;
 mod end_all;
 mod held;

@@ -1,5 +1,6 @@
-//! The API over HTTP, on a real socket: what holds for every route, and each
-//! route once. Whole journeys with the real program stand beside the binary.
+//! What only this crate's own types show of the API: the document, draining, a restored
+//! database, HTTP/2. The routes are tried on the real program, in `tests/it/v1` of
+//! `bins/remotegpu-api`.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,12 +8,8 @@
     reason = "a test that cannot go on fails there, and its helpers take what reads best"
 )]
 
-mod account;
-mod auth;
 mod client;
-mod conventions;
 mod documents;
-mod kubernetes;
 mod restored;
 mod tls;
 mod world;

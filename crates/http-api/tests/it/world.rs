@@ -4,8 +4,7 @@ use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use remotegpu_accounts::{InsertSession, PlainSession, SessionPolicy, SessionRepository};
 use remotegpu_control_plane::{
-    AuditBuffer, ClaimGate, ClaimPorts, KeyCache, KeyChangeLimits, KeyUses, MintLimits,
-    PasswordWorkers, ReconcilerPorts, RestoreNotice, Signals, run_reconciler,
+    KeyCache, KeyChangeLimits, MintLimits, PasswordWorkers, RestoreNotice,
 };
 use remotegpu_edge::{
     Edge, EdgeConfig, EdgePorts, PublicUrl, Readiness, Ready, ServerLimits, Unready,
@@ -13,7 +12,7 @@ use remotegpu_edge::{
 };
 use remotegpu_http_api::{Api, ApiConfig, ApiPorts, internal_front, public_front};
 use remotegpu_namespaces::TokenLifetime;
-use remotegpu_primitives::{Clock, InstanceId};
+use remotegpu_primitives::Clock;
 use remotegpu_storage::Database;
 use remotegpu_test_support::{act, clock::TestClock, cluster::TestCluster, rng, store::TestStore};
 use serde_json::json;
@@ -22,13 +21,12 @@ use tokio::task::JoinHandle;
 use crate::client::{Answer, Request};
 
 pub struct World {
-    pub store: TestStore,
-    pub clock: Arc<TestClock>,
-    pub cluster: Arc<TestCluster>,
+    store: TestStore,
+    clock: Arc<TestClock>,
     pub restore_notice: Arc<RestoreNotice>,
     pub edge: Arc<Edge>,
     pub api: Arc<Api>,
-    pub address: SocketAddr,
+    address: SocketAddr,
     pub internal: SocketAddr,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -58,12 +56,6 @@ impl World {
     }
 
     pub async fn with(change: impl FnOnce(&mut WorldConfig)) -> Self {
-        Self::limited(NonZeroU32::MAX, change).await
-    }
-
-    /// One whose accounts change keys so often in a minute at the most.
-    #[allow(clippy::too_many_lines, reason = "one list of ports")]
-    pub async fn limited(key_changes: NonZeroU32, change: impl FnOnce(&mut WorldConfig)) -> Self {
         let clock = Arc::new(TestClock::default());
         let cluster = Arc::new(TestCluster::new(clock.clone()));
         let store = TestStore::new().await.unwrap();
@@ -87,50 +79,13 @@ impl World {
         };
         change(&mut config);
         let database = Arc::new(store.database.clone());
-        let (signals, uses) = (Arc::new(Signals::default()), Arc::new(KeyUses::default()));
-        let audit = Arc::new(AuditBuffer::default());
-        let claims = ClaimPorts {
-            claims: database.clone(),
-            clusters: cluster.clone(),
-            namespaces: database.clone(),
-            provisioner: cluster.clone(),
-            directory: cluster.clone(),
-            gate: Arc::new(ClaimGate::new([])),
-            clock: clock.clone(),
-        };
-        let reconciler = ReconcilerPorts {
-            held: database.clone(),
-            claims,
-            sweeps: Arc::default(),
-            counts: Arc::default(),
-            leases: database.clone(),
-            instance: InstanceId::generate(clock.now(), &mut rng()),
-            sweep_every: std::time::Duration::from_secs(45),
-            accounts: database.clone(),
-            clusters: cluster.clone(),
-            keys: database.clone(),
-            dead_key_retention: time::Duration::days(90),
-            sessions: database.clone(),
-            session_policy: config.edge.session_policy,
-            namespaces: database.clone(),
-            identities: database.clone(),
-            provisioner: cluster.clone(),
-            mint: cluster.clone(),
-            signals: signals.clone(),
-            uses: uses.clone(),
-            identity_uses: Arc::default(),
-            audit: audit.clone(),
-            audit_log: database.clone(),
-            audit_retention: time::Duration::days(365),
-            clock: clock.clone(),
-        };
         let restore_notice = Arc::<RestoreNotice>::default();
         let ports = ApiPorts {
             sweeps: Arc::default(),
             work: Arc::default(),
             known_identities: Arc::default(),
             identity_uses: Arc::default(),
-            key_changes: Arc::new(KeyChangeLimits::new(key_changes)),
+            key_changes: Arc::new(KeyChangeLimits::new(NonZeroU32::MAX)),
             users: database.clone(),
             sessions: database.clone(),
             attempts: database.clone(),
@@ -138,7 +93,7 @@ impl World {
             keys: database.clone(),
             namespaces: database.clone(),
             identities: database.clone(),
-            audit,
+            audit: Arc::default(),
             audit_log: database.clone(),
             claims: database.clone(),
             backlog: database,
@@ -146,14 +101,14 @@ impl World {
             mint: cluster.clone(),
             passwords: PasswordWorkers::new(2, 16).unwrap(),
             mint_limits: Arc::new(MintLimits::new([], 0, 0, NonZeroU32::MAX, NonZeroU32::MAX)),
-            signals,
+            signals: Arc::default(),
             clock: clock.clone(),
         };
         let edge = EdgePorts {
             sessions: ports.sessions.clone(),
             keys: ports.keys.clone(),
             key_cache: ports.key_cache.clone(),
-            uses,
+            uses: Arc::default(),
             passwords: ports.passwords.clone(),
             mint_limits: ports.mint_limits.clone(),
             restore_notice: restore_notice.clone(),
@@ -174,12 +129,10 @@ impl World {
         let tasks = vec![
             tokio::spawn(async move { server.await.unwrap() }),
             tokio::spawn(async move { internal_server.await.unwrap() }),
-            tokio::spawn(run_reconciler(reconciler, rng())),
         ];
         Self {
             store,
             clock,
-            cluster,
             restore_notice,
             edge,
             api,
@@ -225,12 +178,13 @@ impl World {
         create.send().await
     }
 
-    /// A namespace of this name: its identifier.
+    /// A namespace of this name, which stands already: its identifier.
     pub async fn namespace(&self, token: &str, name: &str) -> String {
-        let create = self.post("/v1/kubernetes/namespaces").bearer(token);
-        let answer = create.json(json!({"name": name})).send().await;
-        assert_eq!(answer.status, 201, "{answer:?}");
-        text(&answer, "id")
+        let hash = PlainSession::parse(token).unwrap().hash();
+        let person = SessionRepository::find_by_hash(&self.store.database, &hash).await;
+        let (person, now) = (person.unwrap().unwrap(), self.clock.now());
+        let made = self.store.namespace(&person, name, now).await;
+        made.unwrap().id.to_string()
     }
 }
 

@@ -45,6 +45,25 @@ async fn a_session_says_who_is_signed_in_until_it_signs_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_acts_for_accounts_of_its_user_only() {
+    // A11, C6
+    let server = Server::start(Backend::Sqlite).await;
+    let (ada, bob) = (server.person("ada").await, server.person("bob").await);
+    let switch = async |id: &str| {
+        let body = json!({"account_id": id});
+        ada.post("/v1/auth/session/account", body).await
+    };
+    let own = switch(&ada.account_id().await).await.expect(200);
+    assert_eq!(own["account"]["name"], "ada");
+    let foreign = switch(&bob.account_id().await).await;
+    foreign.problem(404, "not_found");
+    for id in ["0198c0de-0000-7000-8000-000000000001", "x"] {
+        let unknown = switch(id).await.without_request_id();
+        assert_eq!(unknown, foreign.without_request_id(), "{id}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_one_living_session_opens() {
     let server = Server::start(Backend::Sqlite).await;
     let person = server.operator().await;

@@ -387,6 +387,13 @@ async fn namespaces_come_and_go_while_their_cluster_is_down() {
         kubeconfig.problem(409, "namespace_not_ready"),
         "The namespace is not ready yet"
     );
+    let odd = person
+        .get(&format!("{}/kubeconfig?plugin=bash", path(&waits)))
+        .await;
+    assert_eq!(
+        odd.problem(400, "invalid_field"),
+        "plugin must be shell or remotegpu"
+    );
     let renamed = person.patch(&path(&waits), json!({"name": "x"})).await;
     assert_eq!(
         renamed.problem(409, "namespace_not_ready"),

@@ -156,6 +156,7 @@ async fn an_expiry_must_be_in_the_future() {
         json!("2999-01-01T00:00:00+25:00"),
         json!("10000-01-01T00:00:00Z"),
         json!("9999-12-31T23:59:59-01:00"),
+        json!("0000-01-01T00:00:00+01:00"),
         json!(32_472_144_000_i64),
     ] {
         let answer = post(&odd).await;
@@ -289,6 +290,36 @@ async fn the_limit_of_keys_is_exact_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_limit_of_keys_is_exact_on_postgresql() {
     the_limit_is_exact(Backend::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_created_and_rotated_only_so_often_within_a_minute() {
+    // K16
+    let options = ServerOptions::new(Backend::Sqlite).with("key-change-rate", "2");
+    let server = Server::start_with(options).await;
+    let person = server.operator().await;
+    let made = create(&person, "ci").await.expect(201);
+    let path = |act| super::key_path(made["id"].as_str().unwrap(), act);
+    let rotate = async || person.post(&path("rotate"), json!({})).await;
+    rotate().await.expect(200);
+    for refused in [create(&person, "ci").await, rotate().await] {
+        let often = "This account creates and rotates API keys too often";
+        assert_eq!(refused.problem(429, "rate_limited"), often);
+        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=60).contains(&wait), "{refused:?}");
+    }
+    // Role, existence and body come first.
+    let odd = json!({"name": "ci", "scopes": {}});
+    person.post(PATH, odd).await.problem(400, "invalid_scopes");
+    let unknown = super::key_path(&uuid::Uuid::nil().to_string(), "rotate");
+    let unknown = person.post(&unknown, json!({})).await;
+    unknown.problem(404, "api_key_not_found");
+    // What makes nothing grow is never refused for it.
+    let renamed = person.patch(&path(""), json!({"name": "cd"})).await;
+    renamed.expect(200);
+    person.post(&path("revoke"), json!({})).await.expect(200);
+    let other = server.person("other").await;
+    create(&other, "ci").await.expect(201);
 }
 
 #[tokio::test(flavor = "multi_thread")]

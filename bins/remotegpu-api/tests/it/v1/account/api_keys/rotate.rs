@@ -100,6 +100,7 @@ async fn the_old_secret_works_until_its_grace_is_over() {
             .await;
         let detail = answer.problem(400, "invalid_field");
         assert!(detail.starts_with("grace_seconds must be"), "{detail}");
+        assert_eq!(answer.json()["errors"][0]["field"], "grace_seconds");
     }
     let answer = person
         .post(&key_path(first.id(), "rotate"), json!({"grace": 60}))
