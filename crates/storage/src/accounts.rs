@@ -15,10 +15,10 @@ use crate::{
     Database,
     audit_events::record,
     connection::{with_conn, with_tx},
-    either::{Columns, RunQuery, on_each},
+    either::{Columns, RunQuery},
     error::Failure,
     identities::end_identities,
-    readable::load_readable,
+    readable::list_page,
     schema::{accounts, credential_identities, sessions},
     types::{DbTime, DbUuid, db_time, domain_time},
 };
@@ -101,29 +101,7 @@ impl AccountRepository for Database {
     }
 
     async fn list(&self, page: PageRequest) -> Result<Page<Account>, StoreError> {
-        let found = with_conn!(self, read, |c| on_each!(c, |c| {
-            let query = |rows| {
-                let mut query = accounts::table
-                    .select(AccountRow::columns())
-                    .order(accounts::id.desc())
-                    .limit(rows)
-                    .into_boxed();
-                if let Some(after) = page.after() {
-                    query = query.filter(accounts::id.lt(DbUuid(after.0)));
-                }
-                query
-            };
-            let read = Account::try_from;
-            Ok(load_readable!(
-                c,
-                page.limit(),
-                query,
-                AccountRow,
-                read,
-                "accounts"
-            ))
-        }))?;
-        Ok(found.page(page.limit(), |account| account.id.as_uuid()))
+        list_page!(self, page, accounts, AccountRow => Account, "accounts", |query| query)
     }
 
     async fn insert(&self, account: &Account, act: &Act) -> Result<(), StoreError> {

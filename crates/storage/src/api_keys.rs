@@ -24,10 +24,10 @@ use crate::{
     accounts::hold_account,
     audit_events::record,
     connection::{with_conn, with_quick_conn, with_tx},
-    either::{Columns, RunQuery, on_each},
+    either::{Columns, RunQuery},
     error::Failure,
     identities::{end_identities, living},
-    readable::load_readable,
+    readable::list_page,
     schema::{accounts, api_keys, credential_identities, key_secrets, memberships, namespaces},
     types::{DbTime, DbUuid, db_time},
     uses::USES,
@@ -123,30 +123,9 @@ impl ApiKeyRepository for Database {
         account: AccountId,
         page: PageRequest,
     ) -> Result<Page<ApiKey>, StoreError> {
-        let found = with_conn!(self, read, |c| on_each!(c, |c| {
-            let query = |rows| {
-                let mut query = api_keys::table
-                    .filter(api_keys::account_id.eq(DbUuid::from(account)))
-                    .select(ApiKeyRow::columns())
-                    .order(api_keys::id.desc())
-                    .limit(rows)
-                    .into_boxed();
-                if let Some(after) = page.after() {
-                    query = query.filter(api_keys::id.lt(DbUuid(after.0)));
-                }
-                query
-            };
-            let read = |row| Ok::<_, Failure>(ApiKey::from(row));
-            Ok(load_readable!(
-                c,
-                page.limit(),
-                query,
-                ApiKeyRow,
-                read,
-                "API keys"
-            ))
-        }))?;
-        Ok(found.page(page.limit(), |key| key.id.as_uuid()))
+        list_page!(self, page, api_keys, ApiKeyRow => ApiKey, "API keys", |query| {
+            query.filter(api_keys::account_id.eq(DbUuid::from(account)))
+        })
     }
 
     async fn insert(

@@ -21,7 +21,7 @@ use crate::{
     database::Pools,
     either::{Columns, RunQuery, on_each},
     error::Failure,
-    readable::load_readable,
+    readable::list_page,
     schema::audit_events,
     types::{DbTime, DbUuid},
 };
@@ -183,41 +183,21 @@ impl AuditLog for Database {
         filter: AuditFilter,
         page: PageRequest,
     ) -> Result<Page<AuditEvent>, StoreError> {
-        let found = with_conn!(self, read, |c| on_each!(c, |c| {
-            let query = |rows| {
-                let mut query = audit_events::table
-                    .filter(audit_events::account_id.eq(DbUuid::from(account)))
-                    .select(EventRow::columns())
-                    .order(audit_events::id.desc())
-                    .limit(rows)
-                    .into_boxed();
-                if let Some(after) = page.after() {
-                    query = query.filter(audit_events::id.lt(DbUuid(after.0)));
-                }
-                if let Some(action) = filter.action {
-                    query = query.filter(audit_events::action.eq(action.as_str()));
-                }
-                if let Some(since) = filter.since {
-                    // The identifier's part of the time ends the walk over the index; the
-                    // time itself is finer.
-                    let first = DbUuid::from(AuditEventId::first_at(since));
-                    query = query
-                        .filter(audit_events::id.ge(first))
-                        .filter(audit_events::occurred_at.ge(DbTime::from(since)));
-                }
-                query
-            };
-            let read = |row| Ok::<_, Failure>(AuditEvent::from(row));
-            Ok(load_readable!(
-                c,
-                page.limit(),
-                query,
-                EventRow,
-                read,
-                "audit events"
-            ))
-        }))?;
-        Ok(found.page(page.limit(), |event| event.id.as_uuid()))
+        list_page!(self, page, audit_events, EventRow => AuditEvent, "audit events", |query| {
+            let mut query = query.filter(audit_events::account_id.eq(DbUuid::from(account)));
+            if let Some(action) = filter.action {
+                query = query.filter(audit_events::action.eq(action.as_str()));
+            }
+            if let Some(since) = filter.since {
+                // The identifier's part of the time ends the walk over the index; the
+                // time itself is finer.
+                let first = DbUuid::from(AuditEventId::first_at(since));
+                query = query
+                    .filter(audit_events::id.ge(first))
+                    .filter(audit_events::occurred_at.ge(DbTime::from(since)));
+            }
+            query
+        })
     }
 
     async fn append(&self, events: &[NewAuditEvent]) -> Result<(), StoreError> {

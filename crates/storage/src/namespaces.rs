@@ -20,7 +20,7 @@ use crate::{
     either::{Columns, RunQuery, on_each},
     error::Failure,
     identities::end_identities,
-    readable::load_readable,
+    readable::list_page,
     schema::{accounts, credential_identities, namespaces},
     types::{DbTime, DbUuid},
 };
@@ -71,31 +71,11 @@ impl NamespaceRepository for Database {
         account: AccountId,
         page: PageRequest,
     ) -> Result<Page<Namespace>, StoreError> {
-        let found = with_conn!(self, read, |c| on_each!(c, |c| {
-            let query = |rows| {
-                let mut query = namespaces::table
-                    .filter(namespaces::account_id.eq(DbUuid::from(account)))
-                    .filter(namespaces::removed_at.is_null())
-                    .select(NamespaceRow::columns())
-                    .order(namespaces::id.desc())
-                    .limit(rows)
-                    .into_boxed();
-                if let Some(after) = page.after() {
-                    query = query.filter(namespaces::id.lt(DbUuid(after.0)));
-                }
-                query
-            };
-            let read = |row| Ok::<_, Failure>(Namespace::from(row));
-            Ok(load_readable!(
-                c,
-                page.limit(),
-                query,
-                NamespaceRow,
-                read,
-                "namespaces"
-            ))
-        }))?;
-        Ok(found.page(page.limit(), |item| item.id.as_uuid()))
+        list_page!(self, page, namespaces, NamespaceRow => Namespace, "namespaces", |query| {
+            query
+                .filter(namespaces::account_id.eq(DbUuid::from(account)))
+                .filter(namespaces::removed_at.is_null())
+        })
     }
 
     async fn list_in(
