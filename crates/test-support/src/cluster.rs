@@ -9,7 +9,6 @@ mod identity_page;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -27,8 +26,22 @@ use time::Duration;
 
 use claim::HeldClaim;
 
-/// What a test does at one step of the cluster's.
-pub type Hook = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+/// A step of the cluster's, at which a test may do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// A namespace is being made, and does not stand yet.
+    Provision,
+    /// A namespace that a survey found is to go, and still stands.
+    Discard,
+    /// An identity is being made, and does not stand yet.
+    Make,
+    /// A token is being minted, and not answered yet.
+    Mint,
+    /// An identity's objects were looked for, and it is not told yet which there are.
+    Located,
+}
+
+type Hook = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// How the cluster answers a request for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,11 +59,7 @@ pub enum TokenAnswer {
 pub struct TestCluster {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    during_provision: Mutex<Option<Hook>>,
-    after_claim_read: Mutex<Option<Hook>>,
-    during_make: Mutex<Option<Hook>>,
-    during_mint: Mutex<Option<Hook>>,
-    after_locate: Mutex<Option<Hook>>,
+    hooks: Mutex<BTreeMap<Step, Hook>>,
 }
 
 #[derive(Default)]
@@ -112,11 +121,7 @@ impl TestCluster {
                 uid: "test-cluster".to_owned(),
                 ..State::default()
             }),
-            during_provision: Mutex::new(None),
-            after_claim_read: Mutex::new(None),
-            during_make: Mutex::new(None),
-            during_mint: Mutex::new(None),
-            after_locate: Mutex::new(None),
+            hooks: Mutex::default(),
         }
     }
 
@@ -130,37 +135,25 @@ impl TestCluster {
         self.state().answer = answer;
     }
 
-    /// Runs `hook` whenever a namespace is being made, before it stands.
-    pub fn during_provision(&self, hook: Hook) {
-        *self
-            .during_provision
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(hook);
+    /// Runs `hook` whenever the cluster comes to this step.
+    pub fn at<F>(&self, step: Step, hook: impl Fn() -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let hook: Hook = Box::new(move || Box::pin(hook()));
+        self.hooks().insert(step, hook);
     }
 
-    /// Runs `hook` whenever an identity is being made, before it stands.
-    pub fn during_make(&self, hook: Hook) {
-        *self
-            .during_make
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(hook);
+    /// Does what the test does at this step, if it does anything.
+    async fn reach(&self, step: Step) {
+        let hooked = self.hooks().get(&step).map(|hook| hook());
+        if let Some(hooked) = hooked {
+            hooked.await;
+        }
     }
 
-    /// Runs `hook` whenever a token is being minted, before it is answered.
-    pub fn during_mint(&self, hook: Hook) {
-        *self
-            .during_mint
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(hook);
-    }
-
-    /// Runs `hook` whenever an identity's objects were looked for, before it is told
-    /// which there are.
-    pub fn after_locate(&self, hook: Hook) {
-        *self
-            .after_locate
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(hook);
+    fn hooks(&self) -> MutexGuard<'_, BTreeMap<Step, Hook>> {
+        self.hooks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The namespaces it has.
@@ -249,7 +242,7 @@ impl ClusterDirectory for TestCluster {
 #[async_trait]
 impl NamespaceProvisioner for TestCluster {
     async fn provision(&self, namespace: &Namespace) -> Result<(), ClusterError> {
-        run(&self.during_provision).await;
+        self.reach(Step::Provision).await;
         let mut state = self.answering(&namespace.cluster)?;
         if let Some(reason) = state.refuses.clone() {
             return Err(ClusterError::Refused { reason });
@@ -314,6 +307,7 @@ impl NamespaceProvisioner for TestCluster {
     }
 
     async fn discard(&self, located: &LocatedNamespace) -> Result<(), ClusterError> {
+        self.reach(Step::Discard).await;
         self.hang_on(&located.object.name).await;
         let mut state = self.answering(&located.cluster)?;
         let LocatedObject { name, uid, .. } = &located.object;
@@ -329,7 +323,7 @@ impl NamespaceProvisioner for TestCluster {
 #[async_trait]
 impl CredentialMint for TestCluster {
     async fn make(&self, identity: &CredentialIdentity) -> Result<(), ClusterError> {
-        run(&self.during_make).await;
+        self.reach(Step::Make).await;
         let mut state = self.answering(&identity.cluster)?;
         let name = identity.object_name();
         if state.failing.contains(&name) {
@@ -365,7 +359,7 @@ impl CredentialMint for TestCluster {
             (state.service_accounts.contains_key(&name), state.answer)
         };
         let expires_at = self.clock.now() + lifetime;
-        run(&self.during_mint).await;
+        self.reach(Step::Mint).await;
         if !stands {
             return Err(MintError::IdentityMissing);
         }
@@ -410,7 +404,7 @@ impl CredentialMint for TestCluster {
                 account_obstacle: None,
             }
         };
-        run(&self.after_locate).await;
+        self.reach(Step::Located).await;
         Ok(located)
     }
 
@@ -448,16 +442,5 @@ impl CredentialMint for TestCluster {
         };
         let owner = |name: &str| state.owners.get(name).copied();
         Ok(identity_page(cluster, kind, objects, owner, place))
-    }
-}
-
-/// Runs what the test does at this step, if it does anything.
-async fn run(hook: &Mutex<Option<Hook>>) {
-    let hooked = {
-        let hook = hook.lock().unwrap_or_else(PoisonError::into_inner);
-        hook.as_ref().map(|hook| hook())
-    };
-    if let Some(hooked) = hooked {
-        hooked.await;
     }
 }

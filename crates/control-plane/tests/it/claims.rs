@@ -319,11 +319,7 @@ async fn the_operator_is_told_what_a_claim_would_do() {
     world
         .cluster
         .lose_namespace(lost.kubernetes_namespace.as_str());
-    let (_, secret) = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
+    let (_, secret) = world.key(Scopes::All).await;
     world.mint(&secret, made[0].id).await.unwrap();
     let stranger = World::beside(world.clock.clone(), world.cluster.clone()).await;
     let unknown = stranger.namespace("unknown").await;

@@ -22,11 +22,7 @@ async fn limited() -> (World, Namespace, PlainApiKey) {
     let mut world = World::new().await;
     world.mint_limits = one_at_once_and_two_in_a_row();
     let namespace = world.namespace("team-ml").await;
-    let (_, secret) = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
+    let (_, secret) = world.key(Scopes::All).await;
     (world, namespace, secret)
 }
 
@@ -69,11 +65,7 @@ async fn only_mints_that_are_allowed_count_against_a_key() {
         world.namespace("team-web").await,
     );
     let scopes = Scopes::KubernetesExec(NamespaceAccess::Only([open.id].into()));
-    let (_, secret) = world
-        .store
-        .key(&world.ada, scopes, None, world.now())
-        .await
-        .unwrap();
+    let (_, secret) = world.key(scopes).await;
     let unknown = NamespaceId::generate(world.now(), &mut rng());
     for _ in 0..5 {
         for namespace in [shut.id, unknown] {

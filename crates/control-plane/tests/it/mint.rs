@@ -13,7 +13,7 @@ use remotegpu_primitives::{Actor, ApiKeyId, NamespaceId, PageRequest};
 use remotegpu_scopes::{NamespaceAccess, Scopes};
 use remotegpu_test_support::{
     act,
-    cluster::{Hook, TokenAnswer},
+    cluster::{Step, TokenAnswer},
     rng,
     stopwatch::Stopwatch,
 };
@@ -27,11 +27,7 @@ async fn a_token_is_minted_for_an_hour_through_one_identity() {
     // X8, X9
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
-    let (_, secret) = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
+    let (_, secret) = world.key(Scopes::All).await;
     for _ in 0..3 {
         let credential = world.mint(&secret, namespace.id).await.unwrap();
         assert_eq!(credential.expires_at, world.now() + Duration::HOUR);
@@ -65,16 +61,8 @@ async fn what_the_key_does_not_open_and_what_does_not_exist_answer_alike() {
         world.namespace("closed").await,
     );
     let only = Scopes::KubernetesExec(NamespaceAccess::Only([open.id].into()));
-    let (_, secret) = world
-        .store
-        .key(&world.ada, only, None, world.now())
-        .await
-        .unwrap();
-    let (_, inference) = world
-        .store
-        .key(&world.ada, Scopes::Inference, None, world.now())
-        .await
-        .unwrap();
+    let (_, secret) = world.key(only).await;
+    let (_, inference) = world.key(Scopes::Inference).await;
     let bob = world.store.person("bob", world.now()).await.unwrap();
     let (_, foreign) = world
         .store
@@ -97,27 +85,16 @@ async fn what_the_key_does_not_open_and_what_does_not_exist_answer_alike() {
     assert_eq!(world.cluster.identities(), (1, 1));
 }
 
-/// At which step of the cluster's something happens.
-#[derive(Clone, Copy)]
-enum During {
-    Make,
-    Mint,
-}
-
 /// Mints, and has the act done while the cluster is at that step.
 async fn mint_beside(
     world: &World,
-    during: During,
+    during: Step,
     secret: &PlainApiKey,
     namespace: NamespaceId,
     act: impl Future<Output = ()>,
 ) -> Result<ExecCredential, Error> {
     let (reached, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let hook = stop_once(&reached, &go_on);
-    match during {
-        During::Make => world.cluster.during_make(hook),
-        During::Mint => world.cluster.during_mint(hook),
-    }
+    stop_once(world, during, &reached, &go_on);
     let acting = async {
         reached.notified().await;
         act.await;
@@ -129,17 +106,13 @@ async fn mint_beside(
 /// Does something to the key at a step of the cluster's; the token must not come
 /// out, and nothing of it may stay in the cluster.
 async fn check_race_during(
-    during: During,
+    during: Step,
     act: impl AsyncFnOnce(&World, ApiKeyId, NamespaceId),
     expected: impl Fn(&Error) -> bool,
 ) -> (World, NamespaceId, PlainApiKey) {
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
-    let (key, secret) = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
+    let (key, secret) = world.key(Scopes::All).await;
     let acting = act(&world, key.id, namespace.id);
     let minted = mint_beside(&world, during, &secret, namespace.id, acting).await;
     let error = minted.expect_err("a token came out after the key had ended");
@@ -153,7 +126,7 @@ async fn check_race(
     act: impl AsyncFnOnce(&World, ApiKeyId, NamespaceId),
     expected: impl Fn(&Error) -> bool,
 ) {
-    check_race_during(During::Mint, act, expected).await;
+    check_race_during(Step::Mint, act, expected).await;
 }
 
 async fn set_scopes(world: &World, key: ApiKeyId, scopes: Scopes) {
@@ -171,15 +144,11 @@ async fn set_scopes(world: &World, key: ApiKeyId, scopes: Scopes) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_identity_that_is_made_after_its_row_went_goes_too() {
     // X10
-    for during in [During::Make, During::Mint] {
+    for during in [Step::Make, Step::Mint] {
         check_race_during(
             during,
             async |world, key, _| {
-                let (database, account) = (&world.store.database, world.ada.account.id);
-                database
-                    .revoke(account, key, &act(world.now()))
-                    .await
-                    .unwrap();
+                world.revoke(key).await;
                 assert_eq!(world.reconcile().await.0, 1);
             },
             |error| matches!(error, Error::KeyRefused(KeyRefused::Revoked)),
@@ -191,7 +160,7 @@ async fn an_identity_that_is_made_after_its_row_went_goes_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_was_ended_and_allowed_again_gets_no_token_of_the_ended_identity() {
     // X10
-    for during in [During::Make, During::Mint] {
+    for during in [Step::Make, Step::Mint] {
         let (world, namespace, secret) = check_race_during(
             during,
             async |world, key, _| {
@@ -214,11 +183,10 @@ async fn check_race_of_a_second_mint(
 ) -> (World, Result<ExecCredential, Error>) {
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
-    let key = world.store.key(&world.ada, Scopes::All, None, world.now());
-    let (key, secret) = key.await.unwrap();
+    let (key, secret) = world.key(Scopes::All).await;
     world.mint(&secret, namespace.id).await.unwrap();
     let acting = act(&world, key.id, namespace.id);
-    let minted = mint_beside(&world, During::Mint, &secret, namespace.id, acting).await;
+    let minted = mint_beside(&world, Step::Mint, &secret, namespace.id, acting).await;
     world.reconcile().await;
     (world, minted)
 }
@@ -227,9 +195,7 @@ async fn check_race_of_a_second_mint(
 async fn an_identity_that_worked_before_is_believed_no_more_than_a_new_one() {
     // X10
     let (world, minted) = check_race_of_a_second_mint(async |world, key, _| {
-        let (database, account) = (&world.store.database, world.ada.account.id);
-        let revoked = database.revoke(account, key, &act(world.now())).await;
-        revoked.unwrap();
+        world.revoke(key).await;
     })
     .await;
     let revoked = matches!(minted, Err(Error::KeyRefused(KeyRefused::Revoked)));
@@ -264,11 +230,7 @@ async fn an_identity_that_ended_after_the_mint_began_is_not_made_again() {
     // X10
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
-    let (key, secret) = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
+    let (key, secret) = world.key(Scopes::All).await;
     world.mint(&secret, namespace.id).await.unwrap();
     for lost in world.cluster.service_accounts() {
         world.cluster.lose_service_account(&lost);
@@ -276,22 +238,22 @@ async fn an_identity_that_ended_after_the_mint_began_is_not_made_again() {
     // Revoked while the cluster takes its time to say that there is none.
     let (store, account) = (world.store.database.clone(), world.ada.account.id);
     let revoked_at = world.now() + Duration::MILLISECOND;
-    world.cluster.during_mint(Box::new(move || {
+    world.cluster.at(Step::Mint, move || {
         let store = store.clone();
-        Box::pin(async move {
+        async move {
             store
                 .revoke(account, key.id, &act(revoked_at))
                 .await
                 .unwrap();
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        })
-    }));
+        }
+    });
     let made = Arc::new(AtomicBool::new(false));
     let tell = Arc::clone(&made);
-    world.cluster.during_make(Box::new(move || {
+    world.cluster.at(Step::Make, move || {
         let tell = Arc::clone(&tell);
-        Box::pin(async move { tell.store(true, Ordering::Relaxed) })
-    }));
+        async move { tell.store(true, Ordering::Relaxed) }
+    });
     let refused = world.mint(&secret, namespace.id).await.unwrap_err();
     let revoked = matches!(refused, Error::KeyRefused(KeyRefused::Revoked));
     assert!(revoked, "{refused:?}");
@@ -306,11 +268,7 @@ async fn a_mint_that_races_a_revoke_loses() {
     // X10
     check_race(
         async |world, key, _| {
-            let (database, account) = (&world.store.database, world.ada.account.id);
-            database
-                .revoke(account, key, &act(world.now()))
-                .await
-                .unwrap();
+            world.revoke(key).await;
         },
         |error| matches!(error, Error::KeyRefused(KeyRefused::Revoked)),
     )
@@ -321,17 +279,7 @@ async fn a_mint_that_races_a_revoke_loses() {
 async fn a_mint_that_races_a_lost_scope_loses() {
     // X10
     check_race(
-        async |world, key, _| {
-            let change = ApiKeyChange {
-                scopes: Some(Scopes::Inference),
-                ..ApiKeyChange::default()
-            };
-            let (database, account) = (&world.store.database, world.ada.account.id);
-            database
-                .update(account, key, &change, &act(world.now()))
-                .await
-                .unwrap();
-        },
+        async |world, key, _| set_scopes(world, key, Scopes::Inference).await,
         |error| matches!(error, Error::NotAllowed),
     )
     .await;
@@ -371,11 +319,7 @@ async fn answers_that_were_not_asked_for_are_refused() {
     // X6, X8
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
-    let (_, secret) = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
+    let (_, secret) = world.key(Scopes::All).await;
     world.cluster.set_answer(TokenAnswer::NoExpiration);
     let error = world.mint(&secret, namespace.id).await.unwrap_err();
     assert_eq!(
@@ -400,11 +344,7 @@ async fn an_identity_that_the_cluster_lost_is_made_again() {
     // X9
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
-    let (_, secret) = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
+    let (_, secret) = world.key(Scopes::All).await;
     let credential = world.mint(&secret, namespace.id).await.unwrap();
     let name = credential.token.reveal().strip_prefix("token-of-").unwrap();
     world.cluster.lose_service_account(name);
@@ -417,22 +357,10 @@ async fn a_scope_that_comes_back_gets_a_new_identity() {
     // X9, X10
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
-    let (key, secret) = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
-    let (database, account) = (&world.store.database, world.ada.account.id);
+    let (key, secret) = world.key(Scopes::All).await;
     world.mint(&secret, namespace.id).await.unwrap();
     for scopes in [Scopes::Inference, Scopes::All] {
-        let change = ApiKeyChange {
-            scopes: Some(scopes),
-            ..ApiKeyChange::default()
-        };
-        database
-            .update(account, key.id, &change, &act(world.now()))
-            .await
-            .unwrap();
+        set_scopes(&world, key.id, scopes).await;
     }
     let (minted, worked) = tokio::join!(world.mint(&secret, namespace.id), world.reconcile());
     assert_eq!(
@@ -448,15 +376,11 @@ async fn a_cluster_that_is_slow_at_every_step_is_given_up_in_time() {
     // C7
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
-    let (_, secret) = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
-    let slow =
-        || -> Hook { Box::new(|| Box::pin(tokio::time::sleep(std::time::Duration::from_secs(3)))) };
-    world.cluster.during_make(slow());
-    world.cluster.during_mint(slow());
+    let (_, secret) = world.key(Scopes::All).await;
+    for step in [Step::Make, Step::Mint] {
+        let slow = || tokio::time::sleep(std::time::Duration::from_secs(3));
+        world.cluster.at(step, slow);
+    }
     let watch = Stopwatch::start();
     let refused = world.mint(&secret, namespace.id).await;
     let took = watch.elapsed();
@@ -464,19 +388,19 @@ async fn a_cluster_that_is_slow_at_every_step_is_given_up_in_time() {
     assert!(took < std::time::Duration::from_secs(5), "{took:?}");
 }
 
-/// A hook that says once that it was reached, and waits to be let go on.
-fn stop_once(reached: &Arc<Notify>, go_on: &Arc<Notify>) -> Hook {
+/// Says once that the cluster came to this step, and waits there to be let go on.
+fn stop_once(world: &World, step: Step, reached: &Arc<Notify>, go_on: &Arc<Notify>) {
     let once = Arc::new(AtomicBool::new(true));
     let (reached, go_on) = (Arc::clone(reached), Arc::clone(go_on));
-    Box::new(move || {
+    world.cluster.at(step, move || {
         let (reached, go_on, once) = (reached.clone(), go_on.clone(), once.clone());
-        Box::pin(async move {
+        async move {
             if once.swap(false, Ordering::Relaxed) {
                 reached.notify_one();
                 go_on.notified().await;
             }
-        })
-    })
+        }
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -484,14 +408,10 @@ async fn an_identity_that_is_made_after_the_reconciler_looked_goes_too() {
     // X10
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
-    let (key, secret) = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
+    let (key, secret) = world.key(Scopes::All).await;
     let [making, make, looked, remove] = [(); 4].map(|()| Arc::new(Notify::new()));
-    world.cluster.during_make(stop_once(&making, &make));
-    world.cluster.after_locate(stop_once(&looked, &remove));
+    stop_once(&world, Step::Make, &making, &make);
+    stop_once(&world, Step::Located, &looked, &remove);
     let minting = async {
         let minted = world.mint(&secret, namespace.id).await;
         // Only now does the reconciler go on, with what it saw before.
@@ -500,11 +420,7 @@ async fn an_identity_that_is_made_after_the_reconciler_looked_goes_too() {
     };
     let reconciling = async {
         making.notified().await;
-        let (database, account) = (&world.store.database, world.ada.account.id);
-        database
-            .revoke(account, key.id, &act(world.now()))
-            .await
-            .unwrap();
+        world.revoke(key.id).await;
         world.reconcile().await
     };
     let letting_make = async {
@@ -529,8 +445,7 @@ async fn what_is_handed_out_is_noted_and_what_is_refused_is_not() {
         world.namespace("closed").await,
     );
     let only = Scopes::KubernetesExec(NamespaceAccess::Only([open.id].into()));
-    let key = world.store.key(&world.ada, only, None, world.now()).await;
-    let (key, secret) = key.unwrap();
+    let (key, secret) = world.key(only).await;
     world.mint(&secret, closed.id).await.unwrap_err();
     world.cluster.set_answer(TokenAnswer::NoExpiration);
     world.mint(&secret, open.id).await.unwrap_err();

@@ -10,7 +10,7 @@ use remotegpu_namespaces::{
     NamespaceStatus,
 };
 use remotegpu_scopes::Scopes;
-use remotegpu_test_support::{act, rng};
+use remotegpu_test_support::{act, cluster::Step, rng};
 use time::Duration;
 
 use crate::world::World;
@@ -122,12 +122,12 @@ async fn a_namespace_that_another_instance_finished_meanwhile_stays() {
     let created = create(&world, "team-ml").await.unwrap();
     world.cluster.set_up(true);
     let (store, id, now) = (world.store.database.clone(), created.id, world.now());
-    world.cluster.during_provision(Box::new(move || {
+    world.cluster.at(Step::Provision, move || {
         let store = store.clone();
-        Box::pin(async move {
+        async move {
             assert!(store.mark_active(id, now).await.unwrap());
-        })
-    }));
+        }
+    });
     assert_eq!(world.reconcile().await.1, 1);
     let known = world.find(&created).await.unwrap();
     assert_eq!(known.status, NamespaceStatus::Active);
@@ -145,15 +145,15 @@ async fn a_namespace_that_was_deleted_while_it_was_made_goes() {
         world.cluster.set_up(true);
         let (store, now) = (world.store.database.clone(), world.now());
         let (account, id) = (created.account_id, created.id);
-        world.cluster.during_provision(Box::new(move || {
+        world.cluster.at(Step::Provision, move || {
             let store = store.clone();
-            Box::pin(async move {
+            async move {
                 store.mark_deleting(account, id, &act(now)).await.unwrap();
                 if is_removed {
                     NamespaceRepository::remove(&store, id, now).await.unwrap();
                 }
-            })
-        }));
+            }
+        });
         assert_eq!(world.reconcile().await.1, 1);
         assert!(world.cluster.namespaces().is_empty(), "{is_removed}");
     }
@@ -164,11 +164,7 @@ async fn a_deleted_namespace_loses_its_identities_first_and_then_itself() {
     // N5, X9
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
-    let (_, secret) = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
+    let (_, secret) = world.key(Scopes::All).await;
     world.mint(&secret, namespace.id).await.unwrap();
     for _ in 0..2 {
         // N6: as often as one likes.
@@ -204,11 +200,7 @@ async fn a_rotated_secret_loses_its_identity_after_its_grace() {
     // X9, section 3
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
-    let (key, old) = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
+    let (key, old) = world.key(Scopes::All).await;
     world.mint(&old, namespace.id).await.unwrap();
     let ports = RotateApiKeyPorts {
         keys: &world.store.database,
@@ -232,18 +224,10 @@ async fn identities_end_as_soon_as_a_cluster_that_was_down_is_back() {
     // X9, C7
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
-    let (key, secret) = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
+    let (key, secret) = world.key(Scopes::All).await;
     world.mint(&secret, namespace.id).await.unwrap();
     world.cluster.set_up(false);
-    let (database, account) = (&world.store.database, world.ada.account.id);
-    database
-        .revoke(account, key.id, &act(world.now()))
-        .await
-        .unwrap();
+    world.revoke(key.id).await;
     assert_eq!(world.reconcile().await.0, 1);
     assert_eq!(world.cluster.identities(), (1, 1));
     world.cluster.set_up(true);
@@ -257,19 +241,11 @@ async fn an_end_that_the_cluster_refuses_is_tried_more_and_more_rarely() {
     // X9
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
-    let (key, secret) = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
+    let (key, secret) = world.key(Scopes::All).await;
     world.mint(&secret, namespace.id).await.unwrap();
     let name = world.cluster.service_accounts().remove(0);
     world.cluster.keep([&*name]);
-    let (database, account) = (&world.store.database, world.ada.account.id);
-    database
-        .revoke(account, key.id, &act(world.now()))
-        .await
-        .unwrap();
+    world.revoke(key.id).await;
     let tried = async |after: i64| {
         world.clock.advance(Duration::seconds(after));
         world.reconcile().await.0
@@ -299,18 +275,10 @@ async fn a_binding_that_stays_keeps_neither_the_service_account_nor_the_namespac
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
     world.cluster.provision(&namespace).await.unwrap();
-    let (key, secret) = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
+    let (key, secret) = world.key(Scopes::All).await;
     world.mint(&secret, namespace.id).await.unwrap();
     world.cluster.keep_bindings(true);
-    let (database, account) = (&world.store.database, world.ada.account.id);
-    database
-        .revoke(account, key.id, &act(world.now()))
-        .await
-        .unwrap();
+    world.revoke(key.id).await;
     assert_eq!(world.reconcile().await.0, 1);
     assert_eq!(world.cluster.identities(), (0, 1));
     // It is tried again, and more and more rarely.

@@ -15,7 +15,7 @@ use remotegpu_namespaces::{
     NamespaceRepository, NewNamespace, RenameNamespace, Tried,
 };
 use remotegpu_primitives::{AccountId, Act, NamespaceId, Page, PageRequest, StoreError};
-use remotegpu_test_support::store::TestStore;
+use remotegpu_test_support::{cluster::Step, store::TestStore};
 use time::OffsetDateTime;
 
 use crate::world::World;
@@ -32,10 +32,10 @@ impl Restored {
     async fn while_provisioning(world: &World) -> Self {
         let has_happened = Arc::new(AtomicBool::new(false));
         let restore = Arc::clone(&has_happened);
-        world.cluster.during_provision(Box::new(move || {
+        world.cluster.at(Step::Provision, move || {
             restore.store(true, Ordering::Relaxed);
-            Box::pin(async {})
-        }));
+            async {}
+        });
         Self {
             before: Arc::new(world.store.database.clone()),
             after: TestStore::new().await.unwrap(),

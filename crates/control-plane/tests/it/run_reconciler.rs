@@ -4,31 +4,24 @@ use std::{future::pending, sync::Arc, time::Duration};
 
 use remotegpu_accounts::{NewSession, PlainSession, Session, SessionPolicy, SessionRepository};
 use remotegpu_control_plane::{KeyUses, ReconcilerPorts, Signals, release_sweeps, run_reconciler};
-use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{IdentityRepository, Namespace, NamespaceProvisioner};
 use remotegpu_primitives::{ApiKeyId, InstanceId, SessionId};
 use remotegpu_scopes::Scopes;
-use remotegpu_test_support::{act, cluster::TestCluster, rng, stopwatch::eventually};
+use remotegpu_test_support::{
+    act,
+    cluster::{Step, TestCluster},
+    rng,
+    stopwatch::eventually,
+};
 
 use crate::world::World;
 
 /// Another key of the account and its identity in the namespace, by name.
 async fn key_in(world: &World, namespace: &Namespace) -> (ApiKeyId, String) {
-    let key = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await;
-    let (key, secret) = key.unwrap();
+    let (key, secret) = world.key(Scopes::All).await;
     let credential = world.mint(&secret, namespace.id).await.unwrap();
     let name = credential.token.reveal().strip_prefix("token-of-").unwrap();
     (key.id, name.to_owned())
-}
-
-async fn revoke(world: &World, key: ApiKeyId) {
-    let account = world.ada.account.id;
-    let by = act(world.now());
-    let revoked = world.store.database.revoke(account, key, &by).await;
-    revoked.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,13 +37,13 @@ async fn ends_that_hang_keep_no_other_waiting() {
     world.cluster.hang(hanging.iter().map(|(_, name)| &**name));
     let reconciling = tokio::spawn(run_reconciler(ports(&world), rng()));
     for (key, _) in &hanging {
-        revoke(&world, *key).await;
+        world.revoke(*key).await;
     }
     // More than there are places for, and then some that do not hang.
     for round in 0..3 {
         let (key, _) = key_in(&world, &namespace).await;
         assert_eq!(world.cluster.identities().0, HANGING + 1);
-        revoke(&world, key).await;
+        world.revoke(key).await;
         // The first one comes after all those in line, which leave their places in turn.
         let within = Duration::from_secs(if round == 0 { 20 } else { 1 });
         let ended = eventually("it has ended", within, async || {
@@ -130,7 +123,7 @@ async fn one_instance_sweeps_a_cluster_and_another_soon_after_its_death() {
     let _ = (&mut running[first[0]]).await;
     let before = counts();
     let (key, _) = key_in(&world, &namespace).await;
-    revoke(&world, key).await;
+    world.revoke(key).await;
     let store = &world.store.database;
     let ended = eventually(
         "a revocation waits for no lease",
@@ -196,9 +189,7 @@ async fn a_sweep_that_hangs_holds_up_nothing_else() {
     let bent = world.namespace("bent").await;
     world.cluster.provision(&bent).await.unwrap();
     world.cluster.bend(bent.kubernetes_namespace.as_str());
-    world
-        .cluster
-        .during_provision(Box::new(|| Box::pin(pending())));
+    world.cluster.at(Step::Provision, pending);
     let plain = PlainSession::generate(&mut rng());
     let session = NewSession {
         hash: plain.hash(),

@@ -4,7 +4,7 @@ use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{CredentialIdentity, CredentialMint, IdentitySubject, Namespace};
 use remotegpu_primitives::{AccountId, ApiKeyId, IdentityId, KeySecretId};
 use remotegpu_scopes::Scopes;
-use remotegpu_test_support::{act, rng};
+use remotegpu_test_support::{act, cluster::Step, rng};
 
 use crate::world::World;
 
@@ -30,11 +30,7 @@ async fn a_sweep_removes_what_nobody_remembers_and_nothing_else() {
     // X10
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
-    let (_, secret) = world
-        .store
-        .key(&world.ada, Scopes::All, None, world.now())
-        .await
-        .unwrap();
+    let (_, secret) = world.key(Scopes::All).await;
     world.mint(&secret, namespace.id).await.unwrap();
     let elsewhere = AccountId::generate(world.now(), &mut rng());
     for account in [world.ada.account.id, elsewhere] {
@@ -59,18 +55,14 @@ async fn a_sweep_binds_again_what_lives_and_has_lost_its_binding() {
     let world = World::new().await;
     let namespace = world.namespace("team-ml").await;
     let key = async || {
-        let key = world.store.key(&world.ada, Scopes::All, None, world.now());
-        let (key, secret) = key.await.unwrap();
+        let (key, secret) = world.key(Scopes::All).await;
         world.mint(&secret, namespace.id).await.unwrap();
         key
     };
     let (living, revoked) = (key().await, key().await);
     world.cluster.lose_bindings();
-    let (database, account) = (&world.store.database, world.ada.account.id);
-    database
-        .revoke(account, revoked.id, &act(world.now()))
-        .await
-        .unwrap();
+    let account = world.ada.account.id;
+    world.revoke(revoked.id).await;
     assert_eq!(world.cluster.identities(), (2, 0));
     assert_eq!(world.sweep_identities().await, 0);
     assert_eq!(world.cluster.identities(), (2, 1));
@@ -81,12 +73,12 @@ async fn a_sweep_binds_again_what_lives_and_has_lost_its_binding() {
     world.cluster.lose_bindings();
     let (store, now) = (world.store.database.clone(), world.now());
     let living = living.id;
-    world.cluster.during_make(Box::new(move || {
+    world.cluster.at(Step::Make, move || {
         let store = store.clone();
-        Box::pin(async move {
+        async move {
             store.revoke(account, living, &act(now)).await.unwrap();
-        })
-    }));
+        }
+    });
     assert_eq!(world.sweep_identities().await, 0);
     assert_eq!(world.cluster.identities(), (0, 0));
 }
@@ -140,10 +132,10 @@ async fn what_must_not_be_goes_before_anything_is_put_right() {
     world.cluster.make(&orphan).await.unwrap();
     let (cluster, seen) = (world.cluster.clone(), std::sync::Arc::default());
     let told: std::sync::Arc<std::sync::Mutex<Vec<(usize, usize)>>> = std::sync::Arc::clone(&seen);
-    world.cluster.during_make(Box::new(move || {
+    world.cluster.at(Step::Make, move || {
         told.lock().unwrap().push(cluster.identities());
-        Box::pin(async {})
-    }));
+        async {}
+    });
     assert_eq!(world.sweep_identities().await, 2);
     // Nothing of the orphan stood any more when the living one was bound.
     assert_eq!(*seen.lock().unwrap(), [(1, 0)]);

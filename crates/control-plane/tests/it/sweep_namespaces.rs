@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use remotegpu_control_plane::{NamespaceSweepPorts, SweepError, sweep_namespaces};
+use remotegpu_control_plane::SweepError;
 use remotegpu_namespaces::{
-    BacklogSource, Cluster, ClusterDirectory, ClusterError, ClusterName, ClusterStatus,
-    KubernetesNamespaceName, LocatedNamespace, Namespace, NamespaceProvisioner,
-    NamespaceRepository, NamespaceStatus, Removal,
+    BacklogSource, KubernetesNamespaceName, Namespace, NamespaceProvisioner, NamespaceRepository,
+    NamespaceStatus,
 };
 use remotegpu_primitives::{AccountId, NamespaceId};
-use remotegpu_test_support::{cluster::TestCluster, rng};
+use remotegpu_test_support::{cluster::Step, rng};
 use time::Duration;
 use tokio::sync::Notify;
 
@@ -322,53 +320,6 @@ async fn what_holds_a_deletion_up_is_shown_until_it_does_no_more() {
     assert_eq!(world.find(&held).await, None);
 }
 
-/// A cluster that goes down while something is removed, and lets that come to its end.
-struct GoingDown {
-    cluster: Arc<TestCluster>,
-    is_down: Notify,
-}
-
-impl ClusterDirectory for GoingDown {
-    fn list(&self) -> Vec<Cluster> {
-        ClusterDirectory::list(&*self.cluster)
-    }
-
-    fn find(&self, name: &ClusterName) -> Option<Cluster> {
-        self.cluster.find(name)
-    }
-
-    fn status(&self, _: &ClusterName) -> ClusterStatus {
-        ClusterStatus::Unavailable
-    }
-
-    fn is_given_up(&self, _: &ClusterName) -> bool {
-        false
-    }
-}
-
-#[async_trait]
-impl NamespaceProvisioner for GoingDown {
-    async fn provision(&self, _: &Namespace) -> Result<(), ClusterError> {
-        self.is_down.notify_one();
-        Err(ClusterError::Unavailable(None))
-    }
-
-    async fn remove(&self, namespace: &Namespace) -> Result<Removal, ClusterError> {
-        self.cluster.remove(namespace).await
-    }
-
-    async fn survey(&self, cluster: &ClusterName) -> Result<Vec<LocatedNamespace>, ClusterError> {
-        self.cluster.survey(cluster).await
-    }
-
-    async fn discard(&self, located: &LocatedNamespace) -> Result<(), ClusterError> {
-        self.is_down.notified().await;
-        // Longer than it takes to tell of the failure.
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-        self.cluster.discard(located).await
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removal_that_is_under_way_is_done_though_a_repair_fails() {
     // N5
@@ -379,21 +330,25 @@ async fn a_removal_that_is_under_way_is_done_though_a_repair_fails() {
     world.reconcile().await;
     world.cluster.provision(&gone).await.unwrap();
     world.cluster.bend(bent.kubernetes_namespace.as_str());
-    let (database, cluster) = (&world.store.database, Arc::clone(&world.cluster));
-    let going_down = GoingDown {
-        cluster,
-        is_down: Notify::new(),
-    };
-    let ports = NamespaceSweepPorts {
-        namespaces: database,
-        held: database,
-        claims: database,
-        clusters: &going_down,
-        provisioner: &going_down,
-        counts: &world.sweeps,
-        may_remove: true,
-    };
-    let swept = sweep_namespaces(ports, &world.cluster_name(), world.now()).await;
+    // The cluster goes down while something is removed, and lets that come to its end.
+    let down = Arc::new(Notify::new());
+    let (cluster, tell) = (world.cluster.clone(), down.clone());
+    world.cluster.at(Step::Provision, move || {
+        cluster.set_up(false);
+        tell.notify_one();
+        async {}
+    });
+    let cluster = world.cluster.clone();
+    world.cluster.at(Step::Discard, move || {
+        let (cluster, down) = (cluster.clone(), down.clone());
+        async move {
+            down.notified().await;
+            // Longer than it takes to tell of the failure.
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            cluster.set_up(true);
+        }
+    });
+    let swept = world.sweep_with(true).await;
     assert!(matches!(swept, Err(SweepError::Cluster(_))), "{swept:?}");
     assert_eq!(counts(&world), (0, 1));
     let left = [bent.kubernetes_namespace.as_str()];

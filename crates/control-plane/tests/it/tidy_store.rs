@@ -7,7 +7,7 @@ use remotegpu_control_plane::{
 use remotegpu_keys::{ApiKeyRepository, KeyName, PlainApiKey};
 use remotegpu_namespaces::Namespace;
 use remotegpu_scopes::Scopes;
-use remotegpu_test_support::rng;
+use remotegpu_test_support::{cluster::Step, rng};
 use time::Duration;
 
 use crate::world::World;
@@ -70,21 +70,21 @@ async fn a_token_of_an_identity_that_ended_meanwhile_never_comes_out() {
     let (world, namespace, secret, first) = used_identity().await;
     world.clock.advance(Duration::days(29));
     let (store, now) = (world.store.database.clone(), world.now());
-    world.cluster.during_mint(Box::new(move || {
+    world.cluster.at(Step::Mint, move || {
         let store = store.clone();
-        Box::pin(async move {
+        async move {
             use remotegpu_namespaces::{CredentialIdentity, IdentityRepository};
             let late = now + Duration::days(2);
             let before = late - CredentialIdentity::IDLE_AFTER;
             store.end_idle(before, 9, now).await.unwrap();
-        })
-    }));
+        }
+    });
     let minting = world.mint(&secret, namespace.id);
     let ending = async {
         while world.reconcile().await.0 == 0 {
             tokio::task::yield_now().await;
         }
-        world.cluster.during_mint(Box::new(|| Box::pin(async {})));
+        world.cluster.at(Step::Mint, async || {});
     };
     let (minted, ()) = tokio::join!(minting, ending);
     let token = minted.unwrap().token.reveal().to_owned();

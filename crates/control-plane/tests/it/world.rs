@@ -12,13 +12,14 @@ use remotegpu_control_plane::{
     mint_exec_credential, settle_held, settle_namespace, sweep_identities, sweep_namespaces,
     tidy_store,
 };
-use remotegpu_keys::PlainApiKey;
+use remotegpu_keys::{ApiKey, ApiKeyRepository, PlainApiKey, RevokeApiKey};
 use remotegpu_namespaces::{
     ClusterDirectory, ClusterName, ExecCredential, HeldNamespace, HeldNamespaceRepository,
     IdentityRepository, Namespace, NamespaceRepository, TokenLifetime,
 };
-use remotegpu_primitives::{Clock, NamespaceId, Origin};
-use remotegpu_test_support::{clock::TestClock, cluster::TestCluster, rng, store::TestStore};
+use remotegpu_primitives::{ApiKeyId, Clock, NamespaceId, Origin};
+use remotegpu_scopes::Scopes;
+use remotegpu_test_support::{act, clock::TestClock, cluster::TestCluster, rng, store::TestStore};
 use time::{Duration, OffsetDateTime};
 
 /// How much of a cluster's work is done in one round.
@@ -101,6 +102,22 @@ impl World {
             .namespace(&self.ada, name, self.now())
             .await
             .unwrap()
+    }
+
+    /// A key of Ada's that does not end by itself.
+    pub async fn key(&self, scopes: Scopes) -> (ApiKey, PlainApiKey) {
+        let made = self.store.key(&self.ada, scopes, None, self.now());
+        made.await.unwrap()
+    }
+
+    /// Revokes a key of Ada's.
+    pub async fn revoke(&self, key: ApiKeyId) {
+        let (database, account) = (&self.store.database, self.ada.account.id);
+        let revoked = database.revoke(account, key, &act(self.now())).await;
+        assert!(
+            matches!(revoked, Ok(RevokeApiKey::Revoked(_))),
+            "{revoked:?}"
+        );
     }
 
     /// What the account's list says of the namespace.

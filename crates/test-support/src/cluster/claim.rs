@@ -1,14 +1,12 @@
 //! The claim that the cluster in memory holds.
 
-use std::sync::PoisonError;
-
 use async_trait::async_trait;
 use remotegpu_namespaces::{
     Claim, ClaimVersion, ClusterClaims, ClusterError, ClusterName, ClusterUid, FoundClaim,
     StandingClaim, WriteClaim,
 };
 
-use super::{Hook, TestCluster, run};
+use super::TestCluster;
 
 #[derive(Default)]
 pub(super) struct HeldClaim {
@@ -18,14 +16,6 @@ pub(super) struct HeldClaim {
 }
 
 impl TestCluster {
-    /// Runs `hook` whenever the claim was read, before it is told what it says.
-    pub fn after_claim_read(&self, hook: Hook) {
-        *self
-            .after_claim_read
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(hook);
-    }
-
     /// The claim that stands there.
     pub fn claim(&self) -> Option<Claim> {
         self.state().claim.stands.clone()
@@ -53,22 +43,18 @@ impl TestCluster {
 #[async_trait]
 impl ClusterClaims for TestCluster {
     async fn read_claim(&self, cluster: &ClusterName) -> Result<FoundClaim, ClusterError> {
-        let found = {
-            let state = self.answering(cluster)?;
-            FoundClaim {
-                cluster: ClusterUid::new(state.uid.clone()),
-                standing: match &state.claim.stands {
-                    _ if state.claim.is_forbidden => StandingClaim::NotPermitted,
-                    None => StandingClaim::Absent,
-                    Some(claim) => StandingClaim::Present {
-                        claim: Some(claim.clone()),
-                        version: ClaimVersion(state.claim.version.to_string()),
-                    },
+        let state = self.answering(cluster)?;
+        Ok(FoundClaim {
+            cluster: ClusterUid::new(state.uid.clone()),
+            standing: match &state.claim.stands {
+                _ if state.claim.is_forbidden => StandingClaim::NotPermitted,
+                None => StandingClaim::Absent,
+                Some(claim) => StandingClaim::Present {
+                    claim: Some(claim.clone()),
+                    version: ClaimVersion(state.claim.version.to_string()),
                 },
-            }
-        };
-        run(&self.after_claim_read).await;
-        Ok(found)
+            },
+        })
     }
 
     async fn write_claim(
