@@ -9,41 +9,14 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Backend, Person, Raw, Server, ServerOptions, Stopwatch, client, eventually,
+    Answer, Backend, Operation, Person, Raw, Server, ServerOptions, Stopwatch, client, eventually,
+    filled, operations,
 };
 
 const KEYS: &str = "/v1/account/api-keys";
 
 async fn send(request: RequestBuilder) -> Answer {
     Answer::read(request.send().await.unwrap()).await
-}
-
-/// Every method and path of the server's own description.
-async fn operations(server: &Server) -> Vec<(Method, String)> {
-    let document = send(client().get(format!("{}/openapi.json", server.url)))
-        .await
-        .expect(200);
-    let mut operations = Vec::new();
-    for (path, methods) in document["paths"].as_object().unwrap() {
-        for method in methods
-            .as_object()
-            .unwrap()
-            .keys()
-            .filter(|key| *key != "parameters")
-        {
-            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-            operations.push((method, path.clone()));
-        }
-    }
-    operations
-}
-
-/// The path with this in each place.
-fn filled(path: &str, with: &str) -> String {
-    let parts = path
-        .split('/')
-        .map(|part| if part.starts_with('{') { with } else { part });
-    parts.collect::<Vec<_>>().join("/")
 }
 
 /// Sends bytes on a connection of their own; the status and all of the answer.
@@ -140,11 +113,11 @@ async fn an_unknown_path_is_404_and_a_wrong_method_405() {
     let server = Server::start(Backend::Sqlite).await;
     let operations = operations(&server).await;
     let id = "0198c0de-0000-7000-8000-000000000001";
-    let mut paths: Vec<&String> = operations.iter().map(|(_, path)| path).collect();
+    let mut paths: Vec<&String> = operations.iter().map(|known| &known.path).collect();
     paths.dedup();
     for path in paths {
-        let of_path = operations.iter().filter(|(_, other)| other == path);
-        let methods: Vec<&Method> = of_path.map(|(method, _)| method).collect();
+        let of_path = operations.iter().filter(|known| known.path == *path);
+        let methods: Vec<&Method> = of_path.map(|known| &known.method).collect();
         let url = format!("{}{}", server.url, filled(path, id));
         for method in [
             "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW",

@@ -9,14 +9,11 @@ mod two_clusters;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use remotegpu_dev_cluster::DevCluster;
-use reqwest::Client;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::support::{
-    Answer, Backend, CANARY, Fault, FaultProxy, KeyHolder, Person, Server, ServerOptions,
-    Stopwatch, TEN_MEGABYTES, cluster_client, eventually, foreign_cluster,
+    Answer, Backend, CANARY, Fault, FaultyCluster, KeyHolder, Person, Pods, Server, Stopwatch,
+    TEN_MEGABYTES, eventually,
 };
 
 /// C7: what every answer has to keep.
@@ -41,39 +38,25 @@ const NO_EXPIRATION: (&str, &str) = (
 /// A server whose one cluster is behind a proxy.
 struct World {
     server: Server,
-    proxy: FaultProxy,
+    eu: FaultyCluster,
     person: Person,
     namespace: Value,
-    cluster: DevCluster,
-    /// The way to the cluster that does not lead through the proxy.
-    direct: (Client, String),
-    _folder: TempDir,
+    pods: Pods,
 }
 
 impl World {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (cluster, kubeconfig) = foreign_cluster(folder.path()).await;
-        let kubeconfig = std::fs::read_to_string(kubeconfig).unwrap();
-        let proxy = FaultProxy::start(&kubeconfig);
-        let path = folder.path().join("proxy.kubeconfig");
-        std::fs::write(&path, &proxy.kubeconfig).unwrap();
-        let options = ServerOptions::new(Backend::Sqlite)
-            .with("clusters", format!("eu={}", path.display()))
-            .with("key-limit", "1000")
-            .with("mint-rate", "1000")
-            .with("mint-burst", "1000");
+        let eu = FaultyCluster::start().await;
+        let options = eu.options(Backend::Sqlite).with("key-limit", "1000");
         let server = Server::start_with(options).await;
         let person = server.operator().await;
         let namespace = person.namespace("team-ml").await;
         Self {
-            direct: cluster_client(&kubeconfig),
+            pods: Pods::of(&eu.direct, &namespace),
             server,
-            proxy,
+            eu,
             person,
             namespace,
-            cluster,
-            _folder: folder,
         }
     }
 
@@ -84,19 +67,8 @@ impl World {
     /// A key that has minted already, and its token.
     async fn warm_key(&self) -> (KeyHolder, String) {
         let key = self.key().await;
-        let minted = key.mint(&self.namespace).await.expect(200);
-        let token = minted["status"]["token"].as_str().unwrap().to_owned();
+        let token = key.token(&self.namespace).await;
         (key, token)
-    }
-
-    /// Whether the cluster lets this token in.
-    async fn opens(&self, token: &str) -> bool {
-        let (client, url) = &self.direct;
-        let namespace = self.namespace["kubernetes_namespace"].as_str().unwrap();
-        let pods = format!("{url}/api/v1/namespaces/{namespace}/pods");
-        let answer = client.get(pods).bearer_auth(token).send().await.unwrap();
-        assert!([200, 401, 403].contains(&answer.status().as_u16()));
-        answer.status() == 200
     }
 
     /// Minting works again, and so does what it gives.
@@ -106,8 +78,7 @@ impl World {
             key.mint(&self.namespace).await.status == 200
         })
         .await;
-        let token = key.mint(&self.namespace).await.expect(200);
-        assert!(self.opens(token["status"]["token"].as_str().unwrap()).await);
+        assert!(self.pods.open(&key.token(&self.namespace).await).await);
         println!("      recovered in {} ms", began.elapsed().as_millis());
     }
 }
@@ -171,6 +142,7 @@ async fn every_fault_of_a_cluster_is_a_503_in_time_that_says_nothing_of_it() {
         (Fault::NoExpiration, Some(NO_EXPIRATION), NO_EXPIRATION),
         (Fault::PastExpiration, Some(UNUSABLE), UNUSABLE),
         (Fault::FarExpiration, Some(UNUSABLE), UNUSABLE),
+        (Fault::OddExpiration, Some(UNUSABLE), UNUSABLE),
         (Fault::WrongCa, Some(UNAVAILABLE), UNAVAILABLE),
     ] {
         println!("fault {fault:?}");
@@ -178,7 +150,7 @@ async fn every_fault_of_a_cluster_is_a_503_in_time_that_says_nothing_of_it() {
         let memory = peak_memory(&world.server);
         // Thirty answers of ten megabytes each would be seen.
         let count = if fault == Fault::Huge { 30 } else { 3 };
-        world.proxy.set(fault).await;
+        world.eu.proxy.set(fault).await;
         let mints = async {
             let warm = join_all((0..count).map(|_| timed_mint(&warm, &world.namespace)));
             tokio::join!(warm, timed_mint(&first, &world.namespace))
@@ -207,20 +179,20 @@ async fn every_fault_of_a_cluster_is_a_503_in_time_that_says_nothing_of_it() {
             let grown = peak_memory(&world.server) - memory;
             println!("      the server's memory grew by {grown} KiB at the most");
             assert!(grown < 100 * 1024, "{count} x {TEN_MEGABYTES}: {grown} KiB");
-            let taken = world.proxy.longest_taken();
+            let taken = world.eu.proxy.longest_taken();
             println!("      at the most {taken} bytes of a token's answer were sent");
             assert!(taken < TEN_MEGABYTES, "an answer was taken to its end");
         }
-        world.proxy.set(Fault::None).await;
+        world.eu.proxy.set(Fault::None).await;
         world.recovers(&warm).await;
         world.recovers(&first).await;
     }
-    assert_eq!(world.proxy.visits_elsewhere(), 0);
+    assert_eq!(world.eu.proxy.visits_elsewhere(), 0);
     let log = world.server.log();
     assert!(!log.contains(CANARY), "{log}");
     assert!(!log.contains("eyJ"), "a part of a token: {log}");
     assert!(world.server.stop().success());
-    world.cluster.stop().await;
+    world.eu.cluster.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -230,11 +202,10 @@ async fn a_revocation_waits_for_its_cluster_and_survives_the_instance() {
     for fault in [Fault::Refuse, Fault::Hang, Fault::Status(500)] {
         for dies in [false, true] {
             let (key, token) = world.warm_key().await;
-            assert!(world.opens(&token).await);
-            world.proxy.set(fault).await;
+            assert!(world.pods.open(&token).await);
+            world.eu.proxy.set(fault).await;
             let began = Stopwatch::start();
-            let path = format!("/v1/account/api-keys/{}/revoke", key.id());
-            world.person.post(&path, json!({})).await.expect(200);
+            world.person.revoke(&key).await;
             let took = began.elapsed();
             assert!(
                 took < Duration::from_secs(1),
@@ -245,20 +216,23 @@ async fn a_revocation_waits_for_its_cluster_and_survives_the_instance() {
                 .problem(401, "invalid_api_key");
             // Time enough for vain attempts.
             tokio::time::sleep(Duration::from_millis(1_500)).await;
-            assert!(world.opens(&token).await, "the cluster could not know yet");
+            assert!(
+                world.pods.open(&token).await,
+                "the cluster could not know yet"
+            );
             if dies {
                 world.server.kill();
-                world.proxy.set(Fault::None).await;
+                world.eu.proxy.set(Fault::None).await;
                 world.server.run().await;
             } else {
-                world.proxy.set(Fault::None).await;
+                world.eu.proxy.set(Fault::None).await;
             }
             let began = Stopwatch::start();
             // What an instance was about to do when it died is another's after the ten
             // seconds of its claim.
             let within = if dies { CLAIMED + RECOVERED } else { RECOVERED };
             eventually("the token is refused", within, async || {
-                !world.opens(&token).await
+                !world.pods.open(&token).await
             })
             .await;
             let took = began.elapsed().as_millis();
@@ -266,5 +240,5 @@ async fn a_revocation_waits_for_its_cluster_and_survives_the_instance() {
         }
     }
     assert!(world.server.stop().success());
-    world.cluster.stop().await;
+    world.eu.cluster.stop().await;
 }

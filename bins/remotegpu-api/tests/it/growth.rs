@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Backend, KeyHolder, Person, Server, cluster_client, eventually};
+use crate::support::{Backend, KeyHolder, Person, Pods, Server, eventually};
 
 /// A start does at once what is done every 45 seconds.
 const SOON: Duration = Duration::from_secs(40);
@@ -25,14 +25,8 @@ fn rest(server: &Server, time: &str) {
 
 /// The key gets a token at the first try, and that opens the namespace at once.
 async fn works(person: &Person, namespace: &Value, key: &KeyHolder) {
-    let minted = key.mint(namespace).await.expect(200);
-    let token = minted["status"]["token"].as_str().unwrap();
-    let kubeconfig = person.kubeconfig(namespace, "shell").await;
-    let (cluster, server) = cluster_client(&kubeconfig);
-    let name = namespace["kubernetes_namespace"].as_str().unwrap();
-    let pods = format!("{server}/api/v1/namespaces/{name}/pods");
-    let answer = cluster.get(&pods).bearer_auth(token).send().await.unwrap();
-    assert!(answer.status().is_success(), "{answer:?}");
+    let pods = Pods::of(&person.kubeconfig(namespace, "shell").await, namespace);
+    assert!(pods.open(&key.token(namespace).await).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,8 +71,7 @@ async fn dead_keys_leave_the_list_by_age_and_by_number() {
         person.key(json!({"inference": true})).await,
     );
     for key in [&old, &young] {
-        let path = format!("/v1/account/api-keys/{}/revoke", key.id());
-        person.post(&path, json!({})).await.expect(200);
+        person.revoke(key).await;
     }
     let aged = format!(
         "UPDATE api_keys SET revoked_at = revoked_at - interval '91 days' WHERE id = '{}'",

@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    Backend, KeyHolder, Kubectl, Person, Server, Stopwatch, Workload, cluster_client,
+    Backend, KeyHolder, Kubectl, Person, Pods, Server, Stopwatch, Workload, cluster_client,
 };
 
 struct Journey {
@@ -121,26 +121,17 @@ impl Journey {
     ) {
         let (namespace, key, kubectl) = self.prepare(name).await;
         kubectl.succeed(&key.key, &["get", "pods"]);
-        let minted = key.mint(&namespace).await.expect(200);
-        let token = minted["status"]["token"].as_str().unwrap();
+        let token = key.token(&namespace).await;
         let kubeconfig = std::fs::read_to_string(kubectl.kubeconfig()).unwrap();
-        let (cluster, server) = cluster_client(&kubeconfig);
-        let pods = format!(
-            "{server}/api/v1/namespaces/{}/pods",
-            namespace["kubernetes_namespace"].as_str().unwrap()
-        );
-        let open = || async {
-            let answer = cluster.get(&pods).bearer_auth(token).send().await.unwrap();
-            answer.status().is_success()
-        };
+        let pods = Pods::of(&kubeconfig, &namespace);
         assert!(
-            open().await,
+            pods.open(&token).await,
             "the token opens the namespace before the key ends"
         );
 
         end(&self.person, &namespace, &key).await;
         let ended = Stopwatch::start();
-        while open().await {
+        while pods.open(&token).await {
             assert!(
                 !ended.is_over(Duration::from_secs(1)),
                 "{name}: the token still opens"
@@ -254,8 +245,7 @@ impl Journey {
     async fn odd_keys_are_told(&self) {
         let (_, key, kubectl) = self.prepare("odd").await;
         let revoked = self.person.key(json!({"all": true})).await;
-        let path = format!("/v1/account/api-keys/{}/revoke", revoked.id());
-        self.person.post(&path, json!({})).await.expect(200);
+        self.person.revoke(&revoked).await;
         let mut malformed = key.key.clone();
         malformed.replace_range(40.., if key.key.ends_with('0') { "1" } else { "0" });
         for (value, line) in [
@@ -400,7 +390,7 @@ async fn journey_goes_on_after_a_restart() {
     let file = server.path("demo.yaml");
     std::fs::write(&file, Workload::Cpu.text(name)).unwrap();
     kubectl.succeed(&key.key, &["apply", "-f", file.to_str().unwrap()]);
-    let minted = key.mint(&namespace).await.expect(200);
+    let token = key.token(&namespace).await;
 
     server.restart().await;
     let found = kubectl.succeed(&key.key, &["get", "deployments", "-o", "name"]);
@@ -410,15 +400,8 @@ async fn journey_goes_on_after_a_restart() {
         "the session is gone"
     );
     let kubeconfig = std::fs::read_to_string(kubectl.kubeconfig()).unwrap();
-    let (cluster, url) = cluster_client(&kubeconfig);
-    let token = minted["status"]["token"].as_str().unwrap();
-    let pods = format!("{url}/api/v1/namespaces/{name}/pods");
-    let answer = cluster.get(pods).bearer_auth(token).send().await.unwrap();
-    assert!(
-        answer.status().is_success(),
-        "yesterday's token: {}",
-        answer.status()
-    );
+    let status = Pods::of(&kubeconfig, &namespace).status(&token).await;
+    assert_eq!(status, 200, "yesterday's token");
 }
 
 /// What the shell plugin of the first version was.

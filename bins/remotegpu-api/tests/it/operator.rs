@@ -5,8 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::{
-    ADMIN_PASSWORD, Answer, Backend, Person, Server, ServerOptions, client, cluster_client,
-    eventually,
+    ADMIN_PASSWORD, Answer, Backend, Person, Pods, Server, ServerOptions, client, eventually,
 };
 
 /// How soon what the operator did must hold: the contract says a second, and
@@ -157,20 +156,11 @@ async fn suspending_ends_an_account_at_once(backend: Backend) {
     let namespace = person.namespace("team-ml").await;
     let key = person.key(json!({"all": true})).await;
     let revoked = person.key(json!({"all": true})).await;
-    let path = format!("/v1/account/api-keys/{}/revoke", revoked.id());
-    person.post(&path, json!({})).await.expect(200);
-    let minted = key.mint(&namespace).await.expect(200);
-    let token = minted["status"]["token"].as_str().unwrap();
-    let (cluster, url) = cluster_client(&person.kubeconfig(&namespace, "shell").await);
-    let pods = format!(
-        "{url}/api/v1/namespaces/{}/pods",
-        namespace["kubernetes_namespace"].as_str().unwrap()
-    );
-    let opens = async || {
-        let answer = cluster.get(&pods).bearer_auth(token).send().await.unwrap();
-        answer.status().is_success()
-    };
-    assert!(opens().await);
+    person.revoke(&revoked).await;
+    let token = key.token(&namespace).await;
+    let kubeconfig = person.kubeconfig(&namespace, "shell").await;
+    let pods = Pods::of(&kubeconfig, &namespace);
+    assert!(pods.open(&token).await);
 
     let told = server.admin(&["account", "suspend", &account]);
     assert!(
@@ -204,7 +194,7 @@ async fn suspending_ends_an_account_at_once(backend: Backend) {
     let answer = sign_in(&server, "admin@localhost", "not the password").await;
     answer.problem(401, "wrong_credentials");
     eventually("the cluster refuses the token", SOON, async || {
-        !opens().await
+        !pods.open(&token).await
     })
     .await;
     bystander.get("/v1/auth/session").await.expect(200);
@@ -221,7 +211,7 @@ async fn suspending_ends_an_account_at_once(backend: Backend) {
         .get("/v1/auth/session")
         .await
         .problem(401, "invalid_access_token");
-    assert!(!opens().await, "the old token lives again");
+    assert!(!pods.open(&token).await, "the old token lives again");
     let again = server.operator().await;
     let listed = again.get("/v1/account/api-keys").await.expect(200);
     let statuses: Vec<_> = listed["items"]

@@ -386,13 +386,11 @@ impl World {
     }
 
     async fn token(&self, key: &KeyHolder) -> String {
-        let minted = key.mint(&self.namespace).await.expect(200);
-        minted["status"]["token"].as_str().unwrap().to_owned()
+        key.token(&self.namespace).await
     }
 
     async fn revoke(&self, key: &KeyHolder) {
-        let path = format!("/v1/account/api-keys/{}/revoke", key.id());
-        self.person.post(&path, json!({})).await.expect(200);
+        self.person.revoke(key).await;
     }
 
     /// How the cluster answers somebody with this token.

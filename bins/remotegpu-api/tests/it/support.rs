@@ -2,10 +2,10 @@
 
 mod answer;
 mod cluster;
-mod cluster_proxy;
 mod fault_proxy;
 mod kubectl;
 mod media_type;
+mod operations;
 mod person;
 mod plain_proxy;
 mod raw;
@@ -14,11 +14,11 @@ mod slow_clients;
 mod time;
 
 pub use answer::Answer;
-pub use cluster::{Workload, cluster_client};
-pub use cluster_proxy::{ClusterProxy, Twist};
-pub use fault_proxy::{CANARY, Fault, FaultProxy, TEN_MEGABYTES};
+pub use cluster::{Pods, Workload, cluster_client};
+pub use fault_proxy::{CANARY, Fault, FaultyCluster, TEN_MEGABYTES};
 pub use kubectl::Kubectl;
 pub use media_type::media_type_fault;
+pub use operations::{Asks, Operation, filled, operations};
 pub use person::{KeyHolder, Person, client};
 pub use plain_proxy::PlainProxy;
 pub use raw::Raw;

@@ -1,80 +1,21 @@
 //! Three walks over everything that the OpenAPI document lists.
 
 use reqwest::{Method, RequestBuilder};
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::{Answer, Backend, Person, Server, ServerOptions, client};
+use crate::support::{
+    Answer, Asks, Backend, Operation, Person, Server, ServerOptions, client, filled, operations,
+};
 
 /// What opens without credentials: this list and nothing else.
 const PUBLIC: [(&str, &str); 2] = [("POST", "/v1/auth/sign-in"), ("POST", "/v1/auth/sign-up")];
 
-/// A route under `/v1`.
-struct Operation {
-    method: Method,
-    path: String,
-    asks: Asks,
-}
-
-/// What a route wants to be shown, as the server's description says, which is made from
-/// the same list as what the server does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asks {
-    Nothing,
-    Session,
-    Key,
-}
-
-impl Asks {
-    fn of(operation: &Value) -> Self {
-        let ways = operation["security"].as_array();
-        let takes = |scheme: &str| {
-            ways.is_some_and(|ways| ways.iter().any(|way| way.get(scheme).is_some()))
-        };
-        match (takes("access_token"), takes("api_key")) {
-            (false, false) => Self::Nothing,
-            (true, _) => Self::Session,
-            (false, true) => Self::Key,
-        }
-    }
-}
-
-/// Every method and path under `/v1` of the server's own description.
-async fn operations(server: &Server) -> Vec<Operation> {
-    let document = client()
-        .get(format!("{}/openapi.json", server.url))
-        .send()
-        .await
-        .unwrap();
-    let document = Answer::read(document).await.expect(200);
-    assert!(
-        document["openapi"].as_str().unwrap().starts_with("3.1"),
-        "{}",
-        document["openapi"]
-    );
-    let mut operations = Vec::new();
-    for (path, methods) in document["paths"].as_object().unwrap() {
-        let methods = methods.as_object().unwrap().iter();
-        for (method, operation) in methods.filter(|(key, _)| *key != "parameters") {
-            operations.push(Operation {
-                method: Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(),
-                path: path.clone(),
-                asks: Asks::of(operation),
-            });
-        }
-    }
-    operations.retain(|operation| operation.path.starts_with("/v1/"));
-    let seen = operations.len();
-    assert!(seen >= 19, "the walk would see almost nothing: {seen}");
-    operations
-}
-
-/// The path with a new random identifier in each place.
-fn filled(path: &str, id: &str) -> String {
-    path.split('/')
-        .map(|part| if part.starts_with('{') { id } else { part })
-        .collect::<Vec<_>>()
-        .join("/")
+/// The routes under `/v1`.
+async fn routes(server: &Server) -> Vec<Operation> {
+    let mut routes = operations(server).await;
+    routes.retain(|route| route.path.starts_with("/v1/"));
+    routes
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,7 +24,7 @@ async fn every_route_refuses_without_the_right_credentials() {
     let server = Server::start(Backend::Sqlite).await;
     let person = server.operator().await;
     let key = person.key(json!({"all": true})).await;
-    let operations = operations(&server).await;
+    let operations = routes(&server).await;
     let open = operations
         .iter()
         .filter(|known| known.asks == Asks::Nothing);
@@ -170,7 +111,7 @@ async fn what_is_another_account_s_answers_like_what_does_not_exist() {
     let his_key = bob.key(json!({"all": true})).await;
     let her_key = ada.key(json!({"all": true})).await;
     let mut walked = 0;
-    for Operation { method, path, asks } in operations(&server).await {
+    for Operation { method, path, asks } in routes(&server).await {
         if !path.contains('{') {
             continue;
         }
@@ -257,7 +198,7 @@ async fn send_secrets_everywhere(server: &Server, person: &Person) -> Vec<(&'sta
         ("password", password.clone()),
     ];
     let http = client();
-    for Operation { method, path, .. } in operations(server).await {
+    for Operation { method, path, .. } in routes(server).await {
         for (_, secret) in &secrets {
             let url = format!(
                 "{}{}",

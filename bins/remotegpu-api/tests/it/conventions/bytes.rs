@@ -137,7 +137,7 @@ async fn odd_bytes_are_answered_and_never_with_500() {
         "{\"current\":\"\\u0000\",\"new\":\"xxxxxxxxxxxxxxxx\"}",
     ];
     let ids = ["%00", "00000000-0000-0000-0000-000000000000"];
-    for (method, path) in operations(&server).await {
+    for Operation { method, path, .. } in operations(&server).await {
         let ids = if path.contains('{') {
             &ids[..]
         } else {

@@ -2,16 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use remotegpu_dev_cluster::DevCluster;
 use remotegpu_test_support::postgres::TestDatabase;
-use reqwest::Client;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::{IN_TIME, UNAVAILABLE, says_nothing, timed_mint};
 use crate::support::{
-    Backend, Fault, FaultProxy, KeyHolder, Person, Server, ServerOptions, Stopwatch,
-    cluster_client, eventually, foreign_cluster,
+    Backend, Fault, FaultyCluster, KeyHolder, Person, Pods, Server, Stopwatch, eventually,
 };
 
 /// How often the cluster is swept here.
@@ -23,36 +19,21 @@ const REFUSED: Duration = Duration::from_secs(1);
 struct World {
     first: Server,
     second: Server,
-    proxy: FaultProxy,
+    eu: FaultyCluster,
     person: Person,
-    cluster: DevCluster,
-    /// The way to the cluster that does not lead through the proxy.
-    direct: (Client, String),
-    _folder: TempDir,
 }
 
 impl World {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (cluster, kubeconfig) = foreign_cluster(folder.path()).await;
-        let kubeconfig = std::fs::read_to_string(kubeconfig).unwrap();
-        let proxy = FaultProxy::start(&kubeconfig);
-        let path = folder.path().join("proxy.kubeconfig");
-        std::fs::write(&path, &proxy.kubeconfig).unwrap();
-        let options = ServerOptions::new(Backend::Postgres)
-            .with("clusters", format!("eu={}", path.display()))
-            .with("sweep-seconds", SWEEP.as_secs().to_string())
-            .with("mint-rate", "1000")
-            .with("mint-burst", "1000");
+        let eu = FaultyCluster::start().await;
+        let options = eu.options(Backend::Postgres);
+        let options = options.with("sweep-seconds", SWEEP.as_secs().to_string());
         let first = Server::start_with(options).await;
         Self {
-            direct: cluster_client(&kubeconfig),
             second: first.second_instance().await,
-            proxy,
             person: first.operator().await,
             first,
-            cluster,
-            _folder: folder,
+            eu,
         }
     }
 
@@ -74,29 +55,14 @@ impl World {
     /// A key that has minted for the namespace, and its token there.
     async fn key_in(&self, namespace: &Value) -> (KeyHolder, String) {
         let key = self.person.key(json!({"all": true})).await;
-        let minted = key.mint(namespace).await.expect(200);
-        let token = minted["status"]["token"].as_str().unwrap().to_owned();
+        let token = key.token(namespace).await;
         (key, token)
     }
 
-    async fn revoke(&self, key: &KeyHolder) {
-        let path = format!("/v1/account/api-keys/{}/revoke", key.id());
-        self.person.post(&path, json!({})).await.expect(200);
-    }
-
-    /// What the cluster says to somebody with this token.
-    async fn status(&self, token: &str, namespace: &Value) -> u16 {
-        let (client, url) = &self.direct;
-        let name = namespace["kubernetes_namespace"].as_str().unwrap();
-        let pods = format!("{url}/api/v1/namespaces/{name}/pods");
-        let answer = client.get(pods).bearer_auth(token).send().await.unwrap();
-        answer.status().as_u16()
-    }
-
     async fn until(&self, token: &str, namespace: &Value, wanted: u16, within: Duration) {
-        let began = Stopwatch::start();
+        let (began, pods) = (Stopwatch::start(), Pods::of(&self.eu.direct, namespace));
         eventually("the cluster refuses the token", within, async || {
-            self.status(token, namespace).await == wanted
+            pods.status(token).await == wanted
         })
         .await;
         println!("{wanted} after {:?}", began.elapsed());
@@ -113,7 +79,7 @@ impl World {
 
     async fn stop(mut self) {
         assert!(self.first.stop().success() && self.second.stop().success());
-        self.cluster.stop().await;
+        self.eu.cluster.stop().await;
     }
 }
 
@@ -151,6 +117,7 @@ async fn one_namespaces_bindings(fault: Fault) {
 
     let name = bad["kubernetes_namespace"].as_str().unwrap();
     world
+        .eu
         .proxy
         .set_of(&format!("/namespaces/{name}/rolebindings"), fault);
     let began = Instant::now();
@@ -158,7 +125,7 @@ async fn one_namespaces_bindings(fault: Fault) {
     let newest = "id = (SELECT id FROM credential_identities ORDER BY id DESC LIMIT 1)";
     let forget = format!("DELETE FROM credential_identities WHERE {newest}");
     world.database().query(&forget).unwrap();
-    world.revoke(&ends).await;
+    world.person.revoke(&ends).await;
     // X9: the binding cannot go, and does not keep the service account.
     world
         .until(&token, &bad, 401, Duration::from_secs(15))
@@ -173,7 +140,7 @@ async fn one_namespaces_bindings(fault: Fault) {
     let during = median_mint(&stays, &good).await;
     println!("{fault:?}: mints take {during:?}, before {before:?}");
     assert!(during < 3 * before + Duration::from_millis(50));
-    world.revoke(&elsewhere).await;
+    world.person.revoke(&elsewhere).await;
     world.until(&elsewhere_token, &good, 401, REFUSED).await;
     let orphan = world.until(&orphan_token, &good, 401, 3 * SWEEP + IN_TIME);
     orphan.await;
@@ -237,11 +204,11 @@ async fn a_binding_that_could_not_go_goes_when_it_can() {
     let bad = world.person.namespace("bad").await;
     let (ends, token) = world.key_in(&bad).await;
     let name = bad["kubernetes_namespace"].as_str().unwrap();
-    world.proxy.set_of(
+    world.eu.proxy.set_of(
         &format!("/namespaces/{name}/rolebindings"),
         Fault::Status(500),
     );
-    world.revoke(&ends).await;
+    world.person.revoke(&ends).await;
     world
         .until(&token, &bad, 401, Duration::from_secs(15))
         .await;
@@ -249,7 +216,7 @@ async fn a_binding_that_could_not_go_goes_when_it_can() {
         world.count("credential_identities WHERE powerless_at IS NOT NULL") == 1
     })
     .await;
-    world.proxy.set_of("nowhere", Fault::None);
+    world.eu.proxy.set_of("nowhere", Fault::None);
     let began = Stopwatch::start();
     eventually("nothing is left", Duration::from_secs(15), async || {
         world.count("credential_identities") == 0

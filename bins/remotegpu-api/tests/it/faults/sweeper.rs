@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Backend, KeyHolder, Person, Server, ServerOptions, Stopwatch, cluster_client, eventually,
+    Backend, KeyHolder, Person, Pods, Server, ServerOptions, Stopwatch, eventually,
 };
 
 /// R10: how soon another sweeps.
@@ -18,8 +18,7 @@ struct Token {
 
 async fn mint(person: &Person, namespace: &Value) -> Token {
     let key = person.key(json!({"all": true})).await;
-    let minted = key.mint(namespace).await.expect(200);
-    let text = minted["status"]["token"].as_str().unwrap().to_owned();
+    let text = key.token(namespace).await;
     Token { key, text }
 }
 
@@ -51,17 +50,9 @@ async fn another_sweeps_soon_after_kill_9_and_no_revocation_waits_for_it() {
         mint(&person, &namespace).await,
         mint(&person, &namespace).await,
     );
-    let (client, url) = cluster_client(&first.dev_cluster.as_ref().unwrap().admin_kubeconfig());
-    let name = namespace["kubernetes_namespace"].as_str().unwrap();
-    let pods = format!("{url}/api/v1/namespaces/{name}/pods");
-    let status = async |token: &str| {
-        let answer = client.get(&pods).bearer_auth(token).send().await.unwrap();
-        answer.status().as_u16()
-    };
-    assert_eq!(
-        (status(&orphan.text).await, status(&revoked.text).await),
-        (200, 200)
-    );
+    let admin = first.dev_cluster.as_ref().unwrap().admin_kubeconfig();
+    let pods = Pods::of(&admin, &namespace);
+    assert!(pods.open(&orphan.text).await && pods.open(&revoked.text).await);
     // It holds on to it.
     tokio::time::sleep(Duration::from_secs(8)).await;
     assert_eq!(holder(), before);
@@ -73,12 +64,11 @@ async fn another_sweeps_soon_after_kill_9_and_no_revocation_waits_for_it() {
     first.kill();
     let began = Stopwatch::start();
     database.query(&format!("DELETE {own}")).unwrap();
-    let path = format!("/v1/account/api-keys/{}/revoke", revoked.key.id());
-    person.post(&path, json!({})).await.expect(200);
+    person.revoke(&revoked.key).await;
     eventually(
         "the revoked one is refused",
         Duration::from_secs(1),
-        async || status(&revoked.text).await != 200,
+        async || !pods.open(&revoked.text).await,
     )
     .await;
     println!("refused after {:?}", began.elapsed());
@@ -93,7 +83,7 @@ async fn another_sweeps_soon_after_kill_9_and_no_revocation_waits_for_it() {
     eventually(
         "what no row knows is gone",
         Duration::from_secs(3),
-        async || status(&orphan.text).await != 200,
+        async || !pods.open(&orphan.text).await,
     )
     .await;
 

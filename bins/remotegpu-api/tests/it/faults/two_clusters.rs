@@ -5,8 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Backend, Fault, FaultProxy, KeyHolder, Person, Server, ServerOptions, Stopwatch,
-    cluster_client, eventually, foreign_cluster,
+    Backend, Fault, FaultyCluster, Person, Pods, Server, Stopwatch, eventually, foreign_cluster,
 };
 
 /// How many things are to be done in the cluster that hangs: more than there are places.
@@ -22,11 +21,6 @@ async fn delete(person: &Person, namespace: &Value) {
     let id = namespace["id"].as_str().unwrap();
     let path = format!("/v1/kubernetes/namespaces/{id}");
     person.delete(&path).await.expect(202);
-}
-
-async fn token(key: &KeyHolder, namespace: &Value) -> String {
-    let minted = key.mint(namespace).await.expect(200);
-    minted["status"]["token"].as_str().unwrap().to_owned()
 }
 
 /// How long it takes to make a namespace, and to have it gone.
@@ -51,35 +45,24 @@ async fn make_and_remove(person: &Person, name: &str) -> (Duration, Duration) {
 async fn a_cluster_that_hangs_delays_nothing_in_another() {
     // R10, X9, N5
     let folder = tempfile::tempdir().unwrap();
-    let (hanging, working) = (folder.path().join("eu"), folder.path().join("us"));
-    let (eu, eu_kubeconfig) = foreign_cluster(&hanging).await;
-    let (us, us_kubeconfig) = foreign_cluster(&working).await;
-    let mut proxy = FaultProxy::start(&std::fs::read_to_string(eu_kubeconfig).unwrap());
-    let path = folder.path().join("proxy.kubeconfig");
-    std::fs::write(&path, &proxy.kubeconfig).unwrap();
-    let clusters = format!("us={},eu={}", us_kubeconfig.display(), path.display());
-    let options = ServerOptions::new(Backend::Sqlite)
+    let (us, us_kubeconfig) = foreign_cluster(folder.path()).await;
+    let mut eu = FaultyCluster::start().await;
+    let clusters = format!("us={},eu={}", us_kubeconfig.display(), eu.path.display());
+    let options = eu.options(Backend::Sqlite);
+    let options = options
         .with("clusters", clusters)
         .with("sweep-seconds", "2")
         .with("key-limit", "1000")
-        .with("namespace-limit", "1000")
-        .with("mint-rate", "1000")
-        .with("mint-burst", "1000");
+        .with("namespace-limit", "1000");
     let mut server = Server::start_with(options).await;
     let person = server.operator().await;
     let here = namespace_in(&person, "us", "here").await;
     let there = namespace_in(&person, "eu", "there").await;
-    let (client, url) = cluster_client(&us.admin_kubeconfig());
-    let name = here["kubernetes_namespace"].as_str().unwrap();
-    let pods = format!("{url}/api/v1/namespaces/{name}/pods");
-    let opens = async |token: &str| {
-        let answer = client.get(&pods).bearer_auth(token).send().await.unwrap();
-        answer.status() == 200
-    };
+    let pods = Pods::of(&us.admin_kubeconfig(), &here);
     let mut doomed = Vec::new();
     for number in 0..HANGING {
         let key = person.key(json!({"all": true})).await;
-        token(&key, &there).await;
+        key.token(&there).await;
         doomed.push((
             key,
             namespace_in(&person, "eu", &format!("there-{number}")).await,
@@ -88,23 +71,21 @@ async fn a_cluster_that_hangs_delays_nothing_in_another() {
     let quick = make_and_remove(&person, "before").await;
     println!("made and removed in {quick:?}");
 
-    proxy.set(Fault::Hang).await;
+    eu.proxy.set(Fault::Hang).await;
     let began = Stopwatch::start();
     for (key, namespace) in &doomed {
-        let path = format!("/v1/account/api-keys/{}/revoke", key.id());
-        person.post(&path, json!({})).await.expect(200);
+        person.revoke(key).await;
         delete(&person, namespace).await;
     }
     // Before it is known to be down, and long after.
     for round in 0..6 {
         let key = person.key(json!({"all": true})).await;
-        let text = token(&key, &here).await;
-        assert!(opens(&text).await);
-        let path = format!("/v1/account/api-keys/{}/revoke", key.id());
-        person.post(&path, json!({})).await.expect(200);
+        let text = key.token(&here).await;
+        assert!(pods.open(&text).await);
+        person.revoke(&key).await;
         let revoked = Stopwatch::start();
         eventually("the token is refused", Duration::from_secs(1), async || {
-            !opens(&text).await
+            !pods.open(&text).await
         })
         .await;
         let refused = revoked.elapsed();
@@ -124,7 +105,7 @@ async fn a_cluster_that_hangs_delays_nothing_in_another() {
     assert_eq!(status["items"][0]["status"], "available");
     assert_eq!(status["items"][1]["status"], "unavailable");
     // And what waited for it is done when it is back.
-    proxy.set(Fault::None).await;
+    eu.proxy.set(Fault::None).await;
     eventually("all of it is gone", Duration::from_secs(30), async || {
         let listed = person
             .get("/v1/kubernetes/namespaces?limit=200")
@@ -134,6 +115,6 @@ async fn a_cluster_that_hangs_delays_nothing_in_another() {
     })
     .await;
     assert!(server.stop().success());
-    eu.stop().await;
+    eu.cluster.stop().await;
     us.stop().await;
 }

@@ -18,11 +18,6 @@ impl World {
         (made, pods)
     }
 
-    async fn token_in(&self, key: &KeyHolder, namespace: &Value) -> String {
-        let minted = key.mint(namespace).await.expect(200);
-        minted["status"]["token"].as_str().unwrap().to_owned()
-    }
-
     /// Uses the token there until it gets this status.
     async fn until_at(&self, pods: &str, token: &str, wanted: u16, within: Duration) -> Duration {
         let began = Stopwatch::start();
@@ -38,7 +33,7 @@ impl World {
     /// the making and removal of namespaces.
     async fn serves_the_rest(&self, pods: &str, namespace: &Value) {
         let key = self.key().await;
-        let token = self.token_in(&key, namespace).await;
+        let token = key.token(namespace).await;
         let mut mints = Vec::new();
         for _ in 0..15 {
             let began = Stopwatch::start();

@@ -23,6 +23,36 @@ pub fn cluster_client(kubeconfig: &str) -> (Client, String) {
     (client, cluster["server"].as_str().unwrap().to_owned())
 }
 
+/// The pods of a namespace, as the cluster shows them to whoever brings a token.
+#[derive(Debug, Clone)]
+pub struct Pods {
+    client: Client,
+    url: String,
+}
+
+impl Pods {
+    /// Those of this namespace in the kubeconfig's cluster.
+    pub fn of(kubeconfig: &str, namespace: &Value) -> Self {
+        let (client, url) = cluster_client(kubeconfig);
+        let name = namespace["kubernetes_namespace"].as_str().unwrap();
+        let url = format!("{url}/api/v1/namespaces/{name}/pods");
+        Self { client, url }
+    }
+
+    /// What the cluster answers to this token.
+    pub async fn status(&self, token: &str) -> u16 {
+        let asked = self.client.get(&self.url).bearer_auth(token);
+        asked.send().await.unwrap().status().as_u16()
+    }
+
+    /// Whether the cluster lets this token in.
+    pub async fn open(&self, token: &str) -> bool {
+        let status = self.status(token).await;
+        assert!([200, 401, 403].contains(&status), "{status}");
+        status == 200
+    }
+}
+
 /// The two manifests of the reference.
 #[derive(Debug, Clone, Copy)]
 pub enum Workload {

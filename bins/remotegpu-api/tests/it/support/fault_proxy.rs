@@ -2,6 +2,7 @@
 
 use std::{
     net::TcpListener,
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -17,11 +18,13 @@ use actix_web::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::stream;
+use remotegpu_dev_cluster::DevCluster;
 use reqwest::{Client, Method};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use super::{cluster_client, free_port};
+use super::{Backend, ServerOptions, cluster_client, foreign_cluster, free_port};
 
 /// Stands in every answer that is not the cluster's own, and must get nowhere.
 pub const CANARY: &str = "canary-of-the-cluster";
@@ -56,15 +59,54 @@ pub enum Fault {
     PastExpiration,
     /// A token that lives for years.
     FarExpiration,
+    /// A token whose end is no time.
+    OddExpiration,
     /// It has a certificate that another authority has signed.
     WrongCa,
+}
+
+/// A cluster, and what stands before it.
+pub struct FaultyCluster {
+    pub proxy: FaultProxy,
+    pub cluster: DevCluster,
+    /// The kubeconfig's file that leads through the proxy.
+    pub path: PathBuf,
+    /// A kubeconfig that does not.
+    pub direct: String,
+    _folder: TempDir,
+}
+
+impl FaultyCluster {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (cluster, direct) = foreign_cluster(folder.path()).await;
+        let direct = std::fs::read_to_string(direct).unwrap();
+        let proxy = FaultProxy::start(&direct);
+        let path = folder.path().join("proxy.kubeconfig");
+        std::fs::write(&path, &proxy.kubeconfig).unwrap();
+        Self {
+            proxy,
+            cluster,
+            path,
+            direct,
+            _folder: folder,
+        }
+    }
+
+    /// Of a server with this one cluster, in which keys may mint as they like.
+    pub fn options(&self, backend: Backend) -> ServerOptions {
+        ServerOptions::new(backend)
+            .with("clusters", format!("eu={}", self.path.display()))
+            .with("mint-rate", "1000")
+            .with("mint-burst", "1000")
+    }
 }
 
 /// Stands before a cluster that a kubeconfig names. Connections are kept alive, as
 /// an API server keeps them.
 pub struct FaultProxy {
     /// The way to the cluster that leads through here.
-    pub kubeconfig: String,
+    kubeconfig: String,
     port: u16,
     certificates: [ServerConfig; 2],
     state: Arc<State>,
@@ -85,7 +127,7 @@ struct State {
 
 impl FaultProxy {
     /// Must be called inside of the runtime that it is to run in.
-    pub fn start(kubeconfig: &str) -> Self {
+    fn start(kubeconfig: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (upstream, upstream_url) = cluster_client(kubeconfig);
         let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
@@ -204,7 +246,10 @@ async fn answer(request: HttpRequest, body: Bytes, state: Data<State>) -> HttpRe
             .content_type("text/html")
             .body(format!("<html><body>{CANARY}</body></html>")),
         Fault::Huge => huge(&request, state),
-        Fault::NoExpiration | Fault::PastExpiration | Fault::FarExpiration
+        Fault::NoExpiration
+        | Fault::PastExpiration
+        | Fault::FarExpiration
+        | Fault::OddExpiration
             if request.path().ends_with("/token") =>
         {
             bend(fault, forward(&request, body, &state).await).await
@@ -242,6 +287,7 @@ async fn bend(fault: Fault, answer: HttpResponse) -> HttpResponse {
     body["status"]["expirationTimestamp"] = match fault {
         Fault::PastExpiration => json!("2001-01-01T00:00:00Z"),
         Fault::FarExpiration => json!("2999-01-01T00:00:00Z"),
+        Fault::OddExpiration => json!("soon"),
         _ => Value::Null,
     };
     HttpResponse::build(status).json(body)

@@ -108,6 +108,11 @@ impl Person {
         KeyHolder::new(&self.url, item)
     }
 
+    pub async fn revoke(&self, key: &KeyHolder) {
+        let path = format!("/v1/account/api-keys/{}/revoke", key.id());
+        self.post(&path, json!({})).await.expect(200);
+    }
+
     /// The namespace's kubeconfig.
     pub async fn kubeconfig(&self, namespace: &Value, plugin: &str) -> String {
         let id = namespace["id"].as_str().unwrap();
@@ -155,5 +160,11 @@ impl KeyHolder {
         let id = namespace["id"].as_str().unwrap();
         self.post(&format!("/v1/kubernetes/namespaces/{id}/exec-credential"))
             .await
+    }
+
+    /// A cluster token.
+    pub async fn token(&self, namespace: &Value) -> String {
+        let minted = self.mint(namespace).await.expect(200);
+        minted["status"]["token"].as_str().unwrap().to_owned()
     }
 }

@@ -5,8 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::support::{
-    Answer, Backend, ClusterProxy, KeyHolder, Server, ServerOptions, Twist, client,
-    foreign_cluster, in_millis, time_of,
+    Answer, Backend, KeyHolder, Server, ServerOptions, client, in_millis, time_of,
 };
 
 fn exec_path(id: &str) -> String {
@@ -181,60 +180,6 @@ async fn a_token_is_promised_no_longer_than_its_secret_lives() {
     assert!(left.whole_seconds() <= 100, "{left}");
     let left = end_of(&KeyHolder::new(&server.url, rotated)).await - now();
     assert!(left.whole_seconds() > 1000, "{left}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_of_the_cluster_that_is_not_usable_reaches_nobody() {
-    // X6 [S], X8
-    let folder = tempfile::tempdir().unwrap();
-    let (cluster, kubeconfig) = foreign_cluster(folder.path()).await;
-    let proxy = ClusterProxy::start(&std::fs::read_to_string(kubeconfig).unwrap());
-    let path = folder.path().join("proxy.kubeconfig");
-    std::fs::write(&path, &proxy.kubeconfig).unwrap();
-    let options =
-        ServerOptions::new(Backend::Sqlite).with("clusters", format!("eu={}", path.display()));
-    let server = Server::start_with(options).await;
-    let person = server.operator().await;
-    let namespace = person.namespace("team-ml").await;
-    assert_eq!(namespace["cluster"], "eu");
-    let key = person.key(json!({"all": true})).await;
-    key.mint(&namespace).await.expect(200);
-    for (twist, code, sentence) in [
-        (
-            Twist::NoExpiration,
-            "token_without_expiration",
-            "The backing Kubernetes token response did not include an expiration",
-        ),
-        (
-            Twist::Expired,
-            "cluster_unavailable",
-            "The cluster's token response was not usable",
-        ),
-        (
-            Twist::TooLong,
-            "cluster_unavailable",
-            "The cluster's token response was not usable",
-        ),
-        (
-            Twist::Malformed,
-            "cluster_unavailable",
-            "The cluster's token response was not usable",
-        ),
-    ] {
-        proxy.twist(twist);
-        let answer = key.mint(&namespace).await;
-        assert_eq!(answer.problem(503, code), sentence, "{twist:?}");
-        assert!(answer.header("retry-after").is_some(), "C7");
-        assert!(!answer.text.contains("eyJ"), "{answer:?}");
-    }
-    assert!(
-        !server.log().contains("eyJ"),
-        "a part of a token is in the log:\n{}",
-        server.log()
-    );
-    proxy.twist(Twist::Honest);
-    key.mint(&namespace).await.expect(200);
-    cluster.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
