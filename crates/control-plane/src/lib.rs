@@ -45,7 +45,7 @@ pub use acts::reset_password::{ResetPasswordError, reset_password};
 pub use acts::restore_missing::restore_missing;
 pub use acts::resume_account::resume_account;
 pub use acts::revoke_api_key::{RevokeApiKeyError, revoke_api_key};
-pub use acts::rotate_api_key::{MAX_GRACE, RotateApiKeyError, RotateApiKeyPorts, rotate_api_key};
+pub use acts::rotate_api_key::{RotateApiKeyError, RotateApiKeyPorts, rotate_api_key};
 pub use acts::set_limits::set_limits;
 pub use acts::sign_in::{SignInError, SignInPorts, SignedIn, sign_in};
 pub use acts::sign_out::sign_out;

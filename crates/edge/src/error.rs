@@ -185,7 +185,7 @@ impl ApiError {
 
     /// Contract A8, K16, X8: the next try may come after this long, which is told in
     /// whole seconds.
-    pub fn come_again(code: ErrorCode, wait: Duration) -> Self {
+    pub(crate) fn come_again(code: ErrorCode, wait: Duration) -> Self {
         let part = u64::from(wait.subsec_nanoseconds() > 0);
         let seconds = u64::try_from(wait.whole_seconds()).unwrap_or(0) + part;
         Self {

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The longest time that an old secret may work on.
-pub const MAX_GRACE: Duration = Duration::DAY;
+const MAX_GRACE: Duration = Duration::DAY;
 
 /// What rotating a key needs.
 #[derive(Clone, Copy)]

@@ -201,7 +201,7 @@ impl<E: Entry> Buffer<E> {
     }
 
     /// Writes what is due again and again, until it is dropped.
-    pub async fn keep_flushed(&self, store: &E::Store, clock: &dyn Clock) {
+    pub(crate) async fn keep_flushed(&self, store: &E::Store, clock: &dyn Clock) {
         loop {
             // Either way it is time.
             let _ = tokio::time::timeout(E::PACE.every, self.crowded.notified()).await;

@@ -30,7 +30,7 @@ mod noted;
 
 /// For how long the proof that changes are heard of lets the cache be trusted.
 /// Contract K13 gives 5 seconds; a request may have begun just before the end.
-pub const TRUST: Duration = Duration::from_secs(4);
+pub(crate) const TRUST: Duration = Duration::from_secs(4);
 /// A key in steady use is noted so often: its time is written once a minute
 /// (contract K14), and noting each use would cost as much as checking the key.
 const NOTE_EVERY: time::Duration = time::Duration::seconds(20);
@@ -74,7 +74,7 @@ pub struct KeyCacheCounts {
 }
 
 /// A key that was remembered.
-pub struct Recalled<'a> {
+pub(crate) struct Recalled<'a> {
     entry: Entry,
     noted: &'a Noted,
 }
@@ -88,7 +88,7 @@ impl Recalled<'_> {
 
     /// Whether this use is far enough from the last one for which this was
     /// answered with yes: [`NOTE_EVERY`].
-    pub fn use_is_worth_noting(&self, now: OffsetDateTime) -> bool {
+    pub(crate) fn use_is_worth_noting(&self, now: OffsetDateTime) -> bool {
         self.noted.is_due(self.entry.key(), now, NOTE_EVERY)
     }
 }
@@ -126,7 +126,7 @@ impl KeyCache {
     }
 
     /// The key, if it is remembered and nothing speaks against it.
-    pub fn recall(&self, hash: &HashedApiKey) -> Option<Recalled<'_>> {
+    pub(crate) fn recall(&self, hash: &HashedApiKey) -> Option<Recalled<'_>> {
         if !self.is_trusted() {
             return None;
         }
@@ -170,7 +170,7 @@ impl KeyCache {
 
     /// Notes the change when the guard is dropped: at the end of the call that
     /// makes it, and also when nobody waits for that end.
-    pub fn note_later(&self, change: KeyChange) -> impl Drop + '_ {
+    pub(crate) fn note_later(&self, change: KeyChange) -> impl Drop + '_ {
         NoteOnDrop {
             cache: self,
             change,
@@ -188,7 +188,7 @@ impl KeyCache {
     }
 
     /// Changes may be missed from now on: the store is asked for every key.
-    pub fn distrust(&self) {
+    pub(crate) fn distrust(&self) {
         self.trusted_until.store(0, Ordering::SeqCst);
     }
 

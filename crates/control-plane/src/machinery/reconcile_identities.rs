@@ -61,7 +61,7 @@ pub enum EndIdentityError {
 
 impl EndIdentityError {
     /// Whether the identity opens nothing any more although something of it is left.
-    pub fn is_powerless(&self) -> bool {
+    pub(crate) fn is_powerless(&self) -> bool {
         matches!(self, Self::Cluster(ClusterError::BindingLeft(_)))
     }
 }

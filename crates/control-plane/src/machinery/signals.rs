@@ -16,12 +16,12 @@ pub struct Signals {
 
 impl Signals {
     /// There is work on a namespace.
-    pub fn wake_namespaces(&self) {
+    pub(crate) fn wake_namespaces(&self) {
         self.namespaces.notify_one();
     }
 
     /// A cluster identity has ended.
-    pub fn wake_identities(&self) {
+    pub(crate) fn wake_identities(&self) {
         self.identities.notify_one();
     }
 
