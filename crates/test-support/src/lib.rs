@@ -9,6 +9,7 @@ pub mod control_plane;
 pub mod left_out;
 pub mod port_suite;
 pub mod postgres;
+pub mod self_signed;
 pub mod stopwatch;
 pub mod store;
 

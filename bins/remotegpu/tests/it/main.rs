@@ -20,6 +20,9 @@ mod namespaces;
 mod outputs;
 mod plugin_patience;
 mod reaching;
+// By its path, because the crate that it stands in brings the server's half of the house.
+#[path = "../../../../crates/test-support/src/self_signed.rs"]
+mod self_signed;
 mod server;
 mod session;
 mod tls;

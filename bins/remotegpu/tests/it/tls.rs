@@ -4,8 +4,9 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
 
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 
+use crate::self_signed::self_signed;
 use crate::user::User;
 
 const SESSION: &str = r#"{"user":{"email":"me@example.com"},"role":"admin"}"#;
@@ -17,16 +18,7 @@ pub fn start() -> (String, String) {
 
 /// The same, which answers a POST with this.
 pub fn start_answering(credential: &'static str) -> (String, String) {
-    let names = ["127.0.0.1".to_owned(), "server.test".to_owned()];
-    let made = rcgen::generate_simple_self_signed(names).unwrap();
-    let key = made.signing_key.serialize_der().try_into().unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
+    let (config, ca) = self_signed(["127.0.0.1", "server.test"]);
     let config = Arc::new(config);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
@@ -46,7 +38,7 @@ pub fn start_answering(credential: &'static str) -> (String, String) {
             }
         }
     });
-    (url, made.cert.pem())
+    (url, ca)
 }
 
 #[test]

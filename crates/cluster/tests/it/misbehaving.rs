@@ -21,8 +21,10 @@ use remotegpu_namespaces::{
     MintError, NamespaceProvisioner, PlainClusterToken, TokenLifetime,
 };
 use remotegpu_primitives::IdentityId;
-use remotegpu_test_support::stopwatch::{Stopwatch, eventually};
-use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use remotegpu_test_support::{
+    self_signed::self_signed,
+    stopwatch::{Stopwatch, eventually},
+};
 use serde_json::json;
 
 use crate::{
@@ -83,12 +85,7 @@ async fn answer(
 impl Liar {
     async fn start() -> Self {
         install_ring();
-        let own = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
-        let tls = ServerConfig::builder().with_no_client_auth();
-        let tls = tls
-            .with_single_cert(vec![own.cert.der().clone()], key)
-            .unwrap();
+        let (tls, ca) = self_signed(["127.0.0.1"]);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let server = format!("https://{}", listener.local_addr().unwrap());
         let said: Arc<Mutex<Said>> = Arc::default();
@@ -110,9 +107,7 @@ impl Liar {
             answer: said,
             seen,
             handle,
-            clusters: connect(&kubeconfig(&server, &own.cert.pem()))
-                .await
-                .unwrap(),
+            clusters: connect(&kubeconfig(&server, &ca)).await.unwrap(),
         }
     }
 

@@ -17,8 +17,10 @@ use remotegpu_edge::{
     public_server,
 };
 use remotegpu_primitives::{Clock, SessionId};
-use remotegpu_test_support::{act, clock::TestClock, rng, store::TestStore};
-use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
+use remotegpu_test_support::{
+    act, clock::TestClock, rng, self_signed::self_signed, store::TestStore,
+};
+use rustls::ServerConfig;
 use tokio::task::JoinHandle;
 
 pub struct World {
@@ -45,14 +47,7 @@ impl World {
 
     /// One that speaks TLS, and so HTTP/2.
     pub async fn encrypted(front: Front) -> Self {
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
+        let (config, _) = self_signed(["127.0.0.1"]);
         Self::serve(front, Some(config)).await
     }
 

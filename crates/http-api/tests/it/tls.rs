@@ -1,25 +1,12 @@
 //! TLS and HTTP/2, with a client that is not ours.
 
-use std::sync::Arc;
-
 use remotegpu_edge::{ExtraHost, ServerLimits, public_server};
 use remotegpu_http_api::public_front;
-use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
+use remotegpu_test_support::self_signed::self_signed;
 use serde_json::json;
 use tokio::process::Command;
 
 use crate::world::{World, text};
-
-fn server_config() -> ServerConfig {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn http_2_names_its_host_in_the_target() {
@@ -37,10 +24,10 @@ async fn http_2_names_its_host_in_the_target() {
         max_connections: 10,
         keep_alive: std::time::Duration::from_secs(75),
     };
-    let tls = Some(server_config());
+    let (tls, _) = self_signed(["localhost"]);
     let fronts = vec![public_front(&world.api)];
     let (server, stopper) =
-        public_server(world.edge.clone(), fronts, listener, tls, limits).unwrap();
+        public_server(world.edge.clone(), fronts, listener, Some(tls), limits).unwrap();
     let serving = tokio::spawn(server);
     let curl = async |version: &str, host: &str, method: &str| {
         let run = Command::new("curl")

@@ -11,11 +11,12 @@ use std::thread;
 use std::time::Duration;
 
 use remotegpu_kubeconfig::{ClusterEndpoint, Plugin, render_exec};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 
 use crate::canned_server::{CannedServer, http, read_head};
 use crate::left_out::left_out;
 use crate::plugin_shell::{CREDENTIAL, KEY, context, find_program, problem};
+use crate::self_signed::self_signed;
 
 const VERSION: &str = r#"{"gitVersion":"v1"}"#;
 
@@ -27,21 +28,13 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Self {
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-        let key = made.signing_key.serialize_der().try_into().unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
+        let (config, ca) = self_signed(["127.0.0.1"]);
         let config = Arc::new(config);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = ClusterEndpoint {
             name: "dev".into(),
             server: format!("https://{}", listener.local_addr().unwrap()),
-            certificate_authority_pem: Some(made.cert.pem()),
+            certificate_authority_pem: Some(ca),
         };
         let (sender, requests) = channel();
         thread::spawn(move || {

@@ -9,10 +9,12 @@
 
 mod canned_server;
 mod kubectl;
-// By its path, because the crate that it stands in brings a database, which this one has nothing to do with.
+// By their paths, because the crate that they stand in brings a database, which this one has nothing to do with.
 #[path = "../../../test-support/src/left_out.rs"]
 mod left_out;
 mod plugin_patience;
 mod plugin_shell;
 mod rendering;
 mod round_trip;
+#[path = "../../../test-support/src/self_signed.rs"]
+mod self_signed;

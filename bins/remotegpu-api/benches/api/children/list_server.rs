@@ -18,8 +18,7 @@ use actix_web::{
 };
 use anyhow::Result;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use rcgen::generate_simple_self_signed;
-use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use remotegpu_test_support::self_signed::self_signed;
 use serde_json::{Value, json};
 
 use super::KUBECONFIG;
@@ -54,12 +53,7 @@ struct Seen {
 
 /// Serves until it is killed.
 pub fn run(port: u16, folder: &Path, objects: usize) -> Result<()> {
-    let own = generate_simple_self_signed(["127.0.0.1".to_owned()])?;
-    let key = PrivateKeyDer::try_from(own.signing_key.serialize_der())
-        .map_err(|error| anyhow::anyhow!(error))?;
-    let tls = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![own.cert.der().clone()], key)?;
+    let (tls, ca) = self_signed(["127.0.0.1"]);
     let lists = Data::new(Lists {
         objects,
         seen: Mutex::default(),
@@ -78,7 +72,7 @@ pub fn run(port: u16, folder: &Path, objects: usize) -> Result<()> {
     let kubeconfig = json!({
         "clusters": [{"name": "c", "cluster": {
             "server": format!("https://127.0.0.1:{port}"),
-            "certificate-authority-data": STANDARD.encode(own.cert.pem()),
+            "certificate-authority-data": STANDARD.encode(ca),
         }}],
         "users": [{"name": "u", "user": {"token": "none"}}],
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],

@@ -19,8 +19,9 @@ use actix_web::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::stream;
 use remotegpu_dev_cluster::DevCluster;
+use remotegpu_test_support::self_signed::self_signed;
 use reqwest::{Client, Method};
-use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use rustls::ServerConfig;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -130,23 +131,16 @@ impl FaultProxy {
     fn start(kubeconfig: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (upstream, upstream_url) = cluster_client(kubeconfig);
-        let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-        let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let [(own, ca), (other, _)] = [(); 2].map(|()| self_signed(["127.0.0.1"]));
         let port = free_port();
         let mut document: Value = serde_saphyr::from_str(kubeconfig).unwrap();
         let cluster = &mut document["clusters"][0]["cluster"];
         cluster["server"] = format!("https://127.0.0.1:{port}").into();
-        cluster["certificate-authority-data"] = STANDARD.encode(own.cert.pem()).into();
+        cluster["certificate-authority-data"] = STANDARD.encode(ca).into();
         let mut proxy = Self {
             kubeconfig: document.to_string(),
             port,
-            certificates: [own, other].map(|made| {
-                let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-                ServerConfig::builder()
-                    .with_no_client_auth()
-                    .with_single_cert(vec![made.cert.der().clone()], key)
-                    .unwrap()
-            }),
+            certificates: [own, other],
             state: Arc::new(State {
                 fault: Mutex::new(Fault::None),
                 part: Mutex::default(),
