@@ -116,6 +116,8 @@ fn others_can_read(_: &Metadata) -> bool {
 
 /// Takes off what CI systems and `.env` files put around a key; nothing where nothing is left.
 pub fn read_key(text: &[u8], whose: &str) -> Result<Option<Secret>> {
+    // Some editors put one before all text.
+    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
     let around = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'');
     let begin = text.iter().position(|byte| !around(byte));
     let end = text.iter().rposition(|byte| !around(byte));
@@ -176,6 +178,7 @@ mod tests {
             "\"rgpu_a\"",
             "'rgpu_a'\r\n",
             "\t\"rgpu_a\n\"",
+            "\u{feff}rgpu_a\r\n",
         ] {
             assert_eq!(key(text), Ok(Some("rgpu_a".to_owned())), "{text:?}");
         }
@@ -187,7 +190,7 @@ mod tests {
             "rgpu_a rgpu_b",
             "rgpu_a\nx: 1",
             "rgpu_é",
-            "\u{feff}rgpu_a",
+            "rgpu_\u{feff}a",
         ] {
             let odd = "x holds a character that no API key has".to_owned();
             assert_eq!(key(text), Err(odd), "{text:?}");

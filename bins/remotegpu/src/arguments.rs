@@ -42,7 +42,7 @@ fn hide_secrets(error: &mut clap::Error) {
 }
 
 fn hide(value: &ContextValue) -> Option<ContextValue> {
-    const SECRETS: [&str; 4] = ["rgpu_", "rgsu_", "rgat_", "@"];
+    const SECRETS: [&str; 5] = ["rgpu_", "rgse_", "rgsu_", "rgat_", "@"];
     let is_secret = |text: &str| SECRETS.iter().any(|secret| text.contains(secret));
     match value {
         ContextValue::String(text) if is_secret(text) => {
@@ -52,5 +52,26 @@ fn hide(value: &ContextValue) -> Option<ContextValue> {
             Some(ContextValue::Strings(vec!["...".to_owned()]))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_a_secret_is_not_said_aloud() {
+        let hidden = |text: &str| hide(&ContextValue::String(text.to_owned())).is_some();
+        for secret in [
+            "rgpu_abc",
+            "xrgse_abc",
+            "rgat_abc",
+            "https://ada:password@host",
+        ] {
+            assert!(hidden(secret), "{secret}");
+        }
+        for plain in ["lapto", "--server", "https://host"] {
+            assert!(!hidden(plain), "{plain}");
+        }
     }
 }
