@@ -82,9 +82,10 @@ impl World {
         let (tls, pem) = tls::start_answering(CREDENTIAL);
         let server = Server::start_raw(|request: &Request| {
             let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
-            let body = match request.line.starts_with("GET") {
-                true => r#"{"user":{"email":"me@example.com"},"role":"admin"}"#,
-                false => CREDENTIAL,
+            let body = if request.line.starts_with("GET") {
+                r#"{"user":{"email":"me@example.com"},"role":"admin"}"#
+            } else {
+                CREDENTIAL
             };
             answer(200, &format!("x-remotegpu-time: {now}\r\n"), body)
         });

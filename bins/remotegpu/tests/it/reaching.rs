@@ -187,7 +187,7 @@ fn a_wrong_address_is_told_in_words_that_help() {
         said.starts_with(&format!("error: no answer from {url}: ")),
         "{said}"
     );
-    let (name, _) = (https.replace("127.0.0.1", "localhost"), ());
+    let name = https.replace("127.0.0.1", "localhost");
     let said = whoami(&User::signed_in(&name), &name, &ca).stderr;
     assert_eq!(
         said,
