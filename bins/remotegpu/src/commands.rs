@@ -1,5 +1,6 @@
 //! What each command does. A command asks the server, and prints its answer.
 
+mod choice;
 pub mod keys;
 pub mod kubeconfig;
 pub mod namespaces;
@@ -14,8 +15,8 @@ use time::OffsetDateTime;
 
 use crate::cli::{self, Cli};
 use crate::client::{Client, ServerOptions};
-use crate::output;
 use crate::session_file::SessionFile;
+use crate::stdout;
 
 /// Runs the command that was asked for; `now` is what spans like `30d` count from.
 pub fn run(cli: Cli, now: OffsetDateTime) -> Result<()> {
@@ -41,7 +42,7 @@ pub fn print_completions(shell: Shell, mut command: Command) -> Result<()> {
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, name, &mut script);
-    output::write_stdout(&String::from_utf8(script)?)
+    stdout::write(&String::from_utf8(script)?)
 }
 
 /// A client that speaks for whoever has signed in at this server.
@@ -53,19 +54,6 @@ fn signed_in(server: &ServerOptions) -> Result<Client> {
             server.name()
         ),
     }
-}
-
-/// Whether a text has the form of an identifier (contract C4).
-fn is_id(text: &str) -> bool {
-    let dash = |index| matches!(index, 8 | 13 | 18 | 23);
-    text.len() == 36
-        && text.bytes().enumerate().all(|(index, byte)| {
-            if dash(index) {
-                byte == b'-'
-            } else {
-                byte.is_ascii_hexdigit()
-            }
-        })
 }
 
 /// The identifier that an item of the server carries.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Error, Result, anyhow};
 use tempfile::NamedTempFile;
 
-use crate::output;
+use crate::stdout;
 
 /// As many links as Linux follows.
 const LINK_LIMIT: usize = 40;
@@ -36,7 +36,7 @@ enum Target {
 pub fn write(path: &Path, contents: &[u8], existing: Existing) -> Result<()> {
     let failed = |error| failure("cannot write", path, &error);
     match target(path).map_err(failed)? {
-        Target::Stdout => output::write_stdout(&String::from_utf8_lossy(contents)),
+        Target::Stdout => stdout::write(&String::from_utf8_lossy(contents)),
         Target::Opened(file) => {
             let open = OpenOptions::new().append(true).open(file);
             let written = open.and_then(|mut file| file.write_all(contents));
@@ -44,6 +44,11 @@ pub fn write(path: &Path, contents: &[u8], existing: Existing) -> Result<()> {
         }
         Target::File(file) => write_file(&file, contents, existing).map_err(failed),
     }
+}
+
+/// Whether a path is another name of stdout.
+pub fn is_stdout(path: &Path) -> bool {
+    matches!(target(path), Ok(Target::Stdout))
 }
 
 /// The file that a path means, with every link followed. It need not be there yet.
@@ -64,9 +69,10 @@ fn target(path: &Path) -> io::Result<Target> {
         if is_of_open_files(&folder) {
             let own = Path::new("/proc/self/fd").canonicalize();
             let is_stdout = name == "1" && own.is_ok_and(|own| own == folder);
-            return Ok(match is_stdout {
-                true => Target::Stdout,
-                false => Target::Opened(path),
+            return Ok(if is_stdout {
+                Target::Stdout
+            } else {
+                Target::Opened(path)
             });
         }
         path = folder.join(name);

@@ -20,6 +20,7 @@ use remotegpu_cli::{
     arguments,
     exec_credential::{self, LocalClock},
     problem::Problem,
+    stdout,
 };
 use time::OffsetDateTime;
 use url::Url;
@@ -104,7 +105,7 @@ fn run(command: Command, clock: LocalClock) -> Result<()> {
             if let Some(warning) = minted.warning {
                 say(&format!("warning: {warning}"));
             }
-            output::write_stdout(&format!("{}\n", minted.credential))
+            stdout::write(&format!("{}\n", minted.credential))
         }
         Command::Whoami { server, output } => {
             let key = find_key(&server.server)?;

@@ -17,4 +17,5 @@ pub mod problem;
 pub mod proxy;
 pub mod secret;
 pub mod session_file;
+pub mod stdout;
 pub mod trust;

@@ -1,12 +1,11 @@
 //! Tables for people, JSON and names for machines.
 
-use std::io::{self, ErrorKind, Write};
-use std::path::Path;
+use std::io::{self, Write};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::files;
+use crate::stdout;
 
 /// How answers are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -26,11 +25,11 @@ pub type Column = (&'static str, fn(&Value) -> String);
 /// Prints a list.
 pub fn print_list(format: Format, columns: &[Column], items: &[Value]) -> Result<()> {
     match format {
-        Format::Table => write_stdout(&table(columns, items)),
+        Format::Table => stdout::write(&table(columns, items)),
         Format::Json => print_json(&Value::Array(items.to_vec())),
         Format::Name => {
             let names = items.iter().map(|item| text(item, "name") + "\n");
-            write_stdout(&names.collect::<String>())
+            stdout::write(&names.collect::<String>())
         }
     }
 }
@@ -43,26 +42,18 @@ pub fn print_item(format: Format, columns: &[Column], item: &Value) -> Result<()
     }
 }
 
-pub fn print_json(value: &Value) -> Result<()> {
-    let mut text = serde_json::to_string_pretty(value)?;
-    text.push('\n');
-    write_stdout(&text)
+/// Prints what became of an item. That it cannot be printed undoes nothing.
+pub fn print_changed(format: Format, columns: &[Column], item: &Value) -> Result<()> {
+    print_item(format, columns, item).context("it was done, but nobody was told")
 }
 
-/// Writes to stdout. A reader that has seen enough, such as `head`, is no failure.
-pub fn write_stdout(text: &str) -> Result<()> {
-    let mut stdout = io::stdout().lock();
-    let written = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
-    match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(files::failure(
-            "cannot write to",
-            Path::new("stdout"),
-            &error,
-        )),
-        _ => Ok(()),
-    }
+pub fn print_json(value: &Value) -> Result<()> {
+    stdout::write(&pretty_json(value)?)
+}
+
+/// JSON for people and machines, with a line end.
+pub fn pretty_json(value: &Value) -> Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
 }
 
 /// Says something to the person; a stderr that is closed has nobody to tell.

@@ -1,29 +1,45 @@
 //! API keys (contract K1 to K15).
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, anyhow, bail};
 use clap::ArgGroup;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-use super::{id_of, is_id, namespaces, signed_in, use_key::UseKey};
+use super::choice::{Choice, Understood};
+use super::{namespaces, signed_in, use_key::UseKey};
 use crate::client::{Client, ServerOptions};
 use crate::expiry::{Span, parse_time};
 use crate::output::{self, Column, Format, say, text};
+use crate::problem::Problem;
+use crate::secret::{PREFIX_LENGTH, parse_name};
+use crate::stdout;
+
+/// How to say which key is meant, where several may be.
+const BY_ID_OR_NAME: &str = "--name or --id";
+const BY_ID: &str = "--id";
 
 const PATH: [&str; 3] = ["v1", "account", "api-keys"];
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Keys {
     /// List the account's keys, the newest first.
+    #[command(after_help = "Examples:
+  remotegpu keys list
+  remotegpu keys list -o json")]
     List,
     /// Create a key and print it. It is never shown again.
     Create(Create),
     /// Rename a key, or change what it may do or when it ends.
     Update(Update),
     /// Revoke a key at once and for good.
+    #[command(after_help = "Examples:
+  remotegpu keys revoke laptop
+  remotegpu keys revoke rgpu_aaaaaaaa")]
     Revoke {
         /// Id of the key, or a name or prefix that only one active key has.
         key: String,
+        #[command(flatten)]
+        understood: Understood,
     },
     /// Give a key a new secret and print it. It is never shown again.
     Rotate(Rotate),
@@ -39,6 +55,7 @@ pub enum Keys {
 #[command(group = ArgGroup::new("scope").required(true))]
 pub struct Create {
     /// What to call the key: 1 to 64 characters.
+    #[arg(value_parser = parse_name)]
     name: String,
     #[command(flatten)]
     scope: Scope,
@@ -51,12 +68,15 @@ pub struct Create {
   remotegpu keys update laptop --name old-laptop
   remotegpu keys update laptop --all-namespaces --never-expires")]
 #[command(group = ArgGroup::new("change").required(true).multiple(true)
-    .args(["name", "all", "inference", "namespaces", "all_namespaces", "expires_in", "expires_at", "never_expires"]))]
+    .args(["name", "all", "inference", "namespaces", "namespace_ids", "all_namespaces", "expires_in", "expires_at", "never_expires"]))]
 pub struct Update {
     /// Id of the key, or a name or prefix that only one active key has.
     key: String,
-    /// The new name.
+    /// The key is named by its id, whatever is called so.
     #[arg(long)]
+    id: bool,
+    /// The new name.
+    #[arg(long, value_parser = parse_name)]
     name: Option<String>,
     #[command(flatten)]
     scope: Scope,
@@ -73,6 +93,8 @@ pub struct Update {
 pub struct Rotate {
     /// Id of the key, or a name or prefix that only one active key has.
     key: String,
+    #[command(flatten)]
+    understood: Understood,
     /// How long the old secret still works, at most 24h.
     #[arg(long, value_name = "SPAN")]
     grace: Option<Span>,
@@ -96,6 +118,14 @@ struct Scope {
         value_delimiter = ','
     )]
     namespaces: Vec<String>,
+    /// The same by id alone, where an id is also another namespace's name.
+    #[arg(
+        long = "namespace-id",
+        group = "scope",
+        value_name = "ID",
+        value_delimiter = ','
+    )]
+    namespace_ids: Vec<String>,
     /// Kubernetes credentials for every namespace of the account.
     #[arg(long, group = "scope")]
     all_namespaces: bool,
@@ -159,20 +189,24 @@ impl Keys {
             Self::Create(create) => create.run(&client()?, format, now),
             Self::Update(update) => update.run(&client()?, format, now),
             Self::Use(use_key) => use_key.run(server),
-            Self::Revoke { key } => {
+            Self::Revoke { key, understood } => {
                 let client = &client()?;
-                let id = find_id(client, &key)?;
+                let id = find_id(client, &key, understood, BY_ID_OR_NAME)?;
                 let item = client.post(&path_of(&id, Some("revoke")), None)?;
-                output::print_item(format, COLUMNS, &item)
+                output::print_changed(format, COLUMNS, &item)
             }
             Self::Rotate(rotate) => {
                 let client = &client()?;
-                let id = find_id(client, &rotate.key)?;
+                let id = find_id(client, &rotate.key, rotate.understood, BY_ID_OR_NAME)?;
                 let body = rotate
                     .grace
                     .map(|span| json!({"grace_seconds": span.whole_seconds()}));
-                let item = client.post(&path_of(&id, Some("rotate")), body.as_ref())?;
-                print_key(format, item)
+                let making = Making::Secret {
+                    grace: rotate.grace.is_some(),
+                };
+                print_secret(format, &making, || {
+                    client.post(&path_of(&id, Some("rotate")), body.as_ref())
+                })
             }
         }
     }
@@ -184,7 +218,9 @@ impl Create {
         body.insert("name".into(), self.name.into());
         body.extend(self.scope.member(client)?);
         body.extend(self.expiry.member(now)?);
-        print_key(format, client.post(&PATH, Some(&body.into()))?)
+        print_secret(format, &Making::Key, || {
+            client.post(&PATH, Some(&body.into()))
+        })
     }
 }
 
@@ -197,9 +233,13 @@ impl Update {
         if self.never_expires {
             body.insert("expires_at".into(), Value::Null);
         }
-        let id = find_id(client, &self.key)?;
+        let understood = Understood {
+            as_id: self.id,
+            as_name: false,
+        };
+        let id = find_id(client, &self.key, understood, BY_ID)?;
         let item = client.patch(&path_of(&id, None), &body.into())?;
-        output::print_item(format, COLUMNS, &item)
+        output::print_changed(format, COLUMNS, &item)
     }
 }
 
@@ -213,11 +253,19 @@ impl Scope {
             json!({"inference": true})
         } else if self.all_namespaces {
             json!({"kubernetes_exec": {"all_namespaces": true}})
-        } else if !self.namespaces.is_empty() {
-            let ids = namespaces::find_ids(client, &self.namespaces)?;
-            json!({"kubernetes_exec": {"namespace_ids": ids}})
         } else {
-            return Ok(None);
+            const SAY_WHICH: &str = "--namespace-id";
+            let as_id = !self.namespace_ids.is_empty();
+            let wanted = [self.namespaces, self.namespace_ids].concat();
+            if wanted.is_empty() {
+                return Ok(None);
+            }
+            let understood = Understood {
+                as_id,
+                as_name: false,
+            };
+            let ids = namespaces::find_ids(client, &wanted, understood, SAY_WHICH)?;
+            json!({"kubernetes_exec": {"namespace_ids": ids}})
         };
         Ok(Some(("scopes".into(), scopes)))
     }
@@ -233,46 +281,113 @@ impl Expiry {
     }
 }
 
-/// Prints a key that was just made: the key alone on stdout, so that `$(...)` takes it, and what
-/// it is on stderr.
-fn print_key(format: Format, mut item: Value) -> Result<()> {
-    if format == Format::Json {
-        return output::print_json(&item);
-    }
-    let Value::String(key) = item["key"].take() else {
-        bail!("the server answered without a key");
+/// What makes a key's secret, which nobody sees twice.
+enum Making {
+    Key,
+    Secret { grace: bool },
+}
+
+/// Has a secret made and printed: the key alone on stdout, so that `$(...)` takes it, and what it
+/// is on stderr. Nothing is made that nobody could read.
+fn print_secret(
+    format: Format,
+    making: &Making,
+    make: impl FnOnce() -> Result<Value>,
+) -> Result<()> {
+    stdout::expect_reader()?;
+    let mut item = make().map_err(|error| making.unanswered(error))?;
+    let id = text(&item, "id");
+    let printed = if format == Format::Json {
+        output::pretty_json(&item)?
+    } else {
+        match item["key"].take() {
+            Value::String(key) => format!("{key}\n"),
+            _ => bail!("the server answered without a key"),
+        }
     };
-    say(output::table(COLUMNS, &[item]).trim_end());
-    output::write_stdout(&format!("{key}\n"))
+    if !stdout::write_secret(&printed) {
+        return Err(making.lost(&id));
+    }
+    if format != Format::Json {
+        say(output::table(COLUMNS, &[item]).trim_end());
+    }
+    Ok(())
+}
+
+impl Making {
+    fn lost(&self, id: &str) -> Error {
+        let old = match self {
+            Self::Key => {
+                return anyhow!(
+                    "the key is lost, for nobody read it; revoke it with `remotegpu keys revoke \
+                     --id {id}` and create another"
+                );
+            }
+            Self::Secret { grace: false } => "the old one has ended",
+            Self::Secret { grace: true } => "the old one ends when its grace does",
+        };
+        anyhow!(
+            "the key's new secret is lost, for nobody read it, and {old}; make another with \
+             `remotegpu keys rotate --id {id}`"
+        )
+    }
+
+    /// A refusal says that nothing was done. Where something failed, here, there or in between,
+    /// nobody knows.
+    fn unanswered(&self, error: Error) -> Error {
+        let is_refusal =
+            |problem: &Problem| problem.status < 500 || problem.code() == Some("overloaded");
+        if error.downcast_ref().is_some_and(is_refusal) {
+            return error;
+        }
+        let doubt = match self {
+            Self::Key => {
+                "there may be a key that nobody knows; look with `remotegpu keys list`, and revoke \
+                 it"
+            }
+            Self::Secret { .. } => {
+                "the key may have a new secret that nobody knows; rotate it once more"
+            }
+        };
+        anyhow!("{error:#}; {doubt}")
+    }
 }
 
 fn path_of<'a>(id: &'a str, act: Option<&'a str>) -> Vec<&'a str> {
     PATH.into_iter().chain([id]).chain(act).collect()
 }
 
-/// The id of the key that a person means. Names are not unique, so a name or prefix counts only
-/// while one active key has it.
-fn find_id(client: &Client, wanted: &str) -> Result<String> {
-    if is_id(wanted) {
-        return Ok(wanted.to_owned());
-    }
-    let keys = client.list(&PATH)?;
-    let named = |key: &&Value| key["name"] == *wanted || key["prefix"] == *wanted;
-    let mut active = keys
-        .iter()
-        .filter(named)
-        .filter(|key| key["status"] == "active");
-    match (active.next(), active.next()) {
-        (Some(key), None) => id_of(key),
-        (Some(_), Some(_)) => {
-            bail!("several active keys are called `{wanted}`: name one by its id or prefix")
+/// The id of the key that a person means. Names are not unique: those of keys that have ended
+/// count only where no active key is called so, and then the server can say why nothing is done.
+fn find_id(
+    client: &Client,
+    wanted: &str,
+    understood: Understood,
+    say: &'static str,
+) -> Result<String> {
+    let choice = Choice {
+        noun: "API key",
+        list: "remotegpu keys list",
+        items: &client.list(&PATH)?,
+        say_which: say,
+    };
+    // Who has a whole key at hand names it so; no more of it than its prefix is looked at.
+    let wanted = match wanted.split_at_checked(PREFIX_LENGTH) {
+        Some((prefix, _)) if wanted.starts_with("rgpu_") => prefix,
+        _ => wanted,
+    };
+    choice.id(wanted, understood, |keys| {
+        let is_called = |key: &&Value| {
+            key["name"] == *wanted || (key["prefix"] == *wanted && !understood.as_name)
+        };
+        let called = || keys.iter().filter(is_called);
+        let active: Vec<_> = called().filter(|key| key["status"] == "active").collect();
+        if active.is_empty() {
+            called().take(1).collect()
+        } else {
+            active
         }
-        // One that has ended is still named, so that the server can say why it cannot be changed.
-        (None, _) => match keys.iter().find(named) {
-            Some(key) => id_of(key),
-            None => bail!("there is no API key `{wanted}`"),
-        },
-    }
+    })
 }
 
 #[cfg(test)]

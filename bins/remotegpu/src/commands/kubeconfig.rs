@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+use super::choice::Understood;
 use super::namespaces;
 use crate::client::Client;
 use crate::files::{self, Existing};
 use crate::output::{self, Format, say};
+use crate::stdout;
 
 /// Who gets the credentials for kubectl.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -29,6 +31,8 @@ The file holds no secret. kubectl needs an API key in REMOTEGPU_API_KEY when it 
 pub struct Kubeconfig {
     /// Name or id of the namespace.
     namespace: String,
+    #[command(flatten)]
+    understood: Understood,
     /// What kubectl runs to get its credentials.
     #[arg(long, value_enum, default_value_t = Plugin::Shell)]
     plugin: Plugin,
@@ -43,7 +47,7 @@ pub struct Kubeconfig {
 
 impl Kubeconfig {
     pub fn run(self, client: &Client, format: Format) -> Result<()> {
-        let id = namespaces::find_id(client, &self.namespace)?;
+        let id = namespaces::find_id(client, &self.namespace, self.understood)?;
         let plugin = match self.plugin {
             Plugin::Shell => "shell",
             Plugin::Remotegpu => "remotegpu",
@@ -59,18 +63,21 @@ impl Kubeconfig {
             bail!("the server answered without a kubeconfig");
         };
         let file = match self.file {
-            Some(file) if file == Path::new("-") => return output::write_stdout(kubeconfig),
+            Some(file) if file == Path::new("-") || files::is_stdout(&file) => {
+                return stdout::write(kubeconfig);
+            }
             Some(file) => file,
             None => PathBuf::from(safe_filename(filename)),
         };
         // It may be ~/.kube/config, with everything else that the user has.
-        let existing = match self.force {
-            true => Existing::Replace,
-            false => Existing::Refuse,
+        let existing = if self.force {
+            Existing::Replace
+        } else {
+            Existing::Refuse
         };
         files::write(&file, kubeconfig.as_bytes(), existing)?;
         if format == Format::Name {
-            return output::write_stdout(&format!("{}\n", file.display()));
+            return stdout::write(&format!("{}\n", file.display()));
         }
         say(&format!("Wrote {}.", file.display()));
         Ok(())

@@ -1,17 +1,21 @@
 //! Namespaces: rooms in a cluster that belong to the account (contract N1 to N7).
 
-use anyhow::{Result, bail};
-use serde_json::{Value, json};
+use anyhow::Result;
+use serde_json::json;
 
-use super::{id_of, is_id};
+use super::choice::{Choice, Understood};
 use crate::client::Client;
 use crate::output::{self, Column, Format, say, text};
+use crate::secret::parse_name;
 
 const PATH: [&str; 3] = ["v1", "kubernetes", "namespaces"];
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Namespaces {
     /// List the account's namespaces.
+    #[command(after_help = "Examples:
+  remotegpu namespaces list
+  remotegpu namespaces list -o json")]
     List,
     /// Create a namespace.
     #[command(after_help = "Examples:
@@ -19,22 +23,33 @@ pub enum Namespaces {
   remotegpu namespaces create team-ml --cluster fra1")]
     Create {
         /// A lowercase DNS label of at most 63 characters.
+        #[arg(value_parser = parse_name)]
         name: String,
         /// The cluster to create it in; the server's first one if left out.
         #[arg(long)]
         cluster: Option<String>,
     },
     /// Give a namespace another name. Its name in Kubernetes stays.
+    #[command(after_help = "Example:
+  remotegpu namespaces rename team-ml research")]
     Rename {
         /// Name or id of the namespace.
         namespace: String,
         /// The new name.
-        name: String,
+        #[arg(value_parser = parse_name)]
+        new_name: String,
+        #[command(flatten)]
+        understood: Understood,
     },
     /// Delete a namespace with everything in it.
+    #[command(after_help = "Examples:
+  remotegpu namespaces delete team-ml
+  remotegpu namespaces delete --id 0198c0de-0000-7000-8000-00000000000b")]
     Delete {
         /// Name or id of the namespace.
         namespace: String,
+        #[command(flatten)]
+        understood: Understood,
     },
 }
 
@@ -62,17 +77,24 @@ impl Namespaces {
                         "The cluster is still preparing the namespace; see `remotegpu namespaces list`.",
                     );
                 }
-                output::print_item(format, COLUMNS, &item)
+                output::print_changed(format, COLUMNS, &item)
             }
-            Self::Rename { namespace, name } => {
-                let id = find_id(client, &namespace)?;
-                let item = client.patch(&path_of(&id), &json!({"name": name}))?;
-                output::print_item(format, COLUMNS, &item)
+            Self::Rename {
+                namespace,
+                new_name,
+                understood,
+            } => {
+                let id = find_id(client, &namespace, understood)?;
+                let item = client.patch(&path_of(&id), &json!({"name": new_name}))?;
+                output::print_changed(format, COLUMNS, &item)
             }
-            Self::Delete { namespace } => {
-                let id = find_id(client, &namespace)?;
+            Self::Delete {
+                namespace,
+                understood,
+            } => {
+                let id = find_id(client, &namespace, understood)?;
                 let item = client.delete(&path_of(&id))?;
-                output::print_item(format, COLUMNS, &item)
+                output::print_changed(format, COLUMNS, &item)
             }
         }
     }
@@ -84,27 +106,32 @@ fn path_of(id: &str) -> [&str; 4] {
 }
 
 /// The id of the namespace that a person means by its name or its id.
-pub fn find_id(client: &Client, name_or_id: &str) -> Result<String> {
-    Ok(find_ids(client, &[name_or_id.to_owned()])?.remove(0))
+pub fn find_id(client: &Client, wanted: &str, understood: Understood) -> Result<String> {
+    const SAY_WHICH: &str = "--name or --id";
+    let wanted = [wanted.to_owned()];
+    Ok(find_ids(client, &wanted, understood, SAY_WHICH)?.remove(0))
 }
 
-/// The same for several; the list is asked for once, and only if a name is among them.
-pub fn find_ids(client: &Client, names_or_ids: &[String]) -> Result<Vec<String>> {
-    let mut list: Option<Vec<Value>> = None;
-    let mut ids = Vec::with_capacity(names_or_ids.len());
-    for wanted in names_or_ids {
-        if is_id(wanted) {
-            ids.push(wanted.clone());
-            continue;
-        }
-        let items = match &list {
-            Some(items) => items,
-            None => list.insert(client.list(&PATH)?),
-        };
-        match items.iter().find(|item| item["name"] == **wanted) {
-            Some(item) => ids.push(id_of(item)?),
-            None => bail!("there is no namespace `{wanted}`"),
-        }
-    }
-    Ok(ids)
+/// The same for several.
+pub fn find_ids(
+    client: &Client,
+    wanted: &[String],
+    understood: Understood,
+    say_which: &'static str,
+) -> Result<Vec<String>> {
+    let choice = Choice {
+        noun: "namespace",
+        list: "remotegpu namespaces list",
+        items: &client.list(&PATH)?,
+        say_which,
+    };
+    let find = |wanted: &String| {
+        choice.id(wanted, understood, |items| {
+            items
+                .iter()
+                .filter(|item| item["name"] == **wanted)
+                .collect()
+        })
+    };
+    wanted.iter().map(find).collect()
 }

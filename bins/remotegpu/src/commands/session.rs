@@ -12,6 +12,7 @@ use crate::problem::Problem;
 use crate::proxy::is_loopback;
 use crate::secret::Secret;
 use crate::session_file::SessionFile;
+use crate::stdout;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -42,7 +43,7 @@ impl Login {
     pub fn run(self, server: &ServerOptions, format: Format) -> Result<()> {
         let file = SessionFile::locate()?;
         // A session that nobody can use would live on at the server.
-        file.try_to_store().map_err(not_kept)?;
+        file.try_to_store().map_err(|error| not_kept(&error))?;
         if server.server.scheme() == "http" && !is_loopback(&server.server) {
             say("warning: the connection to this server is not encrypted");
         }
@@ -66,7 +67,7 @@ impl Login {
         let client = client.with_session_token(token);
         if let Err(error) = kept {
             return Err(match client.post(&["v1", "auth", "sign-out"], None) {
-                Ok(_) => not_kept(error),
+                Ok(_) => not_kept(&error),
                 Err(_) => error.context("a session was opened and is lost"),
             });
         }
@@ -137,7 +138,7 @@ pub fn logout(server: &ServerOptions) -> Result<()> {
     }
 }
 
-fn not_kept(error: anyhow::Error) -> anyhow::Error {
+fn not_kept(error: &anyhow::Error) -> anyhow::Error {
     anyhow!("no session was opened: {error:#}; XDG_CONFIG_HOME may name another folder")
 }
 
@@ -155,7 +156,7 @@ const COLUMNS: &[Column] = &[
 
 fn print_session(format: Format, session: &Value) -> Result<()> {
     match format {
-        Format::Name => output::write_stdout(&(text(&session["user"], "email") + "\n")),
+        Format::Name => stdout::write(&(text(&session["user"], "email") + "\n")),
         _ => output::print_item(format, COLUMNS, session),
     }
 }

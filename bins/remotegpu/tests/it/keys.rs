@@ -3,9 +3,10 @@ use serde_json::{Value, json};
 use crate::server::{Answer, Request, Server, problem};
 use crate::user::User;
 
-const KEY: &str = "rgpu_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa16C57V";
-const KEY_ID: &str = "0198c0de-0000-7000-8000-00000000000a";
+pub const KEY: &str = "rgpu_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa16C57V";
+pub const KEY_ID: &str = "0198c0de-0000-7000-8000-00000000000a";
 const NAMESPACE_ID: &str = "0198c0de-0000-7000-8000-00000000000b";
+const OTHER_ID: &str = "0198c0de-0000-7000-8000-000000000099";
 
 fn item(name: &str, id: &str, status: &str) -> Value {
     json!({
@@ -15,7 +16,7 @@ fn item(name: &str, id: &str, status: &str) -> Value {
     })
 }
 
-fn account(request: &Request) -> Answer {
+pub fn account(request: &Request) -> Answer {
     let list = |items: Value| {
         (
             200,
@@ -26,7 +27,7 @@ fn account(request: &Request) -> Answer {
     let path = path.split('?').next().unwrap();
     match (method, path) {
         ("GET", "/v1/kubernetes/namespaces") => {
-            list(json!([{"id": NAMESPACE_ID, "name": "team-ml"}]))
+            list(json!([{"id": NAMESPACE_ID, "name": "team-ml"}, {"id": OTHER_ID, "name": "x"}]))
         }
         ("GET", "/v1/account/api-keys") => list(json!([
             item("laptop", KEY_ID, "active"),
@@ -103,12 +104,11 @@ fn scopes_and_expiry_are_sent_as_the_contract_has_them() {
         sent("keys create a --all-namespaces"),
         json!({"name": "a", "scopes": {"kubernetes_exec": {"all_namespaces": true}}})
     );
-    let other = "0198c0de-0000-7000-8000-000000000099";
     assert_eq!(
         sent(&format!(
-            "keys create --namespace team-ml --namespace {other} a"
+            "keys create --namespace team-ml --namespace {OTHER_ID} a"
         )),
-        json!({"name": "a", "scopes": {"kubernetes_exec": {"namespace_ids": [NAMESPACE_ID, other]}}})
+        json!({"name": "a", "scopes": {"kubernetes_exec": {"namespace_ids": [NAMESPACE_ID, OTHER_ID]}}})
     );
     let timed = sent("keys create a --all --expires-in 30d");
     assert!(
@@ -163,9 +163,16 @@ fn a_key_is_named_by_id_or_by_a_name_that_one_active_key_has() {
         assert_eq!(line, format!("POST /v1/account/api-keys/{KEY_ID}/revoke"));
     }
     let run = user.run(&server.url, "keys revoke twin");
-    assert!(run.stderr.contains("several active keys"), "{run:?}");
+    assert!(
+        run.stderr
+            .contains("`twin` may be one of several API keys:"),
+        "{run:?}"
+    );
     let run = user.run(&server.url, "keys revoke nobody");
-    assert_eq!(run.stderr, "error: there is no API key `nobody`\n");
+    assert_eq!(
+        run.stderr,
+        "error: there is no API key `nobody`; see `remotegpu keys list`\n"
+    );
     // K6
     let run = user.run(&server.url, "keys revoke old");
     assert_eq!(

@@ -6,6 +6,7 @@
     reason = "a test that cannot be set up fails"
 )]
 
+mod choosing;
 mod completions;
 mod conditions;
 mod exec_credential;
@@ -25,5 +26,6 @@ mod reaching;
 mod self_signed;
 mod server;
 mod session;
+mod streams;
 mod tls;
 mod user;

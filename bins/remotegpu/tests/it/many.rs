@@ -180,26 +180,6 @@ fn as_user(user: &User, server: &Server, words: &str) -> Run {
     crate::user::run(&mut command)
 }
 
-/// Runs a script of `sh` where it may mount what it likes; nothing where the machine lets nobody.
-fn with_mounts(user: &User, script: &str) -> Option<Run> {
-    let unshare = || {
-        let mut command = std::process::Command::new("unshare");
-        command.arg("-rm");
-        command
-    };
-    let may = unshare().arg("true").status();
-    if !may.is_ok_and(|status| status.success()) {
-        eprintln!("NOT RUN: this machine lets nobody mount");
-        return None;
-    }
-    let mut command = unshare();
-    command
-        .args(["sh", "-c", script])
-        .current_dir(user.home.path());
-    command.env("CLI", env!("CARGO_BIN_EXE_remotegpu"));
-    Some(run_with_stdin(&mut command, PASSWORD))
-}
-
 // A6
 #[test]
 fn a_full_disk_and_a_read_only_home_open_no_session() {
@@ -219,7 +199,7 @@ fn a_full_disk_and_a_read_only_home_open_no_session() {
         ),
     ] {
         let script = format!("mkdir -p home && {mount}; {login}");
-        let Some(done) = with_mounts(&user, &script) else {
+        let Some(done) = user.with_mounts(&script, PASSWORD) else {
             return;
         };
         assert_eq!((done.code, done.stderr.lines().count()), (1, 1), "{done:?}");

@@ -61,7 +61,10 @@ fn namespaces_are_created_renamed_and_deleted_by_name() {
 fn a_namespace_that_is_not_there_is_one_sentence() {
     let server = Server::start(account);
     let run = User::signed_in(&server.url).run(&server.url, "namespaces delete web");
-    assert_eq!(run.stderr, "error: there is no namespace `web`\n");
+    assert_eq!(
+        run.stderr,
+        "error: there is no namespace `web`; see `remotegpu namespaces list`\n"
+    );
     assert_eq!(run.code, 1);
 }
 

@@ -45,7 +45,7 @@ impl User {
         self.home.path().join("config/remotegpu/session.json")
     }
 
-    fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -64,6 +64,25 @@ impl User {
 
     pub fn kubectl_remotegpu(&self) -> Command {
         self.command(env!("CARGO_BIN_EXE_kubectl-remotegpu"))
+    }
+
+    /// Runs a script of `sh` where it may mount what it likes; nothing where this machine lets
+    /// nobody do so.
+    pub fn with_mounts(&self, script: &str, stdin: &str) -> Option<Run> {
+        let unshare = || {
+            let mut command = self.command("unshare");
+            command.arg("-rm");
+            command
+        };
+        let may = unshare().arg("true").stderr(Stdio::null()).status();
+        if !may.is_ok_and(|status| status.success()) {
+            eprintln!("NOT RUN: this machine lets nobody mount");
+            return None;
+        }
+        let mut command = unshare();
+        command.args(["sh", "-c", script]);
+        command.env("CLI", env!("CARGO_BIN_EXE_remotegpu"));
+        Some(run_with_stdin(&mut command, stdin))
     }
 
     /// Runs `remotegpu` with words separated by blanks.
