@@ -1,8 +1,14 @@
 //! How both programs take their arguments: variables that are empty are not set, and what is
 //! refused is not said aloud if a secret may stand in it.
 
-use clap::error::{ContextKind, ContextValue};
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::exit;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Parser};
+
+use crate::{files, output};
 
 /// The arguments of this process; ends it where they are wrong.
 pub fn parse<P: Parser>() -> P {
@@ -10,8 +16,34 @@ pub fn parse<P: Parser>() -> P {
     let parsed = matches.and_then(|mut matches| P::from_arg_matches_mut(&mut matches));
     parsed.unwrap_or_else(|mut error| {
         hide_secrets(&mut error);
-        error.format(&mut P::command()).exit()
+        end(&error.format(&mut P::command()))
     })
+}
+
+/// Prints what is wrong, or the help that was asked for, and ends the process.
+fn end(error: &clap::Error) -> ! {
+    let unknown = error.get(ContextKind::InvalidArg);
+    if let Some(ContextValue::String(name)) = unknown
+        && error.kind() == ErrorKind::UnknownArgument
+        && name.starts_with("--password")
+    {
+        output::say(
+            "error: a password is never an argument, for every user of this machine could read \
+             it; use --password-stdin",
+        );
+        exit(2);
+    }
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    match printed {
+        // Nobody is there to be told.
+        _ if error.use_stderr() => exit(error.exit_code()),
+        Err(failed) if failed.kind() != io::ErrorKind::BrokenPipe => {
+            let failed = files::failure("cannot write to", Path::new("stdout"), &failed);
+            output::say(&format!("error: {failed}"));
+            exit(1)
+        }
+        _ => exit(error.exit_code()),
+    }
 }
 
 fn without_empty_variables(command: Command) -> Command {
@@ -43,7 +75,9 @@ fn hide_secrets(error: &mut clap::Error) {
 
 fn hide(value: &ContextValue) -> Option<ContextValue> {
     const SECRETS: [&str; 5] = ["rgpu_", "rgse_", "rgsu_", "rgat_", "@"];
-    let is_secret = |text: &str| SECRETS.iter().any(|secret| text.contains(secret));
+    let is_secret = |text: &str| {
+        SECRETS.iter().any(|secret| text.contains(secret)) || is_misplaced_password(text)
+    };
     match value {
         ContextValue::String(text) if is_secret(text) => {
             Some(ContextValue::String("...".to_owned()))
@@ -53,6 +87,14 @@ fn hide(value: &ContextValue) -> Option<ContextValue> {
         }
         _ => None,
     }
+}
+
+/// What follows these commands without being asked for may be a password.
+fn is_misplaced_password(text: &str) -> bool {
+    let mut given = std::env::args();
+    !text.starts_with('-')
+        && given.any(|word| word == "login" || word == "password")
+        && given.any(|word| word == text)
 }
 
 #[cfg(test)]

@@ -18,7 +18,10 @@ use crate::output::Format;
   remotegpu namespaces create team-ml
   export REMOTEGPU_API_KEY=$(remotegpu keys create laptop --namespace team-ml --expires-in 30d)
   remotegpu kubeconfig team-ml
-  kubectl --kubeconfig ./kubeconfig-team-ml.yaml get pods"
+  kubectl --kubeconfig ./kubeconfig-team-ml.yaml get pods
+
+Exit status: 0 if all was done, 1 if it was refused or failed, 2 if the words were wrong.
+What is told goes to stderr, what was asked for to stdout. A variable that is empty is not set."
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -45,10 +48,15 @@ pub enum Command {
     /// Sign in and keep the session for the other commands.
     Login(session::Login),
     /// End the session, here and at the server.
+    #[command(after_help = "Example:
+  remotegpu logout")]
     Logout,
     /// Change your password.
     Password(session::Password),
     /// Tell who is signed in.
+    #[command(after_help = "Examples:
+  remotegpu whoami
+  remotegpu whoami -o name")]
     Whoami,
     /// Create, list, change, revoke and rotate API keys.
     #[command(subcommand, visible_alias = "key")]

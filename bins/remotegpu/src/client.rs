@@ -1,8 +1,9 @@
 //! The HTTP client of both command lines: JSON in, JSON out, problem documents as errors.
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use time::OffsetDateTime;
 use ureq::http::Method;
@@ -10,7 +11,7 @@ use url::Url;
 
 use crate::connection::{Answer, Call, Connection};
 use crate::problem::Problem;
-use crate::secret::Secret;
+use crate::secret::{Secret, masked};
 use crate::trust::TrustOptions;
 
 /// Creating a namespace may take the server ten seconds (contract N5).
@@ -56,14 +57,19 @@ pub struct Client {
     connection: Connection,
     server: Url,
     credential: Credential,
+    has_answered: Cell<bool>,
+    /// The server's time at its last answer.
+    time: Cell<Option<OffsetDateTime>>,
 }
 
 impl Client {
     pub fn new(options: &ServerOptions) -> Result<Self> {
         Ok(Self {
-            connection: Connection::new(&options.server, &options.trust)?,
+            connection: Connection::new(&options.server, &options.trust)?.telling_of_waits(),
             server: options.server.clone(),
             credential: Credential::None,
+            has_answered: Cell::new(false),
+            time: Cell::new(None),
         })
     }
 
@@ -156,6 +162,8 @@ impl Client {
             body,
         };
         let answer = self.connection.fetch(&call, TIMEOUT)?;
+        self.has_answered.set(true);
+        self.time.set(answer.time());
         if let Some(error) = self.connection.redirected(&call, &answer) {
             return Err(error);
         }
@@ -167,20 +175,32 @@ impl Client {
                 // The parser's own words are of no use here, and the answer may hold a secret.
                 Err(_) => bail!("{} answered with something that is no JSON", self.server),
             },
-            status => Err(Problem::new(status, body).into()),
+            status => {
+                let problem = Problem::new(status, body);
+                Err(problem.come_again(answer.retry_after()).into())
+            }
         }
     }
 
-    /// The server's own clock; nothing where it is a server that does not tell.
-    pub fn server_time(&self) -> Result<Option<OffsetDateTime>> {
-        let call = Call {
-            method: Method::GET,
-            url: self.url(&["livez"], &[])?,
-            headers: Vec::new(),
-            body: None,
-        };
-        let time = self.connection.fetch(&call, TIMEOUT)?.server_time();
-        Ok(time.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()))
+    /// Makes sure that there is a server which answers, before something is asked that nobody
+    /// should have to ask twice.
+    pub fn reach(&self) -> Result<()> {
+        if self.has_answered.get() {
+            return Ok(());
+        }
+        self.get(&["v1", "auth", "session"]).map(drop)
+    }
+
+    /// The server's time, by which a key ends: this machine's clock may be wrong.
+    pub fn now(&self) -> Result<OffsetDateTime> {
+        self.reach()?;
+        self.time()
+            .context("the server does not tell its time; give the time itself, with --expires-at")
+    }
+
+    /// The server's time at its last answer, if that told it.
+    pub fn time(&self) -> Option<OffsetDateTime> {
+        self.time.get()
     }
 
     fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url> {
@@ -204,19 +224,24 @@ pub fn parse_server(text: &str) -> Result<Url, String> {
         let begin = "an address begins with https:// or http://";
         let whole = format!("https://{text}");
         return Err(match Url::parse(&whole) {
-            Ok(url) if !text.contains("//") && url.username().is_empty() => {
-                format!("{begin}; try {whole}")
+            Ok(url) if !text.contains("//") && holds_nobody(&url) => {
+                format!("{begin}; try {}", masked(&whole))
             }
             _ => begin.to_owned(),
         });
     };
-    if !url.username().is_empty() || url.password().is_some() {
+    if !holds_nobody(&url) {
         return Err("an address holds no user and no password".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("the address of a server has no `?` and no `#`".to_owned());
     }
     Ok(url)
+}
+
+/// Whether an address has no user and no password in it.
+fn holds_nobody(url: &Url) -> bool {
+    url.username().is_empty() && url.password().is_none()
 }
 
 #[cfg(test)]

@@ -11,15 +11,14 @@ use anyhow::{Result, bail};
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use serde_json::Value;
-use time::OffsetDateTime;
 
 use crate::cli::{self, Cli};
 use crate::client::{Client, ServerOptions};
 use crate::session_file::SessionFile;
 use crate::stdout;
 
-/// Runs the command that was asked for; `now` is what spans like `30d` count from.
-pub fn run(cli: Cli, now: OffsetDateTime) -> Result<()> {
+/// Runs the command that was asked for.
+pub fn run(cli: Cli) -> Result<()> {
     let Cli {
         server,
         output,
@@ -30,7 +29,7 @@ pub fn run(cli: Cli, now: OffsetDateTime) -> Result<()> {
         cli::Command::Logout => session::logout(&server),
         cli::Command::Password(password) => password.run(&server),
         cli::Command::Whoami => session::whoami(&server, output),
-        cli::Command::Keys(keys) => keys.run(&server, output, now),
+        cli::Command::Keys(keys) => keys.run(&server, output),
         cli::Command::Namespaces(namespaces) => namespaces.run(&signed_in(&server)?, output),
         cli::Command::Kubeconfig(kubeconfig) => kubeconfig.run(&signed_in(&server)?, output),
         cli::Command::Completions { shell } => print_completions(shell, Cli::command()),

@@ -6,11 +6,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result, anyhow};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 use ureq::Agent;
 use ureq::http::{HeaderMap, Method, Request};
 use ureq::tls::TlsConfig;
 use url::Url;
 
+use crate::output;
 use crate::problem::Problem;
 use crate::proxy::{self, Proxy};
 use crate::trust::TrustOptions;
@@ -25,6 +28,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const JITTER: Duration = Duration::from_millis(250);
 /// What is left for the answer itself, when there has been a pause.
 const FOR_THE_ANSWER: Duration = Duration::from_millis(200);
+/// So long a person waits without being told why.
+const SILENCE: Duration = Duration::from_secs(3);
 const ANSWER_LIMIT: u64 = 4 << 20;
 
 /// A request, which may be sent more than once.
@@ -51,6 +56,7 @@ pub struct Connection {
     origin: String,
     proxy: Option<Proxy>,
     trust: TrustOptions,
+    tells_of_waits: bool,
 }
 
 impl Connection {
@@ -75,7 +81,17 @@ impl Connection {
             origin: origin(server),
             proxy,
             trust: trust.clone(),
+            tells_of_waits: false,
         })
+    }
+
+    /// Says so, once for a request, when a person has to wait for a server that is busy.
+    #[must_use]
+    pub fn telling_of_waits(self) -> Self {
+        Self {
+            tells_of_waits: true,
+            ..self
+        }
     }
 
     /// The answer, whatever its status, within this time. Who is refused only because too many
@@ -84,6 +100,7 @@ impl Connection {
         let end = Instant::now() + within;
         // Who comes again under the same name has kept its place in the line.
         let name = format!("{:016x}{:016x}", random(), random());
+        let mut waited = Duration::ZERO;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let asked = self.ask(call, &name, left);
@@ -96,6 +113,14 @@ impl Connection {
             let Some(spare) = spare.checked_sub(FOR_THE_ANSWER) else {
                 return Ok(answer);
             };
+            if self.tells_of_waits && waited < SILENCE && waited + pause >= SILENCE {
+                output::say(&format!(
+                    "{} is busy; trying again for up to {} seconds",
+                    self.origin,
+                    left.as_secs()
+                ));
+            }
+            waited += pause;
             thread::sleep(pause + JITTER.min(spare).mul_f64(chance()));
         }
     }
@@ -154,6 +179,20 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// The server's time as it answered, from whatever header tells it.
+    pub fn time(&self) -> Option<OffsetDateTime> {
+        match self.server_time() {
+            Some(seconds) => OffsetDateTime::from_unix_timestamp(seconds).ok(),
+            None => OffsetDateTime::parse(self.header("date")?, &Rfc2822).ok(),
+        }
+    }
+
+    /// In how long the server wants to be asked again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.header("retry-after")?.parse().ok()?;
+        Some(Duration::from_secs(seconds))
+    }
+
     /// The server's clock as it answered, in seconds since 1970 (contract X4).
     pub fn server_time(&self) -> Option<i64> {
         self.header("x-remotegpu-time")?.parse().ok()
@@ -180,8 +219,7 @@ impl Answer {
         if self.status != 429 && !(self.status == 503 && overloaded()) {
             return None;
         }
-        let seconds = self.header("retry-after")?.parse().ok()?;
-        Some(Duration::from_secs(seconds)).filter(|pause| *pause <= LONGEST_PAUSE)
+        self.retry_after().filter(|pause| *pause <= LONGEST_PAUSE)
     }
 }
 

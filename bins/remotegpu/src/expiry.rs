@@ -6,6 +6,8 @@ use anyhow::{Context, Result};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
+use crate::secret::masked;
+
 /// A span such as `90m`, `12h`, `30d` or `2w`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span(Duration);
@@ -29,7 +31,7 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no span: write 90m, 12h, 30d or 2w");
+        let wrong = || format!("`{}` is no span: write 90m, 12h, 30d or 2w", masked(text));
         let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let count: i64 = digits.parse().map_err(|_| wrong())?;
         let seconds = match &text[digits.len()..] {

@@ -9,11 +9,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use remotegpu_cli::api_key::{self, FoundKey};
 use remotegpu_cli::client::{Client, ServerOptions, parse_server};
-use remotegpu_cli::commands::{
-    keys::{expires_cell, scopes_cell},
-    print_completions,
-};
-use remotegpu_cli::output::{self, Column, Format, print_item, text};
+use remotegpu_cli::commands::{keys::scopes_cell, print_completions};
+use remotegpu_cli::output::{self, Cell, Column, Format, print_item};
 use remotegpu_cli::secret::Secret;
 use remotegpu_cli::trust::TrustOptions;
 use remotegpu_cli::{
@@ -67,11 +64,11 @@ enum Command {
 }
 
 const COLUMNS: &[Column] = &[
-    ("NAME", |key| text(key, "name")),
-    ("PREFIX", |key| text(key, "prefix")),
-    ("SCOPES", scopes_cell),
-    ("EXPIRES", expires_cell),
-    ("ID", |key| text(key, "id")),
+    ("NAME", Cell::Text("name")),
+    ("PREFIX", Cell::Text("prefix")),
+    ("SCOPES", Cell::Made(scopes_cell)),
+    ("EXPIRES", Cell::Until("expires_at")),
+    ("ID", Cell::Text("id")),
 ];
 
 #[allow(
@@ -110,7 +107,8 @@ fn run(command: Command, clock: LocalClock) -> Result<()> {
         Command::Whoami { server, output } => {
             let key = find_key(&server.server)?;
             let client = Client::new(&server)?.with_api_key(key);
-            print_item(output, COLUMNS, &client.get(&["v1", "auth", "key"])?)
+            let key = client.get(&["v1", "auth", "key"])?;
+            print_item(output, COLUMNS, &key, client.time())
         }
         Command::Completions { shell } => print_completions(shell, Cli::command()),
     }

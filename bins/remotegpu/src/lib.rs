@@ -3,6 +3,7 @@
 //! Both are plain blocking programs: a request, an answer, a line of output. Neither prints a
 //! secret, save a key that it has just made.
 
+pub mod age;
 pub mod api_key;
 pub mod arguments;
 pub mod cli;

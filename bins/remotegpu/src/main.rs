@@ -3,14 +3,9 @@
 use std::process::ExitCode;
 
 use remotegpu_cli::{arguments, commands, output};
-use time::OffsetDateTime;
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "this is the binary: the one place that reads the clock"
-)]
 fn main() -> ExitCode {
-    match commands::run(arguments::parse(), OffsetDateTime::now_utc()) {
+    match commands::run(arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::say(&format!("error: {error:#}"));

@@ -4,7 +4,9 @@ use std::io::{self, Write};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+use time::OffsetDateTime;
 
+use crate::age;
 use crate::stdout;
 
 /// How answers are printed.
@@ -19,13 +21,30 @@ pub enum Format {
     Name,
 }
 
-/// A column: its heading, and how an item's cell is made.
-pub type Column = (&'static str, fn(&Value) -> String);
+/// A column: its heading, and what stands in its cells.
+pub type Column = (&'static str, Cell);
 
-/// Prints a list.
-pub fn print_list(format: Format, columns: &[Column], items: &[Value]) -> Result<()> {
+/// What of an item a cell shows.
+pub enum Cell {
+    /// The text of a member; `-` where there is none.
+    Text(&'static str),
+    /// How long ago the time of a member was.
+    Since(&'static str),
+    /// How far the time of a member is away; `never` where there is none.
+    Until(&'static str),
+    Made(fn(&Value) -> String),
+}
+
+/// Prints a list. `now` is the server's time, from which spans are counted; where it is not known
+/// the times themselves are shown.
+pub fn print_list(
+    format: Format,
+    columns: &[Column],
+    items: &[Value],
+    now: Option<OffsetDateTime>,
+) -> Result<()> {
     match format {
-        Format::Table => stdout::write(&table(columns, items)),
+        Format::Table => stdout::write(&table(columns, items, now)),
         Format::Json => print_json(&Value::Array(items.to_vec())),
         Format::Name => {
             let names = items.iter().map(|item| text(item, "name") + "\n");
@@ -35,16 +54,28 @@ pub fn print_list(format: Format, columns: &[Column], items: &[Value]) -> Result
 }
 
 /// Prints one item.
-pub fn print_item(format: Format, columns: &[Column], item: &Value) -> Result<()> {
+pub fn print_item(
+    format: Format,
+    columns: &[Column],
+    item: &Value,
+    now: Option<OffsetDateTime>,
+) -> Result<()> {
     match format {
-        Format::Table | Format::Name => print_list(format, columns, std::slice::from_ref(item)),
+        Format::Table | Format::Name => {
+            print_list(format, columns, std::slice::from_ref(item), now)
+        }
         Format::Json => print_json(item),
     }
 }
 
 /// Prints what became of an item. That it cannot be printed undoes nothing.
-pub fn print_changed(format: Format, columns: &[Column], item: &Value) -> Result<()> {
-    print_item(format, columns, item).context("it was done, but nobody was told")
+pub fn print_changed(
+    format: Format,
+    columns: &[Column],
+    item: &Value,
+    now: Option<OffsetDateTime>,
+) -> Result<()> {
+    print_item(format, columns, item, now).context("it was done, but nobody was told")
 }
 
 pub fn print_json(value: &Value) -> Result<()> {
@@ -62,14 +93,15 @@ pub fn say(text: &str) {
 }
 
 /// An aligned table with a line for each item.
-pub fn table(columns: &[Column], items: &[Value]) -> String {
+pub fn table(columns: &[Column], items: &[Value], now: Option<OffsetDateTime>) -> String {
     let heading = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
     let mut rows: Vec<Vec<String>> = vec![heading];
-    rows.extend(
-        items
+    rows.extend(items.iter().map(|item| {
+        columns
             .iter()
-            .map(|item| columns.iter().map(|(_, cell)| cell(item)).collect()),
-    );
+            .map(|(_, cell)| cell.show(item, now))
+            .collect()
+    }));
     let width = |column: usize| {
         let widths = rows.iter().map(|row| row[column].chars().count());
         widths.max().unwrap_or_default()
@@ -85,6 +117,28 @@ pub fn table(columns: &[Column], items: &[Value]) -> String {
         table.push('\n');
     }
     table
+}
+
+impl Cell {
+    fn show(&self, item: &Value, now: Option<OffsetDateTime>) -> String {
+        let span = |member: &str| age::between(item[member].as_str()?, now?);
+        match *self {
+            Self::Text(member) => text(item, member),
+            Self::Since(member) => match span(member) {
+                // A time that is a moment ahead was told by another instance.
+                Some((_, true)) => "0s".to_owned(),
+                Some((age, false)) => age,
+                None => text(item, member),
+            },
+            Self::Until(member) => match span(member) {
+                Some((span, true)) => span,
+                Some((span, false)) => format!("{span} ago"),
+                None if item[member].is_null() => "never".to_owned(),
+                None => text(item, member),
+            },
+            Self::Made(make) => make(item),
+        }
+    }
 }
 
 /// The text of a member; `-` where there is none.
@@ -112,14 +166,34 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_cells_are_harmless() {
-        let columns: &[Column] = &[("NAME", |i| text(i, "name")), ("ID", |i| text(i, "id"))];
+        let columns: &[Column] = &[("NAME", Cell::Text("name")), ("ID", Cell::Text("id"))];
         let items = [
             json!({"name": "größe", "id": 1}),
             json!({"name": "a\u{1b}[31m\nb\u{202e}"}),
         ];
         assert_eq!(
-            table(columns, &items),
+            table(columns, &items, None),
             "NAME       ID\ngröße      1\na?[31m?b?  -\n"
         );
+    }
+
+    #[test]
+    fn times_are_told_as_spans_where_the_time_is_known() {
+        let columns: &[Column] = &[("AGE", Cell::Since("made")), ("ENDS", Cell::Until("ends"))];
+        let now = time::macros::datetime!(2026-11-21 08:00 UTC);
+        for (ends, now, row) in [
+            (json!("2026-11-24T08:00:00Z"), Some(now), "12m  3d\n"),
+            (json!("2026-11-21T03:00:00Z"), Some(now), "12m  5h ago\n"),
+            (json!(null), Some(now), "12m  never\n"),
+            (
+                json!("2026-11-24T08:00:00Z"),
+                None,
+                "2026-11-21T07:48:00Z  2026-11-24T08:00:00Z\n",
+            ),
+        ] {
+            let item = json!({"made": "2026-11-21T07:48:00Z", "ends": ends});
+            let table = table(columns, &[item], now);
+            assert!(table.ends_with(row), "{table}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What a server says when it refuses: RFC 9457 problem documents (contract C2).
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -10,6 +11,7 @@ use crate::output::printable;
 #[derive(Debug)]
 pub struct Problem {
     pub status: u16,
+    retry_after: Option<Duration>,
     document: Document,
 }
 
@@ -33,7 +35,17 @@ impl Problem {
     pub fn new(status: u16, body: &[u8]) -> Self {
         Self {
             status,
+            retry_after: None,
             document: serde_json::from_slice(body).unwrap_or_default(),
+        }
+    }
+
+    /// Says when to come again, as the server asks.
+    #[must_use]
+    pub fn come_again(self, retry_after: Option<Duration>) -> Self {
+        Self {
+            retry_after,
+            ..self
         }
     }
 
@@ -73,6 +85,11 @@ impl fmt::Display for Problem {
         }
         for FieldProblem { field, message } in self.fields_to_list() {
             write!(f, "\n  {}: {}", printable(field), printable(message))?;
+        }
+        if let Some(pause) = self.retry_after {
+            let seconds = pause.as_secs();
+            let plural = if seconds == 1 { "" } else { "s" };
+            write!(f, "\nTry again in {seconds} second{plural}.")?;
         }
         match self.code() {
             Some("missing_access_token" | "invalid_access_token") => {

@@ -12,6 +12,7 @@
 mod addresses;
 mod byte_order_marks;
 mod claims;
+mod command_line;
 mod configuration;
 mod connecting;
 mod content_types;

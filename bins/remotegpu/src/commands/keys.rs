@@ -3,13 +3,12 @@
 use anyhow::{Error, Result, anyhow, bail};
 use clap::ArgGroup;
 use serde_json::{Map, Value, json};
-use time::OffsetDateTime;
 
 use super::choice::{Choice, Understood};
 use super::{namespaces, signed_in, use_key::UseKey};
 use crate::client::{Client, ServerOptions};
 use crate::expiry::{Span, parse_time};
-use crate::output::{self, Column, Format, say, text};
+use crate::output::{self, Cell, Column, Format, say, text};
 use crate::problem::Problem;
 use crate::secret::{PREFIX_LENGTH, parse_name};
 use crate::stdout;
@@ -134,7 +133,7 @@ struct Scope {
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 struct Expiry {
-    /// When the key ends, from now: 90m, 12h, 30d, 2w.
+    /// When the key ends, from now by the server's clock: 90m, 12h, 30d, 2w.
     #[arg(long, value_name = "SPAN", conflicts_with = "expires_at")]
     expires_in: Option<Span>,
     /// When the key ends: 2030-01-31T12:00:00Z.
@@ -143,22 +142,14 @@ struct Expiry {
 }
 
 const COLUMNS: &[Column] = &[
-    ("NAME", |item| text(item, "name")),
-    ("PREFIX", |item| text(item, "prefix")),
-    ("STATUS", |item| text(item, "status")),
-    ("SCOPES", scopes_cell),
-    ("EXPIRES", expires_cell),
-    ("LAST USED", |item| text(item, "last_used_at")),
-    ("ID", |item| text(item, "id")),
+    ("NAME", Cell::Text("name")),
+    ("PREFIX", Cell::Text("prefix")),
+    ("STATUS", Cell::Text("status")),
+    ("SCOPES", Cell::Made(scopes_cell)),
+    ("EXPIRES", Cell::Until("expires_at")),
+    ("LAST USED", Cell::Since("last_used_at")),
+    ("ID", Cell::Text("id")),
 ];
-
-/// When a key ends.
-pub fn expires_cell(key: &Value) -> String {
-    match &key["expires_at"] {
-        Value::Null => "never".to_owned(),
-        _ => text(key, "expires_at"),
-    }
-}
 
 /// A key's scopes in a few words.
 pub fn scopes_cell(item: &Value) -> String {
@@ -181,19 +172,23 @@ pub fn scopes_cell(item: &Value) -> String {
 }
 
 impl Keys {
-    pub fn run(self, server: &ServerOptions, format: Format, now: OffsetDateTime) -> Result<()> {
+    pub fn run(self, server: &ServerOptions, format: Format) -> Result<()> {
         // Keeping a key asks nobody.
         let client = || signed_in(server);
         match self {
-            Self::List => output::print_list(format, COLUMNS, &client()?.list(&PATH)?),
-            Self::Create(create) => create.run(&client()?, format, now),
-            Self::Update(update) => update.run(&client()?, format, now),
+            Self::List => {
+                let client = client()?;
+                let keys = client.list(&PATH)?;
+                output::print_list(format, COLUMNS, &keys, client.time())
+            }
+            Self::Create(create) => create.run(&client()?, format),
+            Self::Update(update) => update.run(&client()?, format),
             Self::Use(use_key) => use_key.run(server),
             Self::Revoke { key, understood } => {
                 let client = &client()?;
                 let id = find_id(client, &key, understood, BY_ID_OR_NAME)?;
                 let item = client.post(&path_of(&id, Some("revoke")), None)?;
-                output::print_changed(format, COLUMNS, &item)
+                output::print_changed(format, COLUMNS, &item, client.time())
             }
             Self::Rotate(rotate) => {
                 let client = &client()?;
@@ -204,7 +199,7 @@ impl Keys {
                 let making = Making::Secret {
                     grace: rotate.grace.is_some(),
                 };
-                print_secret(format, &making, || {
+                print_secret(client, format, &making, || {
                     client.post(&path_of(&id, Some("rotate")), body.as_ref())
                 })
             }
@@ -213,23 +208,23 @@ impl Keys {
 }
 
 impl Create {
-    fn run(self, client: &Client, format: Format, now: OffsetDateTime) -> Result<()> {
+    fn run(self, client: &Client, format: Format) -> Result<()> {
         let mut body = Map::new();
         body.insert("name".into(), self.name.into());
         body.extend(self.scope.member(client)?);
-        body.extend(self.expiry.member(now)?);
-        print_secret(format, &Making::Key, || {
+        body.extend(self.expiry.member(client)?);
+        print_secret(client, format, &Making::Key, || {
             client.post(&PATH, Some(&body.into()))
         })
     }
 }
 
 impl Update {
-    fn run(self, client: &Client, format: Format, now: OffsetDateTime) -> Result<()> {
+    fn run(self, client: &Client, format: Format) -> Result<()> {
         let mut body = Map::new();
         body.extend(self.name.map(|name| ("name".into(), name.into())));
         body.extend(self.scope.member(client)?);
-        body.extend(self.expiry.member(now)?);
+        body.extend(self.expiry.member(client)?);
         if self.never_expires {
             body.insert("expires_at".into(), Value::Null);
         }
@@ -239,7 +234,7 @@ impl Update {
         };
         let id = find_id(client, &self.key, understood, BY_ID)?;
         let item = client.patch(&path_of(&id, None), &body.into())?;
-        output::print_changed(format, COLUMNS, &item)
+        output::print_changed(format, COLUMNS, &item, client.time())
     }
 }
 
@@ -272,9 +267,9 @@ impl Scope {
 }
 
 impl Expiry {
-    fn member(self, now: OffsetDateTime) -> Result<Member> {
+    fn member(self, client: &Client) -> Result<Member> {
         let end = match (self.expires_in, self.expires_at) {
-            (Some(span), _) => Some(span.after(now)?),
+            (Some(span), _) => Some(span.after(client.now()?)?),
             (None, at) => at,
         };
         Ok(end.map(|end| ("expires_at".into(), end.into())))
@@ -290,10 +285,12 @@ enum Making {
 /// Has a secret made and printed: the key alone on stdout, so that `$(...)` takes it, and what it
 /// is on stderr. Nothing is made that nobody could read.
 fn print_secret(
+    client: &Client,
     format: Format,
     making: &Making,
     make: impl FnOnce() -> Result<Value>,
 ) -> Result<()> {
+    client.reach()?;
     stdout::expect_reader()?;
     let mut item = make().map_err(|error| making.unanswered(error))?;
     let id = text(&item, "id");
@@ -309,7 +306,7 @@ fn print_secret(
         return Err(making.lost(&id));
     }
     if format != Format::Json {
-        say(output::table(COLUMNS, &[item]).trim_end());
+        say(output::table(COLUMNS, &[item], client.time()).trim_end());
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::choice::{Choice, Understood};
 use crate::client::Client;
-use crate::output::{self, Column, Format, say, text};
+use crate::output::{self, Cell, Column, Format, say};
 use crate::secret::parse_name;
 
 const PATH: [&str; 3] = ["v1", "kubernetes", "namespaces"];
@@ -54,18 +54,21 @@ pub enum Namespaces {
 }
 
 const COLUMNS: &[Column] = &[
-    ("NAME", |item| text(item, "name")),
-    ("STATUS", |item| text(item, "status")),
-    ("KUBERNETES", |item| text(item, "kubernetes_namespace")),
-    ("CLUSTER", |item| text(item, "cluster")),
-    ("CREATED", |item| text(item, "created_at")),
-    ("ID", |item| text(item, "id")),
+    ("NAME", Cell::Text("name")),
+    ("STATUS", Cell::Text("status")),
+    ("KUBERNETES", Cell::Text("kubernetes_namespace")),
+    ("CLUSTER", Cell::Text("cluster")),
+    ("AGE", Cell::Since("created_at")),
+    ("ID", Cell::Text("id")),
 ];
 
 impl Namespaces {
     pub fn run(self, client: &Client, format: Format) -> Result<()> {
         match self {
-            Self::List => output::print_list(format, COLUMNS, &client.list(&PATH)?),
+            Self::List => {
+                let namespaces = client.list(&PATH)?;
+                output::print_list(format, COLUMNS, &namespaces, client.time())
+            }
             Self::Create { name, cluster } => {
                 let mut body = json!({"name": name});
                 if let Some(cluster) = cluster {
@@ -77,7 +80,7 @@ impl Namespaces {
                         "The cluster is still preparing the namespace; see `remotegpu namespaces list`.",
                     );
                 }
-                output::print_changed(format, COLUMNS, &item)
+                output::print_changed(format, COLUMNS, &item, client.time())
             }
             Self::Rename {
                 namespace,
@@ -86,7 +89,7 @@ impl Namespaces {
             } => {
                 let id = find_id(client, &namespace, understood)?;
                 let item = client.patch(&path_of(&id), &json!({"name": new_name}))?;
-                output::print_changed(format, COLUMNS, &item)
+                output::print_changed(format, COLUMNS, &item, client.time())
             }
             Self::Delete {
                 namespace,
@@ -94,7 +97,7 @@ impl Namespaces {
             } => {
                 let id = find_id(client, &namespace, understood)?;
                 let item = client.delete(&path_of(&id))?;
-                output::print_changed(format, COLUMNS, &item)
+                output::print_changed(format, COLUMNS, &item, client.time())
             }
         }
     }

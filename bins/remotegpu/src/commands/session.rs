@@ -4,10 +4,11 @@ use std::io::{self, BufRead, IsTerminal};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use super::signed_in;
 use crate::client::{Client, ServerOptions};
-use crate::output::{self, Column, Format, say, text};
+use crate::output::{self, Cell, Column, Format, say, text};
 use crate::problem::Problem;
 use crate::proxy::is_loopback;
 use crate::secret::Secret;
@@ -74,7 +75,7 @@ impl Login {
         match client.get(&["v1", "auth", "session"]) {
             Ok(session) => {
                 say(&format!("Signed in at {}.", server.name()));
-                print_session(format, &session)
+                print_session(format, &session, client.time())
             }
             Err(error) if must_change_password(&error) => {
                 say(&format!(
@@ -143,21 +144,28 @@ fn not_kept(error: &anyhow::Error) -> anyhow::Error {
 }
 
 pub fn whoami(server: &ServerOptions, format: Format) -> Result<()> {
-    let session = signed_in(server)?.get(&["v1", "auth", "session"])?;
-    print_session(format, &session)
+    let client = signed_in(server)?;
+    let session = client.get(&["v1", "auth", "session"])?;
+    print_session(format, &session, client.time())
 }
 
 const COLUMNS: &[Column] = &[
-    ("USER", |session| text(&session["user"], "email")),
-    ("ACCOUNT", |session| text(&session["account"], "name")),
-    ("ROLE", |session| text(session, "role")),
-    ("EXPIRES", |session| text(session, "expires_at")),
+    (
+        "USER",
+        Cell::Made(|session| text(&session["user"], "email")),
+    ),
+    (
+        "ACCOUNT",
+        Cell::Made(|session| text(&session["account"], "name")),
+    ),
+    ("ROLE", Cell::Text("role")),
+    ("EXPIRES", Cell::Until("expires_at")),
 ];
 
-fn print_session(format: Format, session: &Value) -> Result<()> {
+fn print_session(format: Format, session: &Value, now: Option<OffsetDateTime>) -> Result<()> {
     match format {
         Format::Name => stdout::write(&(text(&session["user"], "email") + "\n")),
-        _ => output::print_item(format, COLUMNS, session),
+        _ => output::print_item(format, COLUMNS, session, now),
     }
 }
 

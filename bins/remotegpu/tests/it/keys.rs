@@ -36,6 +36,7 @@ pub fn account(request: &Request) -> Answer {
             item("twin", "0198c0de-0000-7000-8000-00000000000e", "active"),
             item("old", "0198c0de-0000-7000-8000-00000000000f", "revoked"),
         ])),
+        ("GET", "/v1/auth/session") => (200, json!({"role": "admin"}).to_string()),
         ("POST", "/v1/account/api-keys") => {
             let mut made = item("laptop", KEY_ID, "active");
             made["key"] = KEY.into();
@@ -110,11 +111,9 @@ fn scopes_and_expiry_are_sent_as_the_contract_has_them() {
         )),
         json!({"name": "a", "scopes": {"kubernetes_exec": {"namespace_ids": [NAMESPACE_ID, OTHER_ID]}}})
     );
+    // By the clock of the server, whatever that of this machine says.
     let timed = sent("keys create a --all --expires-in 30d");
-    assert!(
-        timed["expires_at"].as_str().unwrap().ends_with('Z'),
-        "{timed}"
-    );
+    assert_eq!(timed["expires_at"], "2026-12-21T08:00:00Z");
     assert_eq!(
         sent("keys update laptop --name new --never-expires"),
         json!({"name": "new", "expires_at": null})
@@ -224,4 +223,58 @@ fn a_problem_is_told_with_its_fields() {
         "error: Two fields are wrong\n  name: too long\n  expires_at: past\n"
     );
     assert_eq!((run.code, run.stdout.as_str()), (1, ""));
+}
+
+// K5
+#[test]
+fn a_server_that_tells_no_time_is_asked_for_no_span() {
+    let server = Server::start_raw(|request| {
+        let (status, body) = account(request);
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {status} Word\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+        .into_bytes()
+    });
+    let user = User::signed_in(&server.url);
+    let run = user.run(&server.url, "keys create a --all --expires-in 30d");
+    assert_eq!(run.code, 1, "{run:?}");
+    assert_eq!(
+        run.stderr,
+        "error: the server does not tell its time; give the time itself, with --expires-at\n"
+    );
+    assert!(
+        !server
+            .requests()
+            .iter()
+            .any(|request| request.line.starts_with("POST "))
+    );
+}
+
+// C4
+#[test]
+fn tables_tell_times_as_kubectl_does() {
+    let server = Server::start(|_| {
+        let mut used = item("used", KEY_ID, "active");
+        used["last_used_at"] = "2026-11-21T07:48:00Z".into();
+        used["expires_at"] = "2026-11-24T08:00:00Z".into();
+        let mut over = item("over", KEY_ID, "expired");
+        over["expires_at"] = "2026-11-21T03:00:00Z".into();
+        (
+            200,
+            json!({"items": [used, over], "next_cursor": null}).to_string(),
+        )
+    });
+    let user = User::signed_in(&server.url);
+    let run = user.run(&server.url, "keys list");
+    assert_eq!(
+        run.stdout,
+        format!(
+            "NAME  PREFIX         STATUS   SCOPES     EXPIRES  LAST USED  ID\n\
+             used  rgpu_aaaaaaaa  active   inference  3d       12m        {KEY_ID}\n\
+             over  rgpu_aaaaaaaa  expired  inference  5h ago   -          {KEY_ID}\n"
+        )
+    );
+    let run = user.run(&server.url, "keys list -o json");
+    assert!(run.stdout.contains("\"2026-11-24T08:00:00Z\""), "{run:?}");
 }

@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::print_stderr,
     reason = "a test that cannot be set up fails"
 )]
 
@@ -28,4 +29,5 @@ mod server;
 mod session;
 mod streams;
 mod tls;
+mod usage;
 mod user;

@@ -32,6 +32,9 @@ pub struct Server {
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
+/// The clock of every such server, which is none of this machine's.
+const DATE: &str = "Sat, 21 Nov 2026 08:00:00 GMT";
+
 /// Status and body.
 pub type Answer = (u16, String);
 
@@ -40,7 +43,7 @@ impl Server {
         Self::start_raw(move |request| {
             let (status, body) = answer(request);
             let head = format!(
-                "HTTP/1.1 {status} Word\r\ncontent-type: application/json\r\n\
+                "HTTP/1.1 {status} Word\r\ncontent-type: application/json\r\ndate: {DATE}\r\n\
                  location: /elsewhere\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
                 body.len()
             );

@@ -155,7 +155,7 @@ fn whoami_prints_a_table_or_the_servers_json() {
     assert_eq!(
         user.run(&server.url, "whoami").stdout,
         "USER            ACCOUNT  ROLE   EXPIRES\n\
-         me@example.com  Lab      admin  2026-11-28T08:00:00Z\n"
+         me@example.com  Lab      admin  7d\n"
     );
     let run = user.run(&server.url, "whoami -o json");
     assert_eq!(
@@ -230,4 +230,60 @@ fn a_redirect_carries_no_credential_away() {
         )
     );
     server.request();
+}
+
+/// A server without room for the first sign-ins, that says when to come again.
+fn busy_server(refusals: usize, code: &'static str, status: u16, seconds: u64) -> Server {
+    let left = std::sync::atomic::AtomicUsize::new(refusals);
+    Server::start_raw(move |request| {
+        use std::sync::atomic::Ordering;
+        let one_less = |left: usize| left.checked_sub(1);
+        let is_refused = request.line.ends_with("/sign-in")
+            && left
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
+                .is_ok();
+        let (status, body) = if is_refused {
+            problem(status, code, "Come again")
+        } else {
+            let mut answer = session();
+            answer["access_token"] = SESSION_TOKEN.into();
+            (200, answer.to_string())
+        };
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {status} Word\r\nretry-after: {seconds}\r\nconnection: close\r\n\
+             content-length: {length}\r\n\r\n{body}"
+        )
+        .into_bytes()
+    })
+}
+
+// A8
+#[test]
+fn a_login_waits_for_a_busy_server_and_says_so_if_it_takes_long() {
+    for (refusals, code, status, is_told) in [
+        (1, "overloaded", 503, false),
+        (2, "rate_limited", 429, true),
+    ] {
+        let (user, server) = (User::new(), busy_server(refusals, code, status, 2));
+        let run = login(&user, &server);
+        assert_eq!(run.code, 0, "{run:?}");
+        let told = format!("{} is busy; trying again for up to ", server.url);
+        assert_eq!(run.stderr.contains(&told), is_told, "{run:?}");
+    }
+}
+
+// A8
+#[test]
+fn who_would_have_to_wait_too_long_is_told_when_to_come_again() {
+    for (code, status, seconds, when) in [
+        ("too_many_attempts", 429, 42, "Try again in 42 seconds."),
+        ("database_unavailable", 503, 1, "Try again in 1 second."),
+    ] {
+        let (user, server) = (User::new(), busy_server(1, code, status, seconds));
+        let run = login(&user, &server);
+        assert_eq!(run.code, 1, "{run:?}");
+        assert!(run.stderr.ends_with(&format!("\n{when}\n")), "{run:?}");
+        assert_eq!(server.requests().len(), 1);
+    }
 }
