@@ -54,15 +54,26 @@ impl Default for RequestMetrics {
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
         let refusals = with_local_recorder(&recorder, || {
-            metrics::describe_counter!("http_requests_total", "Requests that were answered.");
+            metrics::describe_counter!(
+                "remotegpu_http_requests_total",
+                "Requests that were answered."
+            );
             metrics::describe_histogram!(
-                "http_request_duration_seconds",
+                "remotegpu_http_request_duration_seconds",
                 "Time from a request's head to the head of its answer."
             );
-            metrics::describe_counter!("refusals_total", "Refusals, by the code of the problem.");
+            metrics::describe_counter!(
+                "remotegpu_refusals_total",
+                "Refusals, by the code of the problem."
+            );
             let codes = ErrorCode::ALL.iter();
             codes
-                .map(|code| (*code, counter!("refusals_total", "code" => code.as_str())))
+                .map(|code| {
+                    (
+                        *code,
+                        counter!("remotegpu_refusals_total", "code" => code.as_str()),
+                    )
+                })
                 .collect()
         });
         Self {
@@ -107,8 +118,8 @@ impl RequestMetrics {
         let made = with_local_recorder(&self.recorder, || {
             let (named, word) = (route.to_owned(), status.to_string());
             Series {
-                requests: counter!("http_requests_total", "method" => method, "route" => named.clone(), "status" => word),
-                durations: histogram!("http_request_duration_seconds", "method" => method, "route" => named),
+                requests: counter!("remotegpu_http_requests_total", "method" => method, "route" => named.clone(), "status" => word),
+                durations: histogram!("remotegpu_http_request_duration_seconds", "method" => method, "route" => named),
             }
         });
         let mut known = self.series.write().unwrap_or_else(PoisonError::into_inner);
@@ -142,10 +153,10 @@ mod tests {
         one.with_recorder(|| counter!("pages_total").increment(2));
         let text = one.render();
         for line in [
-            r#"refusals_total{code="cluster_unavailable"} 1"#,
-            r#"refusals_total{code="overloaded"} 0"#,
-            r#"http_requests_total{method="GET",route="/v1/auth/key",status="200"} 1"#,
-            "http_request_duration_seconds_bucket",
+            r#"remotegpu_refusals_total{code="cluster_unavailable"} 1"#,
+            r#"remotegpu_refusals_total{code="overloaded"} 0"#,
+            r#"remotegpu_http_requests_total{method="GET",route="/v1/auth/key",status="200"} 1"#,
+            "remotegpu_http_request_duration_seconds_bucket",
             "pages_total 2",
         ] {
             assert!(text.contains(line), "{line} in {text}");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
+use metrics_process::Collector;
 use remotegpu_control_plane::{
     AuditBuffer, KeyCache, KeyCacheCounts, Load, ReconcilerCounts, SweepCounts,
 };
@@ -64,32 +65,37 @@ impl<'a> Gathered<'a> {
 
     /// All that is counted, in Prometheus' text format.
     pub(crate) fn render(&self, metrics: &RequestMetrics) -> String {
-        metrics.with_recorder(|| self.record());
+        metrics.with_recorder(|| {
+            self.record();
+            Collector::default().collect();
+        });
         metrics.render()
     }
 
     fn record(&self) {
+        record_build();
         for (class, load) in &self.loads {
-            gauge!("in_flight", "class" => *class).set(number(load.in_flight));
-            counter!("shed_total", "class" => *class).absolute(load.refused);
+            gauge!("remotegpu_in_flight", "class" => *class).set(number(load.in_flight));
+            counter!("remotegpu_shed_total", "class" => *class).absolute(load.refused);
         }
-        counter!("mints_rate_limited_total").absolute(self.mints_rate_limited);
+        counter!("remotegpu_mints_rate_limited_total").absolute(self.mints_rate_limited);
         let KeyCacheCounts { hits, misses } = self.key_cache.counts();
-        counter!("api_key_cache_hits_total").absolute(hits);
-        counter!("api_key_cache_misses_total").absolute(misses);
-        gauge!("api_key_cache_trusted").set(truth(self.key_cache.is_trusted()));
-        counter!("namespaces_repaired_total").absolute(self.sweeps.repaired());
-        counter!("namespaces_unknown_removed_total").absolute(self.sweeps.removed());
-        counter!("identities_bound_again_total").absolute(self.sweeps.identities_bound());
-        counter!("identities_unknown_removed_total").absolute(self.sweeps.identities_removed());
+        counter!("remotegpu_api_key_cache_hits_total").absolute(hits);
+        counter!("remotegpu_api_key_cache_misses_total").absolute(misses);
+        gauge!("remotegpu_api_key_cache_trusted").set(truth(self.key_cache.is_trusted()));
+        counter!("remotegpu_namespaces_repaired_total").absolute(self.sweeps.repaired());
+        counter!("remotegpu_namespaces_unknown_removed_total").absolute(self.sweeps.removed());
+        counter!("remotegpu_identities_bound_again_total").absolute(self.sweeps.identities_bound());
+        counter!("remotegpu_identities_unknown_removed_total")
+            .absolute(self.sweeps.identities_removed());
         for (work, counts) in self.work.all() {
-            gauge!("work_under_way", "work" => work).set(number(counts.under_way()));
-            counter!("work_done_total", "work" => work).absolute(counts.done());
-            counter!("work_failed_total", "work" => work).absolute(counts.failed());
+            gauge!("remotegpu_work_under_way", "work" => work).set(number(counts.under_way()));
+            counter!("remotegpu_work_done_total", "work" => work).absolute(counts.done());
+            counter!("remotegpu_work_failed_total", "work" => work).absolute(counts.failed());
         }
-        counter!("audit_events_dropped_total").absolute(self.audit.dropped());
-        gauge!("audit_events_waiting").set(number(self.audit.waiting()));
-        gauge!("database_restored").set(truth(self.restored));
+        counter!("remotegpu_audit_events_dropped_total").absolute(self.audit.dropped());
+        gauge!("remotegpu_audit_events_waiting").set(number(self.audit.waiting()));
+        gauge!("remotegpu_database_restored").set(truth(self.restored));
         for cluster in &self.clusters {
             let name = cluster.name.as_str().to_owned();
             let answers = match cluster.status {
@@ -97,7 +103,7 @@ impl<'a> Gathered<'a> {
                 ClusterStatus::Available(_) => 1.0,
                 ClusterStatus::Unavailable => 0.0,
             };
-            gauge!("cluster_answers", "cluster" => name.clone()).set(answers);
+            gauge!("remotegpu_cluster_answers", "cluster" => name.clone()).set(answers);
             for state in ClaimState::ALL {
                 let labels = [
                     ("cluster", name.clone()),
@@ -106,7 +112,8 @@ impl<'a> Gathered<'a> {
                 let holds = truth(cluster.claim == state);
                 gauge!("remotegpu_cluster_claim", &labels).set(holds);
             }
-            gauge!("cluster_breaker_open", "cluster" => name).set(truth(cluster.given_up));
+            gauge!("remotegpu_cluster_breaker_open", "cluster" => name)
+                .set(truth(cluster.given_up));
         }
         self.record_backlog();
     }
@@ -122,15 +129,15 @@ impl<'a> Gathered<'a> {
                 let found = backlog.namespaces.iter().find(|(of, _)| *of == status);
                 number(found.map_or(0, |(_, count)| *count))
             });
-            gauge!("namespaces_unsettled", "status" => status.as_str()).set(count);
+            gauge!("remotegpu_namespaces_unsettled", "status" => status.as_str()).set(count);
         }
         let waiting = known.map_or(f64::NAN, |backlog| number(backlog.ended_identities));
-        gauge!("identities_ended_waiting").set(waiting);
+        gauge!("remotegpu_identities_ended_waiting").set(waiting);
         let oldest = known.map_or(f64::NAN, |backlog| {
             let end = backlog.oldest_end.unwrap_or(self.now);
             (self.now - end).as_seconds_f64().max(0.0)
         });
-        gauge!("identities_ended_oldest_seconds").set(oldest);
+        gauge!("remotegpu_identities_ended_oldest_seconds").set(oldest);
         for ClusterHealth { name, .. } in &self.clusters {
             let held = known.map_or(f64::NAN, |backlog| {
                 let found = backlog.held.iter().find(|(of, _)| of == name);
@@ -140,6 +147,19 @@ impl<'a> Gathered<'a> {
             gauge!("remotegpu_namespaces_held", "cluster" => name).set(held);
         }
     }
+}
+
+/// Which build this is. Who builds it from a checkout says the commit, in the variable
+/// `REMOTEGPU_COMMIT` of the compiler.
+fn record_build() {
+    let labels = [
+        ("version", env!("CARGO_PKG_VERSION")),
+        (
+            "commit",
+            option_env!("REMOTEGPU_COMMIT").unwrap_or("unknown"),
+        ),
+    ];
+    gauge!("remotegpu_build_info", &labels).set(1.0);
 }
 
 /// Gauges hold fractions, which are exact up to here and beyond.
@@ -153,85 +173,87 @@ fn truth(holds: bool) -> f64 {
 
 /// Says to the recorder of this scope what each of them is.
 pub(crate) fn describe() {
+    Collector::default().describe();
     for (name, what) in [
         (
-            "api_key_cache_hits_total",
+            "remotegpu_api_key_cache_hits_total",
             "API keys that were known without a query.",
         ),
         (
-            "api_key_cache_misses_total",
+            "remotegpu_api_key_cache_misses_total",
             "API keys that the database was asked for.",
         ),
         (
-            "shed_total",
+            "remotegpu_shed_total",
             "What was refused because too much was under way, by class of work.",
         ),
         (
-            "mints_rate_limited_total",
+            "remotegpu_mints_rate_limited_total",
             "Mints that were refused because their key had minted too often.",
         ),
         (
-            "namespaces_repaired_total",
+            "remotegpu_namespaces_repaired_total",
             "Namespaces that were changed in their cluster and put right.",
         ),
         (
-            "namespaces_unknown_removed_total",
+            "remotegpu_namespaces_unknown_removed_total",
             "Namespaces that had been deleted, stood again and were removed from their cluster.",
         ),
         (
-            "identities_bound_again_total",
+            "remotegpu_identities_bound_again_total",
             "Cluster identities that had lost their binding and got it back.",
         ),
         (
-            "identities_unknown_removed_total",
+            "remotegpu_identities_unknown_removed_total",
             "Cluster identities that no row knew and that were removed.",
         ),
         (
-            "work_done_total",
+            "remotegpu_work_done_total",
             "Pieces of work on the clusters that were finished, by kind of work.",
         ),
         (
-            "work_failed_total",
+            "remotegpu_work_failed_total",
             "Attempts at work on the clusters that failed, by kind of work.",
         ),
         (
-            "audit_events_dropped_total",
+            "remotegpu_audit_events_dropped_total",
             "Audit events that were lost because too many waited for the database.",
         ),
     ] {
         describe_counter!(name, what);
     }
     for (name, what) in [
+        ("remotegpu_build_info", "1, with the build as labels."),
         (
-            "api_key_cache_trusted",
+            "remotegpu_api_key_cache_trusted",
             "Whether changes of keys are heard of; 0 asks the database every time.",
         ),
         (
-            "in_flight",
+            "remotegpu_in_flight",
             "What is at work or waits for its turn, by class of work.",
         ),
         (
-            "work_under_way",
+            "remotegpu_work_under_way",
             "Pieces of work on the clusters that this instance has begun, by kind of work.",
         ),
         (
-            "audit_events_waiting",
+            "remotegpu_audit_events_waiting",
             "Audit events of this instance that are not written yet.",
         ),
         (
-            "database_restored",
+            "remotegpu_database_restored",
             "Whether the database was restored under this instance, which has to be restarted.",
         ),
         (
-            "cluster_answers",
+            "remotegpu_cluster_answers",
             "Whether a cluster is up, as its last probe has shown.",
         ),
         (
-            "cluster_breaker_open",
+            "remotegpu_cluster_breaker_open",
             "Whether a cluster is down, so that nothing but its probe is asked.",
         ),
         (
-            "namespaces_unsettled",
+            "remotegpu_namespaces_unsettled",
             "Namespaces that their cluster has to make or remove, by status.",
         ),
         (
@@ -243,11 +265,11 @@ pub(crate) fn describe() {
             "Namespaces that stand under our labels without a row, and wait for the operator.",
         ),
         (
-            "identities_ended_waiting",
+            "remotegpu_identities_ended_waiting",
             "Cluster identities that have ended and of which something still stands in their cluster.",
         ),
         (
-            "identities_ended_oldest_seconds",
+            "remotegpu_identities_ended_oldest_seconds",
             "How long ago the first of these ended whose service account still stands.",
         ),
     ] {
@@ -289,12 +311,12 @@ mod tests {
         };
         let text = gathered.render(&metrics);
         for line in [
-            r#"in_flight{class="mint"} 2"#,
-            r#"shed_total{class="mint"} 5"#,
-            "mints_rate_limited_total 7",
-            r#"work_failed_total{work="identity_ends"} 0"#,
-            r#"work_under_way{work="namespaces"} 0"#,
-            r#"namespaces_unsettled{status="deleting"} NaN"#,
+            r#"remotegpu_in_flight{class="mint"} 2"#,
+            r#"remotegpu_shed_total{class="mint"} 5"#,
+            "remotegpu_mints_rate_limited_total 7",
+            r#"remotegpu_work_failed_total{work="identity_ends"} 0"#,
+            r#"remotegpu_work_under_way{work="namespaces"} 0"#,
+            r#"remotegpu_namespaces_unsettled{status="deleting"} NaN"#,
         ] {
             assert!(text.contains(line), "{line} in {text}");
         }
@@ -306,10 +328,10 @@ mod tests {
         });
         let known = gathered.render(&metrics);
         for line in [
-            r#"namespaces_unsettled{status="failed"} 3"#,
-            r#"namespaces_unsettled{status="deleting"} 0"#,
-            "identities_ended_waiting 2",
-            "identities_ended_oldest_seconds 1.5",
+            r#"remotegpu_namespaces_unsettled{status="failed"} 3"#,
+            r#"remotegpu_namespaces_unsettled{status="deleting"} 0"#,
+            "remotegpu_identities_ended_waiting 2",
+            "remotegpu_identities_ended_oldest_seconds 1.5",
         ] {
             assert!(known.contains(line), "{line} in {known}");
         }

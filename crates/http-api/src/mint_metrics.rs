@@ -18,20 +18,20 @@ impl MintMetrics {
     pub(crate) fn new(edge: Arc<Edge>) -> Self {
         let (mints, token_requests) = edge.metrics().with_recorder(|| {
             describe_counter!(
-                "mints_total",
+                "remotegpu_mints_total",
                 "Requests for a cluster credential of a valid key, by what came of them."
             );
             describe_histogram!(
-                "mint_duration_seconds",
+                "remotegpu_mint_duration_seconds",
                 "Time that a cluster credential took that was handed out, all included."
             );
             describe_histogram!(
-                "token_request_duration_seconds",
+                "remotegpu_token_request_duration_seconds",
                 "Time that a cluster took for a TokenRequest, whatever came of it."
             );
             (
-                histogram!("mint_duration_seconds"),
-                histogram!("token_request_duration_seconds"),
+                histogram!("remotegpu_mint_duration_seconds"),
+                histogram!("remotegpu_token_request_duration_seconds"),
             )
         });
         Self {
@@ -44,7 +44,7 @@ impl MintMetrics {
     /// Counts a request for a cluster credential: `minted`, or the refusal's code.
     pub(crate) fn mint_ended(&self, outcome: &'static str, took: Duration) {
         self.edge.metrics().with_recorder(|| {
-            counter!("mints_total", "outcome" => outcome).increment(1);
+            counter!("remotegpu_mints_total", "outcome" => outcome).increment(1);
         });
         if outcome == MINTED {
             self.mints.record(took.as_secs_f64());

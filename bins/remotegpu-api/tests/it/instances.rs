@@ -109,10 +109,13 @@ async fn a_key_revoked_on_one_instance_is_refused_on_the_other_within_a_second()
     assert!(answered > 100);
     let metrics = client().get(format!("{}/metrics", two.internal_url));
     let metrics = metrics.send().await.unwrap().text().await.unwrap();
-    assert!(metrics.contains("api_key_cache_trusted 1"), "{metrics}");
+    assert!(
+        metrics.contains("remotegpu_api_key_cache_trusted 1"),
+        "{metrics}"
+    );
     let hits = metrics
         .lines()
-        .find_map(|line| line.strip_prefix("api_key_cache_hits_total "));
+        .find_map(|line| line.strip_prefix("remotegpu_api_key_cache_hits_total "));
     assert!(hits.unwrap().parse::<u64>().unwrap() > 100, "{metrics}");
 }
 

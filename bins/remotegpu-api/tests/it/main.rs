@@ -25,6 +25,7 @@ mod growth;
 mod helm;
 mod instances;
 mod journeys;
+mod metrics;
 mod operator;
 mod overload;
 mod readme;

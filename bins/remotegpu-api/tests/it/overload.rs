@@ -86,11 +86,11 @@ async fn sign_ins_beyond_the_line_are_refused_at_once() {
     assert!(shed[shed.len() / 2] < slowest, "{shed:?} {slowest:?}");
 
     assert_eq!(
-        metric(&server, "shed_total{class=\"password\"}").await,
+        metric(&server, "remotegpu_shed_total{class=\"password\"}").await,
         shed.len() as u64
     );
     eventually("all is done", Duration::from_secs(5), async || {
-        metric(&server, "in_flight{class=\"password\"}").await == 0
+        metric(&server, "remotegpu_in_flight{class=\"password\"}").await == 0
     })
     .await;
     sign_in(&http, &server.url, 200, ADMIN_PASSWORD)
@@ -162,7 +162,7 @@ async fn bodies_that_are_still_on_their_way_hold_no_place() {
         assert!(matches!(status, Some("401" | "429" | "503")), "{answer}");
     }
     eventually("all is done", Duration::from_secs(5), async || {
-        metric(&server, "in_flight{class=\"request\"}").await == 0
+        metric(&server, "remotegpu_in_flight{class=\"request\"}").await == 0
     })
     .await;
 }
@@ -194,7 +194,7 @@ async fn requests_beyond_the_limit_are_refused_and_probes_are_not() {
         answer.problem(401, "wrong_credentials");
     }
     assert!(!shed.is_empty() && !done.is_empty());
-    let counted = metric(&server, "shed_total{class=\"request\"}").await;
+    let counted = metric(&server, "remotegpu_shed_total{class=\"request\"}").await;
     assert_eq!(counted, shed.len() as u64);
     server.operator().await;
 }
@@ -233,7 +233,7 @@ async fn a_key_that_mints_too_often_is_told_when_to_come_again() {
     let waiting = refused.len() + 1;
     assert!((2..=waiting).contains(&last), "{last} of {waiting}");
     assert_eq!(
-        metric(&server, "mints_rate_limited_total").await,
+        metric(&server, "remotegpu_mints_rate_limited_total").await,
         refused.len() as u64
     );
     key.mint(&other).await.expect(200);
@@ -256,7 +256,7 @@ async fn mints_beyond_the_line_are_refused_at_once() {
         .partition(|answer| answer.status.is_success());
     assert!(!done.is_empty() && !shed.is_empty());
     shed.iter().for_each(is_shed);
-    let counted = metric(&server, "shed_total{class=\"mint\"}").await;
+    let counted = metric(&server, "remotegpu_shed_total{class=\"mint\"}").await;
     assert_eq!(counted, shed.len() as u64);
     key.mint(&namespace).await.expect(200);
 }

@@ -308,8 +308,14 @@ async fn a_database_restored_under_two_instances_turns_both_unready() {
         .send()
         .await;
     let metrics = metrics.unwrap().text().await.unwrap();
-    assert!(metrics.contains("\ndatabase_restored 1\n"), "{metrics}");
-    assert!(metrics.contains("\napi_key_cache_trusted 0\n"), "{metrics}");
+    assert!(
+        metrics.contains("\nremotegpu_database_restored 1\n"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("\nremotegpu_api_key_cache_trusted 0\n"),
+        "{metrics}"
+    );
     // Nothing is done in the cluster, though there is something to do: an end that was
     // written by hand is carried out by nobody.
     let database = one.database.as_ref().unwrap();
@@ -427,8 +433,14 @@ async fn a_failover_that_lost_a_moment_makes_instances_forget_and_go_on() {
         .send()
         .await;
     let metrics = metrics.unwrap().text().await.unwrap();
-    assert!(metrics.contains("\napi_key_cache_trusted 1\n"), "{metrics}");
-    assert!(metrics.contains("\ndatabase_restored 0\n"), "{metrics}");
+    assert!(
+        metrics.contains("\nremotegpu_api_key_cache_trusted 1\n"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("\nremotegpu_database_restored 0\n"),
+        "{metrics}"
+    );
 }
 
 /// Whether the file is put in the place of the server's, or written over it.

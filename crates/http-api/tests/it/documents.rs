@@ -118,7 +118,7 @@ async fn metrics_are_inside_only_and_name_routes_not_paths() {
         .await;
     assert_eq!(world.get("/metrics").send().await.status, 404);
     let metrics = Request::new(world.internal, "GET", "/metrics").send().await;
-    let line = "http_requests_total{method=\"POST\",route=\"/v1/account/api-keys/{key_id}/revoke\",status=\"401\"} 1";
+    let line = "remotegpu_http_requests_total{method=\"POST\",route=\"/v1/account/api-keys/{key_id}/revoke\",status=\"401\"} 1";
     assert!(metrics.body.contains(line), "{}", metrics.body);
     assert!(
         metrics
@@ -144,18 +144,18 @@ async fn metrics_tell_of_mints_refusals_and_what_waits() {
     assert_eq!(mint(unknown).await.status, 403);
     let metrics = Request::new(world.internal, "GET", "/metrics").send().await;
     for line in [
-        "mints_total{outcome=\"minted\"} 1",
-        "mints_total{outcome=\"exec_not_allowed\"} 1",
-        "mint_duration_seconds_count 1",
-        "token_request_duration_seconds_count 1",
-        "refusals_total{code=\"exec_not_allowed\"} 1",
-        "refusals_total{code=\"internal\"} 0",
-        "namespaces_unsettled{status=\"provisioning\"} 0",
-        "identities_ended_waiting 0",
-        "identities_ended_oldest_seconds 0",
-        "cluster_answers{cluster=\"test\"} 1",
-        "cluster_breaker_open{cluster=\"test\"} 0",
-        "audit_events_dropped_total 0",
+        "remotegpu_mints_total{outcome=\"minted\"} 1",
+        "remotegpu_mints_total{outcome=\"exec_not_allowed\"} 1",
+        "remotegpu_mint_duration_seconds_count 1",
+        "remotegpu_token_request_duration_seconds_count 1",
+        "remotegpu_refusals_total{code=\"exec_not_allowed\"} 1",
+        "remotegpu_refusals_total{code=\"internal\"} 0",
+        "remotegpu_namespaces_unsettled{status=\"provisioning\"} 0",
+        "remotegpu_identities_ended_waiting 0",
+        "remotegpu_identities_ended_oldest_seconds 0",
+        "remotegpu_cluster_answers{cluster=\"test\"} 1",
+        "remotegpu_cluster_breaker_open{cluster=\"test\"} 0",
+        "remotegpu_audit_events_dropped_total 0",
     ] {
         assert!(metrics.body.contains(line), "{line} in {}", metrics.body);
     }

@@ -52,7 +52,7 @@ async fn an_instance_whose_database_was_restored_answers_machines_alone() {
     assert_eq!(world.get("/v1/nothing").send().await.status, 404);
     let metrics = inside("/metrics").send().await;
     assert!(
-        metrics.body.contains("\ndatabase_restored 1\n"),
+        metrics.body.contains("\nremotegpu_database_restored 1\n"),
         "{}",
         metrics.body
     );

@@ -42,7 +42,7 @@ pub fn measure(backend: Backend, effort: Effort, report: &mut Report) -> Result<
     // The rows say that they are active; the first sweep makes them so.
     let started = Instant::now();
     loop {
-        let made = server.metric("namespaces_repaired_total")?;
+        let made = server.metric("remotegpu_namespaces_repaired_total")?;
         if made >= effort.namespaces as u64 {
             break;
         }
@@ -62,7 +62,7 @@ pub fn measure(backend: Backend, effort: Effort, report: &mut Report) -> Result<
     thread::sleep(watched);
     let used = (cpu_seconds(server.pid())? - before) / begun.elapsed().as_secs_f64();
     let held = memory(server.pid())?;
-    let again = server.metric("namespaces_repaired_total")?;
+    let again = server.metric("remotegpu_namespaces_repaired_total")?;
     if again != effort.namespaces as u64 {
         let fault = format!("{} were put right twice", again - effort.namespaces as u64);
         report.note_faults("idle", &backend.to_string(), &[fault]);
@@ -177,7 +177,7 @@ fn sweep_identities(
     let mut held: f64 = 0.0;
     for server in &servers {
         held = held.max(memory(server.pid())?.peak);
-        let removed = server.metric("identities_unknown_removed_total")?;
+        let removed = server.metric("remotegpu_identities_unknown_removed_total")?;
         if removed > 0 {
             let fault = format!("{removed} living identities were removed");
             report.note_faults("idle", &backend.to_string(), &[fault]);

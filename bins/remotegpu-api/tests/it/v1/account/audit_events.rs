@@ -298,7 +298,10 @@ async fn an_event_that_can_never_be_written_holds_up_no_other() {
     // What is not named as refused may be written some day, and waits.
     let metrics = client().get(format!("{}/metrics", server.internal_url));
     let metrics = Answer::read(metrics.send().await.unwrap()).await.text;
-    for line in ["audit_events_dropped_total 2", "audit_events_waiting 2"] {
+    for line in [
+        "remotegpu_audit_events_dropped_total 2",
+        "remotegpu_audit_events_waiting 2",
+    ] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
 }
