@@ -15,6 +15,7 @@ pub(crate) mod end_all_keys;
 pub(crate) mod end_all_sessions;
 pub(crate) mod find_account;
 pub(crate) mod find_api_key;
+pub(crate) mod find_foreign_namespaces;
 pub(crate) mod find_namespace;
 pub(crate) mod issue_api_key;
 pub(crate) mod list_accounts;

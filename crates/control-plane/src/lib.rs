@@ -17,7 +17,7 @@ pub use acts::create_first_admin::{
     CreateFirstAdminError, FirstAdmin, FirstPassword, create_first_admin,
 };
 pub use acts::create_namespace::{
-    CreateNamespace, CreateNamespaceError, CreateNamespacePorts, create_namespace,
+    CreateNamespace, CreateNamespaceError, CreateNamespacePorts, create_namespace, find_cluster,
 };
 pub use acts::create_user::{CreateUserError, create_user};
 pub use acts::delete_namespace::delete_namespace;
@@ -26,6 +26,7 @@ pub use acts::end_all_keys::{EndAllKeysPorts, EndedKeys, end_all_keys};
 pub use acts::end_all_sessions::end_all_sessions;
 pub use acts::find_account::{AccountError, find_account};
 pub use acts::find_api_key::find_api_key;
+pub use acts::find_foreign_namespaces::find_foreign_namespaces;
 pub use acts::find_namespace::find_namespace;
 pub use acts::issue_api_key::{IssueApiKey, IssueApiKeyError, IssuedApiKey, issue_api_key};
 pub use acts::list_accounts::list_accounts;

@@ -156,18 +156,16 @@ impl ApiError {
         }
     }
 
-    /// One field or several are wrong.
-    pub fn fields(code: ErrorCode, errors: Vec<FieldError>) -> Self {
-        let detail = match errors.as_slice() {
-            [one] => one.sentence(),
-            _ => "Several fields are wrong".to_owned(),
-        };
-        Self::new(code, detail).with_fields(errors)
-    }
-
     /// One field is wrong.
     pub fn field(error: FieldError) -> Self {
-        Self::fields(ErrorCode::InvalidField, vec![error])
+        Self::new(ErrorCode::InvalidField, error.sentence()).with_fields(vec![error])
+    }
+
+    /// This one, which names the fields of another as well (contract C2).
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.errors.extend_from_slice(&other.errors);
+        self
     }
 
     /// The path takes these methods, and not the request's.

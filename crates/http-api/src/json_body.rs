@@ -13,6 +13,7 @@ use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
 use crate::{
     error::{ApiError, ErrorCode, FieldError},
+    v1::fields::Fields,
     wire,
 };
 
@@ -39,8 +40,18 @@ impl FromRequest for JsonBody {
 }
 
 impl JsonBody {
-    /// Reads a request type; an absent or empty body reads as `{}`.
+    /// Reads a request type whose members nobody judges further.
     pub(crate) async fn read<T: DeserializeOwned + Validate>(self) -> Result<T, ApiError> {
+        let (request, fields) = self.read_to_judge().await?;
+        fields.done()?;
+        Ok(request)
+    }
+
+    /// Reads a request type, and what is wrong with it so far: what is judged further goes
+    /// to the same `Fields`. An absent or empty body reads as `{}`.
+    pub(crate) async fn read_to_judge<T: DeserializeOwned + Validate>(
+        self,
+    ) -> Result<(T, Fields), ApiError> {
         let bytes = self.unread.read().await?;
         if self.encoded || !(self.is_json || bytes.is_empty()) {
             return Err(ErrorCode::UnsupportedMediaType.into());
@@ -49,35 +60,40 @@ impl JsonBody {
     }
 }
 
-fn read_json<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<T, ApiError> {
+fn read_json<T: DeserializeOwned + Validate>(bytes: &[u8]) -> Result<(T, Fields), ApiError> {
     let invalid = |detail: &'static str| ApiError::new(ErrorCode::InvalidBody, detail);
     if bytes.starts_with(BYTE_ORDER_MARK) {
         return Err(invalid("The body must not begin with a byte order mark"));
     }
     let text = std::str::from_utf8(bytes).map_err(|_| invalid("The body is not UTF-8"))?;
     let text = if text.is_empty() { "{}" } else { text };
-    let request: T = wire::read_object(text)?;
-    request.validate().map_err(|errors| refusal(&errors))?;
-    Ok(request)
+    let (request, mut fields) = wire::read_object::<T>(text)?;
+    let Some(request) = request else {
+        return Err(fields.into());
+    };
+    if let Err(errors) = request.validate() {
+        refuse(&mut fields, &errors)?;
+    }
+    Ok((request, fields))
 }
 
 /// A constraint on one member is `invalid_field`; one on the whole body, which
-/// `validator` keeps under `__all__`, is `invalid_body`.
-fn refusal(errors: &ValidationErrors) -> ApiError {
-    let mut fields = Vec::new();
+/// `validator` keeps under `__all__`, is `invalid_body`, unless a member is wrong.
+fn refuse(fields: &mut Fields, errors: &ValidationErrors) -> Result<(), ApiError> {
     for (field, kind) in errors.errors() {
         let ValidationErrorsKind::Field(wrong) = kind else {
             continue;
         };
         for error in wrong {
             let message = error.message.clone().unwrap_or("is wrong".into());
-            if field == "__all__" {
-                return ApiError::new(ErrorCode::InvalidBody, message);
+            if field != "__all__" {
+                fields.refuse(FieldError::new(field.clone(), message));
+            } else if fields.is_empty() {
+                return Err(ApiError::new(ErrorCode::InvalidBody, message));
             }
-            fields.push(FieldError::new(field.clone(), message));
         }
     }
-    ApiError::fields(ErrorCode::InvalidField, fields)
+    Ok(())
 }
 
 /// Whether the one `content-type` is `application/json`, in UTF-8 if it says

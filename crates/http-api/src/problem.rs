@@ -137,15 +137,10 @@ mod tests {
     #[test]
     fn fields_at_fault_are_named_one_by_one() {
         // C2
-        let error = ApiError::fields(
-            ErrorCode::InvalidField,
-            vec![
-                FieldError::new("name", "is required"),
-                FieldError::new("x", "is not known"),
-            ],
-        );
+        let name = ApiError::field(FieldError::new("name", "is required"));
+        let error = name.and(&ApiError::field(FieldError::new("x", "is not known")));
         let document = rendered(&error);
-        assert_eq!(document["detail"], "Several fields are wrong");
+        assert_eq!(document["detail"], "name is required");
         assert_eq!(document["errors"][1]["field"], "x");
     }
 

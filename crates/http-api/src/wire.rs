@@ -1,8 +1,8 @@
-//! From a body's JSON to a request type. serde's own messages name no field;
-//! this reads the members one by one, so that every refusal does (contract C1,
-//! C2), and never repeats a value: it may be a password.
+//! From a body's JSON to a request type. serde's own messages name no field, and it stops
+//! at the first that is wrong; this reads the members one by one, so that every refusal
+//! names its own (contract C1, C2), and never repeats a value: it may be a password.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use serde::{
     Deserialize, Deserializer,
@@ -13,11 +13,21 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::error::{ApiError, ErrorCode, FieldError};
+use crate::{
+    error::{ApiError, ErrorCode, FieldError},
+    v1::fields::Fields,
+};
 
-/// Reads a request type from the text of a JSON object.
-pub(crate) fn read_object<T: DeserializeOwned>(json: &str) -> Result<T, ApiError> {
-    let members: Members = serde_json::from_str(json).map_err(|error| {
+/// Stands for a required member that is missing or wrong, so that the others can be read:
+/// all of ours that are required are texts. Whatever is said of it goes unheard.
+const STAND_IN: &str = "\"\"";
+
+/// Reads a request type from the text of a JSON object, and what is wrong with it so far;
+/// `None` where nothing can be made of it.
+pub(crate) fn read_object<T: DeserializeOwned>(
+    json: &str,
+) -> Result<(Option<T>, Fields), ApiError> {
+    let mut members: Members = serde_json::from_str(json).map_err(|error| {
         let detail = if error.is_data() {
             "The body must be a JSON object"
         } else {
@@ -25,7 +35,31 @@ pub(crate) fn read_object<T: DeserializeOwned>(json: &str) -> Result<T, ApiError
         };
         ApiError::new(ErrorCode::InvalidBody, detail)
     })?;
-    T::deserialize(&members).map_err(|MemberError(error)| ApiError::field(error))
+    let known = Known::of::<T>();
+    let mut fields = Fields::in_order(known);
+    members.take_out_unknown(known, &mut fields);
+    members.take_out_doubled(&mut fields);
+    let mut stood_in = Vec::new();
+    loop {
+        let error = match T::deserialize(&members) {
+            Ok(request) => return Ok((Some(request), fields)),
+            Err(MemberError(error)) => error,
+        };
+        let name = error.field.clone();
+        if stood_in.contains(&name) {
+            return Ok((None, fields));
+        }
+        let is_missing = !members.take_out(&name);
+        fields.refuse(error);
+        if is_missing {
+            members.0.push((name.clone(), stand_in()));
+            stood_in.push(name);
+        }
+    }
+}
+
+fn stand_in() -> Box<RawValue> {
+    RawValue::from_string(STAND_IN.to_owned()).unwrap_or_default()
 }
 
 /// For a member that may be absent but not `null`.
@@ -96,6 +130,76 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
+impl Members {
+    /// Foreign text, and much of it perhaps: a few are named.
+    fn take_out_unknown(&mut self, known: &[&str], fields: &mut Fields) {
+        let mut seen = HashSet::new();
+        self.0.retain(|(name, _)| {
+            let is_known = known.contains(&name.as_str());
+            if !is_known && seen.insert(name.clone()) {
+                fields.refuse(unknown(name));
+            }
+            is_known
+        });
+    }
+
+    fn take_out_doubled(&mut self, fields: &mut Fields) {
+        let (mut seen, mut doubled) = (HashSet::new(), Vec::new());
+        for (name, _) in &self.0 {
+            if !seen.insert(name.as_str()) && !doubled.contains(name) {
+                doubled.push(name.clone());
+            }
+        }
+        for name in doubled {
+            self.take_out(&name);
+            fields.refuse(FieldError::new(name, "stands more than once"));
+        }
+    }
+
+    /// Whether it was there.
+    fn take_out(&mut self, name: &str) -> bool {
+        let before = self.0.len();
+        self.0.retain(|(found, _)| found != name);
+        self.0.len() < before
+    }
+}
+
+/// The members that a request type has, which it tells whoever wants to read it.
+struct Known(&'static [&'static str]);
+
+impl Known {
+    fn of<T: DeserializeOwned>() -> &'static [&'static str] {
+        let mut known = Self(&[]);
+        // Nothing is read: it is over as soon as it has told.
+        let _ = T::deserialize(&mut known);
+        known.0
+    }
+}
+
+impl<'de> Deserializer<'de> for &mut Known {
+    type Error = MemberError;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, MemberError> {
+        self.0 = fields;
+        Err(de::Error::custom("asked"))
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, MemberError> {
+        Err(de::Error::custom("no struct"))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+        option unit unit_struct newtype_struct seq tuple tuple_struct map enum identifier
+        ignored_any
+    }
+}
+
 impl<'de> Deserializer<'de> for &'de Members {
     type Error = MemberError;
 
@@ -157,6 +261,12 @@ fn expectation(error: &serde_json::Error) -> String {
     }
 }
 
+/// A name is foreign text: it is cut so that the answer stays short.
+fn unknown(name: &str) -> FieldError {
+    let shown = name.chars().filter(|c| !c.is_control()).take(64);
+    FieldError::new(shown.collect::<String>(), "is not known")
+}
+
 /// What is wrong with one member.
 #[derive(Debug)]
 struct MemberError(FieldError);
@@ -175,9 +285,7 @@ impl de::Error for MemberError {
     }
 
     fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
-        // A name is foreign text: it is cut so that the answer stays short.
-        let shown = field.chars().filter(|c| !c.is_control()).take(64);
-        Self(FieldError::new(shown.collect::<String>(), "is not known"))
+        Self(unknown(field))
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -208,10 +316,59 @@ mod tests {
         grace: i64,
     }
 
+    fn read(json: &str) -> Result<Request, ApiError> {
+        let (request, fields) = read_object::<Request>(json)?;
+        fields.done()?;
+        Ok(request.unwrap())
+    }
+
     fn check(json: &str, expected: Result<(), &str>) {
-        let found = read_object::<Request>(json).map(|_| ());
+        let found = read(json).map(|_| ());
         let found = found.as_ref().copied().map_err(ApiError::detail);
         assert_eq!(found, expected, "{json}");
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        // C2
+        let told = |json: &str| {
+            let error = read(json).unwrap_err();
+            let fields = error.errors().iter();
+            let fields: Vec<String> = fields
+                .map(|error| format!("{} {}", error.field, error.message))
+                .collect();
+            assert!(fields[0].starts_with(error.detail()), "{error:?}");
+            fields.join(", ")
+        };
+        for (json, all) in [
+            (
+                r#"{"grace":"x","b":1,"a":1,"b":2}"#,
+                "b is not known, a is not known, name is required, grace must be a whole number",
+            ),
+            (
+                r#"{"seconds":"","cookie":1,"name":"a"}"#,
+                "cookie must be true or false, seconds must be a whole number",
+            ),
+            (
+                r#"{"cookie":1,"name":1,"name":"a"}"#,
+                "name stands more than once, cookie must be true or false",
+            ),
+        ] {
+            assert_eq!(told(json), all);
+        }
+    }
+
+    #[test]
+    fn nothing_is_made_of_a_type_whose_required_members_are_no_texts() {
+        #[derive(Debug, Deserialize)]
+        #[allow(dead_code)]
+        struct Counted {
+            name: String,
+            count: u32,
+        }
+        let (request, fields) = read_object::<Counted>("{}").unwrap();
+        assert!(request.is_none());
+        assert_eq!(fields.done().unwrap_err().errors().len(), 2);
     }
 
     #[test]
@@ -273,7 +430,7 @@ mod tests {
         // Section 3: `grace_seconds`
         let grace = |value: &str| {
             let json = format!(r#"{{"name":"a","grace":{value}}}"#);
-            read_object::<Request>(&json).map(|request| request.grace)
+            read(&json).map(|request| request.grace)
         };
         for (value, wanted) in [
             ("60", 60),
@@ -303,7 +460,7 @@ mod tests {
     #[test]
     fn a_refusal_never_repeats_a_value() {
         // K2
-        let error = read_object::<Request>(r#"{"name":"a","cookie":"s3cret, expected s3cret"}"#);
+        let error = read(r#"{"name":"a","cookie":"s3cret, expected s3cret"}"#);
         assert!(!format!("{:?}", error.unwrap_err()).contains("s3cret"));
     }
 }

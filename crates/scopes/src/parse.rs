@@ -15,6 +15,9 @@ use crate::{NamespaceAccess, Scopes};
 /// (contract K11).
 pub const MAX_NAMESPACE_IDS: usize = 100;
 
+/// How many wrong members are named at the most: a payload may hold thousands.
+const MAX_NAMED: usize = 100;
+
 /// Why a payload was refused. The text is what the API answers as `detail`;
 /// the first four sentences are exact (contract K10).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,9 +40,10 @@ pub enum ScopesError {
     /// More than [`MAX_NAMESPACE_IDS`].
     #[error("At most 100 namespace IDs can be listed")]
     TooManyNamespaces,
-    /// No JSON object, a member of another type, an unknown or doubled one.
-    #[error("{}", .0.sentence())]
-    Member(FieldError),
+    /// No JSON object, or members of another type, unknown or doubled ones: all of them,
+    /// the first of which is the text.
+    #[error("{}", .0.first().map(FieldError::sentence).unwrap_or_default())]
+    Members(Vec<FieldError>),
     /// Identifiers that can be nobody's; callers answer as for a namespace that
     /// is not the account's (contract C5, K12).
     #[error("Every namespace ID must be a namespace of this account")]
@@ -73,8 +77,7 @@ impl ScopesError {
     /// The fields at fault, where single ones are.
     pub fn fields(&self) -> &[FieldError] {
         match self {
-            Self::Member(field) => std::slice::from_ref(field),
-            Self::UnknownNamespaces(fields) => fields,
+            Self::Members(fields) | Self::UnknownNamespaces(fields) => fields,
             _ => &[],
         }
     }
@@ -147,33 +150,43 @@ struct Exec {
 
 impl Payload {
     fn read(json: &str) -> Result<Self, ScopesError> {
-        let mut members = Members::read("scopes", json)?;
+        let mut wrong = Vec::new();
+        let payload = Self::read_members(json, &mut wrong);
+        wrong.truncate(MAX_NAMED);
+        match payload {
+            Some(payload) if wrong.is_empty() => Ok(payload),
+            _ => Err(ScopesError::Members(wrong)),
+        }
+    }
+
+    fn read_members(json: &str, wrong: &mut Vec<FieldError>) -> Option<Self> {
+        let mut members = Members::read("scopes", json, wrong)?;
+        let (all, inference) = (
+            members.take_flag("all", wrong),
+            members.take_flag("inference", wrong),
+        );
+        let exec = members.take("kubernetes_exec");
         let payload = Self {
-            all: members.take_flag("all")?,
-            inference: members.take_flag("inference")?,
-            kubernetes_exec: members
-                .take("kubernetes_exec")
-                .map(|raw| Exec::read(raw.get()))
-                .transpose()?,
+            all,
+            inference,
+            kubernetes_exec: exec.and_then(|raw| Exec::read(raw.get(), wrong)),
         };
-        members.refuse_rest()?;
-        Ok(payload)
+        members.refuse_rest(wrong);
+        Some(payload)
     }
 }
 
 impl Exec {
-    fn read(json: &str) -> Result<Self, ScopesError> {
-        let mut members = Members::read(EXEC, json)?;
+    fn read(json: &str, wrong: &mut Vec<FieldError>) -> Option<Self> {
+        let mut members = Members::read(EXEC, json, wrong)?;
+        let all_namespaces = members.take_flag("all_namespaces", wrong);
+        let ids = members.take("namespace_ids");
         let exec = Self {
-            all_namespaces: members.take_flag("all_namespaces")?,
-            namespace_ids: members
-                .take("namespace_ids")
-                .map(|raw| read_ids(raw.get()))
-                .transpose()?
-                .unwrap_or_default(),
+            all_namespaces,
+            namespace_ids: ids.map_or(Vec::new(), |raw| read_ids(raw.get(), wrong)),
         };
-        members.refuse_rest()?;
-        Ok(exec)
+        members.refuse_rest(wrong);
+        Some(exec)
     }
 
     fn judge(self) -> Result<NamespaceAccess, ScopesError> {
@@ -209,21 +222,22 @@ impl Exec {
 
 type ReadId = Result<NamespaceId, remotegpu_primitives::MalformedId>;
 
-fn read_ids(json: &str) -> Result<Vec<ReadId>, ScopesError> {
-    let wrong = || ScopesError::Member(FieldError::new(IDS, "must be a list of namespace IDs"));
-    let raw: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| wrong())?;
-    raw.iter()
-        .enumerate()
-        .map(
-            |(index, id)| match serde_json::from_str::<String>(id.get()) {
-                Ok(id) => Ok(id.parse()),
-                Err(_) => Err(ScopesError::Member(FieldError::new(
-                    format!("{IDS}[{index}]"),
-                    "must be a string",
-                ))),
-            },
-        )
-        .collect()
+fn read_ids(json: &str, wrong: &mut Vec<FieldError>) -> Vec<ReadId> {
+    let Ok(raw) = serde_json::from_str::<Vec<&RawValue>>(json) else {
+        wrong.push(FieldError::new(IDS, "must be a list of namespace IDs"));
+        return Vec::new();
+    };
+    let mut ids = Vec::new();
+    for (index, id) in raw.into_iter().enumerate() {
+        match serde_json::from_str::<String>(id.get()) {
+            Ok(id) => ids.push(id.parse()),
+            Err(_) => wrong.push(FieldError::new(
+                format!("{IDS}[{index}]"),
+                "must be a string",
+            )),
+        }
+    }
+    ids
 }
 
 /// The members of a JSON object, each still as it was written. Reading into a
@@ -234,20 +248,25 @@ struct Members {
 }
 
 impl Members {
-    fn read(path: &'static str, json: &str) -> Result<Self, ScopesError> {
-        let pairs: Pairs = serde_json::from_str(json)
-            .map_err(|_| ScopesError::Member(FieldError::new(path, "must be an object")))?;
-        let mut raw = BTreeMap::new();
+    /// `None` where there are none to read.
+    fn read(path: &'static str, json: &str, wrong: &mut Vec<FieldError>) -> Option<Self> {
+        let Ok(pairs) = serde_json::from_str::<Pairs>(json) else {
+            wrong.push(FieldError::new(path, "must be an object"));
+            return None;
+        };
+        let (mut raw, mut doubled) = (BTreeMap::new(), BTreeSet::new());
         for (name, value) in pairs.0 {
             if raw.contains_key(&name) {
-                return Err(ScopesError::Member(FieldError::new(
-                    format!("{path}.{}", shown(&name)),
-                    "stands more than once",
-                )));
+                if doubled.insert(name.clone()) {
+                    let field = format!("{path}.{}", shown(&name));
+                    wrong.push(FieldError::new(field, "stands more than once"));
+                }
+            } else {
+                raw.insert(name, value);
             }
-            raw.insert(name, value);
         }
-        Ok(Self { path, raw })
+        raw.retain(|name, _| !doubled.contains(name));
+        Some(Self { path, raw })
     }
 
     fn take(&mut self, name: &str) -> Option<Box<RawValue>> {
@@ -255,24 +274,22 @@ impl Members {
     }
 
     /// A flag that is absent is `false`, and the other way round.
-    fn take_flag(&mut self, name: &str) -> Result<bool, ScopesError> {
+    fn take_flag(&mut self, name: &str, wrong: &mut Vec<FieldError>) -> bool {
         match self.take(name).as_ref().map(|raw| raw.get()) {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
-            Some(_) => Err(ScopesError::Member(FieldError::new(
-                format!("{}.{name}", self.path),
-                "must be true or false",
-            ))),
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => {
+                let field = format!("{}.{name}", self.path);
+                wrong.push(FieldError::new(field, "must be true or false"));
+                false
+            }
         }
     }
 
-    fn refuse_rest(self) -> Result<(), ScopesError> {
-        match self.raw.into_keys().next() {
-            None => Ok(()),
-            Some(name) => Err(ScopesError::Member(FieldError::new(
-                format!("{}.{}", self.path, shown(&name)),
-                "is not known",
-            ))),
+    fn refuse_rest(self, wrong: &mut Vec<FieldError>) {
+        for name in self.raw.into_keys() {
+            let field = format!("{}.{}", self.path, shown(&name));
+            wrong.push(FieldError::new(field, "is not known"));
         }
     }
 }
@@ -432,6 +449,30 @@ mod tests {
             &format!(r#"{{"kubernetes_exec":{{"all_namespaces":true,"namespace_ids":["{A}"]}}}}"#),
             Err("all_namespaces cannot be combined with namespace_ids"),
         );
+    }
+
+    #[test]
+    fn all_members_that_are_wrong_are_named() {
+        // C2
+        let error = Scopes::parse(
+            r#"{"x":1,"all":1,"kubernetes_exec":{"namespace_ids":[7,""],"y":1},"inference":true,"inference":1}"#,
+        )
+        .unwrap_err();
+        let named: Vec<String> = error.fields().iter().map(FieldError::sentence).collect();
+        assert_eq!(
+            named,
+            [
+                "scopes.inference stands more than once",
+                "scopes.all must be true or false",
+                "scopes.kubernetes_exec.namespace_ids[0] must be a string",
+                "scopes.kubernetes_exec.y is not known",
+                "scopes.x is not known",
+            ]
+        );
+        assert_eq!(error.to_string(), named[0]);
+        let many: Vec<String> = (0..1000).map(|n| format!("\"{n}\":0")).collect();
+        let error = Scopes::parse(&format!("{{{}}}", many.join(","))).unwrap_err();
+        assert_eq!(error.fields().len(), MAX_NAMED);
     }
 
     #[test]

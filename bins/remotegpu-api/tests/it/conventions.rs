@@ -52,7 +52,7 @@ async fn every_answer_has_a_name_and_every_error_is_a_problem_document() {
     let answer = person.post(KEYS, body).await;
     assert_eq!(
         answer.problem(400, "invalid_field"),
-        "Several fields are wrong"
+        "name must have 1 to 64 characters"
     );
     let errors = answer.json()["errors"].clone();
     let fields: Vec<&str> = errors

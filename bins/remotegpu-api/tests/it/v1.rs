@@ -3,3 +3,4 @@
 mod account;
 mod auth;
 mod kubernetes;
+mod wrong_fields;

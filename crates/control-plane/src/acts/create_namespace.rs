@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use rand::CryptoRng;
 use remotegpu_namespaces::{
-    ClusterDirectory, ClusterName, ClusterStatus, InsertNamespace, KubernetesNamespaceName,
-    Namespace, NamespaceName, NamespaceRepository, NamespaceStatus, NewNamespace,
+    Cluster, ClusterDirectory, ClusterName, ClusterStatus, InsertNamespace,
+    KubernetesNamespaceName, Namespace, NamespaceName, NamespaceRepository, NamespaceStatus,
+    NewNamespace,
 };
 use remotegpu_primitives::{NamespaceId, StoreError};
 use time::OffsetDateTime;
@@ -58,6 +59,14 @@ pub enum CreateNamespaceError {
     Store(#[from] StoreError),
 }
 
+/// The cluster that a request names, the first configured one where it names none.
+pub fn find_cluster(clusters: &dyn ClusterDirectory, name: Option<&str>) -> Option<Cluster> {
+    match name {
+        None => clusters.list().into_iter().next(),
+        Some(name) => clusters.find(&ClusterName::parse(name).ok()?),
+    }
+}
+
 /// Makes a namespace for the caller's account. Answers when it is active, after
 /// ten seconds as it is then, or at once where its cluster is known to be down.
 pub async fn create_namespace(
@@ -67,12 +76,7 @@ pub async fn create_namespace(
     rng: &mut impl CryptoRng,
     now: OffsetDateTime,
 ) -> Result<Namespace, CreateNamespaceError> {
-    let cluster = match wanted.cluster {
-        None => ports.clusters.list().into_iter().next(),
-        Some(name) => ClusterName::parse(&name)
-            .ok()
-            .and_then(|name| ports.clusters.find(&name)),
-    };
+    let cluster = find_cluster(ports.clusters, wanted.cluster.as_deref());
     let cluster = cluster.ok_or(CreateNamespaceError::ClusterUnknown)?.name;
     let new = NewNamespace {
         id: NamespaceId::generate(now, rng),

@@ -41,8 +41,19 @@ impl Query {
 
     /// `limit` and `cursor` (contract C4).
     pub fn page(&self) -> Result<PageRequest, ApiError> {
-        let (limit, cursor) = (self.get("limit")?, self.get("cursor")?);
-        Ok(PageRequest::parse(limit.as_deref(), cursor.as_deref())?)
+        let limit = self.get("limit").and_then(|limit| {
+            let page = PageRequest::parse(limit.as_deref(), None)?;
+            Ok(page.limit())
+        });
+        let cursor = self.get("cursor").and_then(|cursor| {
+            let page = PageRequest::parse(None, cursor.as_deref())?;
+            Ok(page.after())
+        });
+        match (limit, cursor) {
+            (Ok(limit), Ok(cursor)) => Ok(PageRequest::new(limit, cursor)?),
+            (Err(limit), Err(cursor)) => Err(limit.and(&cursor)),
+            (Err(one), _) | (_, Err(one)) => Err(one),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ pub(crate) mod rotate;
 mod scopes_request;
 pub(crate) mod update;
 
-use remotegpu_control_plane::{Caller, IssuedApiKey, Write, find_api_key};
+use remotegpu_control_plane::{Caller, IssuedApiKey, Write, find_api_key, find_foreign_namespaces};
 use remotegpu_keys::ApiKey;
 use remotegpu_primitives::ApiKeyId;
 use remotegpu_scopes::{NamespaceAccess, Scopes};
@@ -22,8 +22,9 @@ use uuid::Uuid;
 
 use crate::{
     Api,
-    error::{ApiError, ErrorCode},
+    error::{ApiError, ErrorCode, FieldError, foreign_namespaces, refuse_scopes},
     extract::PathId,
+    v1::{fields::Fields, time_of_day::parse_time},
 };
 
 /// An API key, without its secret.
@@ -198,6 +199,46 @@ async fn existing(
     let found = find_api_key(&*api.ports.keys, &caller.may()?, id).await?;
     found.ok_or(ErrorCode::ApiKeyNotFound)?;
     Ok(id)
+}
+
+/// What a key may do, as a request says it. What only the database knows to be wrong is
+/// asked for where something else is wrong already (contract C2); else the act finds it.
+async fn judge_scopes(
+    fields: &mut Fields,
+    raw: &RawValue,
+    api: &Api,
+    caller: &Caller<Write>,
+) -> Result<Option<Scopes>, ApiError> {
+    let scopes = match Scopes::parse(raw.get()) {
+        Ok(scopes) => scopes,
+        Err(error) => {
+            refuse_scopes(fields, &error);
+            return Ok(None);
+        }
+    };
+    if !fields.is_empty() {
+        let foreign = find_foreign_namespaces(&*api.ports.namespaces, caller, &scopes).await?;
+        if !foreign.is_empty() {
+            let refusal = foreign_namespaces(raw.get(), &foreign);
+            let named = refusal.errors().to_vec();
+            fields.refuse_all("scopes", refusal, named, false);
+        }
+    }
+    Ok(Some(scopes))
+}
+
+/// When a key shall end by itself (contract K5).
+fn judge_expiry(
+    fields: &mut Fields,
+    text: Option<&str>,
+    now: OffsetDateTime,
+) -> Option<Option<OffsetDateTime>> {
+    let expires_at = fields.judge("expires_at", text.map(parse_time).transpose())?;
+    if expires_at.is_some_and(|end| end <= now) {
+        let error = FieldError::new("expires_at", "must be in the future");
+        fields.refuse_as(ErrorCode::ExpiryNotInFuture.into(), error);
+    }
+    Some(expires_at)
 }
 
 #[cfg(test)]

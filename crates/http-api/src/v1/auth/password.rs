@@ -8,7 +8,7 @@ use validator::Validate;
 use crate::{
     Api,
     api::rng,
-    error::{ApiError, FieldError},
+    error::ApiError,
     extract::{JsonBody, SessionCaller},
 };
 
@@ -41,9 +41,11 @@ pub(crate) async fn change_password(
     SessionCaller(caller): SessionCaller<OneTimePassword>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    let wanted: ChangePasswordRequest = body.read().await?;
-    let new = PlainPassword::parse(&wanted.new)
-        .map_err(|refusal| ApiError::field(FieldError::from_refusal("new", &refusal)))?;
+    let (wanted, mut fields) = body.read_to_judge::<ChangePasswordRequest>().await?;
+    let new = fields.judge("new", PlainPassword::parse(&wanted.new));
+    let Some(new) = new.filter(|_| fields.is_empty()) else {
+        return Err(fields.into());
+    };
     let ports = ChangePasswordPorts {
         users: &*api.ports.users,
         attempts: &*api.ports.attempts,

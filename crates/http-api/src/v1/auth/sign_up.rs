@@ -35,13 +35,12 @@ pub(crate) struct SignUpResponse {
 }
 
 impl SignUpRequest {
-    fn judge(&self) -> Result<SignUp, ApiError> {
-        let mut fields = Fields::default();
+    fn judge(&self, mut fields: Fields) -> Result<SignUp, ApiError> {
         let email = fields.judge("email", Email::parse(&self.email));
         let password = fields.judge("password", PlainPassword::parse(&self.password));
         let account_name = fields.judge("account_name", AccountName::parse(&self.account_name));
         match (email, password, account_name) {
-            (Some(email), Some(password), Some(account_name)) => Ok(SignUp {
+            (Some(email), Some(password), Some(account_name)) if fields.is_empty() => Ok(SignUp {
                 email,
                 password,
                 account_name,
@@ -73,7 +72,8 @@ pub(crate) async fn sign_up(
     client: Client,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    let wanted = body.read::<SignUpRequest>().await?.judge()?;
+    let (request, fields) = body.read_to_judge::<SignUpRequest>().await?;
+    let wanted = request.judge(fields)?;
     let ports = SignUpPorts {
         users: &*api.ports.users,
         attempts: &*api.ports.attempts,

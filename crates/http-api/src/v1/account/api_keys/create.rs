@@ -1,20 +1,20 @@
 use actix_web::{HttpResponse, post, web};
-use remotegpu_control_plane::{IssueApiKey, IssueApiKeyError, Write, issue_api_key};
+use remotegpu_control_plane::{Caller, IssueApiKey, IssueApiKeyError, Write, issue_api_key};
 use remotegpu_keys::KeyName;
-use remotegpu_scopes::Scopes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use super::{IssuedApiKeyResponse, scopes_request::ScopesRequest};
+use super::{IssuedApiKeyResponse, judge_expiry, judge_scopes, scopes_request::ScopesRequest};
 use crate::{
     Api,
     api::rng,
-    error::{ApiError, ErrorCode, foreign_namespaces, scopes_error},
+    error::{ApiError, ErrorCode, foreign_namespaces},
     extract::{JsonBody, SessionCaller},
     openapi::texts,
-    v1::{fields::Fields, time_of_day::parse_time},
+    v1::fields::Fields,
 };
 
 /// What a key shall be.
@@ -32,19 +32,22 @@ pub(crate) struct CreateApiKeyRequest {
 }
 
 impl CreateApiKeyRequest {
-    fn judge(&self, default_limit: u32) -> Result<IssueApiKey, ApiError> {
-        let mut fields = Fields::default();
+    async fn judge(
+        &self,
+        mut fields: Fields,
+        api: &Api,
+        caller: &Caller<Write>,
+        now: OffsetDateTime,
+    ) -> Result<IssueApiKey, ApiError> {
         let name = fields.judge("name", KeyName::parse(&self.name));
-        let expires_at = self.expires_at.as_deref().map(parse_time).transpose();
-        let expires_at = fields.judge("expires_at", expires_at);
-        // Their sentences are exact: nothing else may take their place.
-        let scopes = Scopes::parse(self.scopes.get()).map_err(|error| scopes_error(&error))?;
-        match (name, expires_at) {
-            (Some(name), Some(expires_at)) => Ok(IssueApiKey {
+        let expires_at = judge_expiry(&mut fields, self.expires_at.as_deref(), now);
+        let scopes = judge_scopes(&mut fields, &self.scopes, api, caller).await?;
+        match (name, scopes, expires_at) {
+            (Some(name), Some(scopes), Some(expires_at)) if fields.is_empty() => Ok(IssueApiKey {
                 name,
                 scopes,
                 expires_at,
-                default_limit,
+                default_limit: api.config.key_limit,
             }),
             _ => Err(fields.into()),
         }
@@ -80,9 +83,10 @@ pub(crate) async fn create_api_key(
     SessionCaller(caller): SessionCaller<Write>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    let request: CreateApiKeyRequest = body.read().await?;
-    let wanted = request.judge(api.config.key_limit)?;
-    let (keys, limits, now) = (&*api.ports.keys, &api.ports.key_changes, api.now());
+    let (request, fields) = body.read_to_judge::<CreateApiKeyRequest>().await?;
+    let now = api.now();
+    let wanted = request.judge(fields, &api, &caller, now).await?;
+    let (keys, limits) = (&*api.ports.keys, &api.ports.key_changes);
     let issued = issue_api_key(keys, limits, &caller, wanted, &mut rng(), now)
         .await
         .map_err(|error| request.refusal(error))?;

@@ -1,6 +1,7 @@
 use actix_web::{get, web};
 use remotegpu_accounts::{AuditAction, AuditFilter};
 use remotegpu_control_plane::Admin;
+use remotegpu_primitives::PageRequest;
 
 use super::{AuditEventResponse, action_schema};
 use crate::{
@@ -32,15 +33,19 @@ struct FilterParams {
 #[error("action must be one that events have, such as api_key.issued")]
 struct UnknownAction;
 
-fn filter(query: &Query) -> Result<AuditFilter, ApiError> {
-    let (action, since) = (query.get("action")?, query.get("since")?);
-    let mut fields = Fields::default();
+fn judge(query: &Query) -> Result<(AuditFilter, PageRequest), ApiError> {
+    let mut fields = Fields::in_order(&["limit", "cursor", "action", "since"]);
+    let page = fields.take(query.page());
+    let action = fields.take(query.get("action")).flatten();
     let action = action.map(|word| AuditAction::parse(&word).ok_or(UnknownAction));
     let action = fields.judge("action", action.transpose());
+    let since = fields.take(query.get("since")).flatten();
     let since = since.map(|text| parse_time(&text)).transpose();
     let since = fields.judge("since", since);
-    match (action, since) {
-        (Some(action), Some(since)) => Ok(AuditFilter { action, since }),
+    match (page, action, since) {
+        (Some(page), Some(action), Some(since)) if fields.is_empty() => {
+            Ok((AuditFilter { action, since }, page))
+        }
         _ => Err(fields.into()),
     }
 }
@@ -60,7 +65,7 @@ pub(crate) async fn list_audit_events(
     SessionCaller(caller): SessionCaller<Admin>,
     query: Query,
 ) -> Result<web::Json<ListResponse<AuditEventResponse>>, ApiError> {
-    let (filter, page) = (filter(&query)?, query.page()?);
+    let (filter, page) = judge(&query)?;
     let audit_log = &*api.ports.audit_log;
     let events = remotegpu_control_plane::list_audit_events(audit_log, &caller, filter, page);
     let page = events.await?;

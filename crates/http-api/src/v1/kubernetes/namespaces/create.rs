@@ -1,5 +1,5 @@
 use actix_web::{HttpResponse, post, web};
-use remotegpu_control_plane::{CreateNamespace, CreateNamespacePorts, Write};
+use remotegpu_control_plane::{CreateNamespace, CreateNamespacePorts, Write, find_cluster};
 use remotegpu_namespaces::NamespaceName;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -9,7 +9,7 @@ use super::NamespaceResponse;
 use crate::{
     Api,
     api::rng,
-    error::{ApiError, FieldError},
+    error::{ApiError, ErrorCode, FieldError},
     extract::{JsonBody, SessionCaller},
     openapi::texts,
     wire,
@@ -46,12 +46,19 @@ pub(crate) async fn create_namespace(
     SessionCaller(caller): SessionCaller<Write>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    let request: CreateNamespaceRequest = body.read().await?;
-    let name = NamespaceName::parse(&request.name)
-        .map_err(|refusal| ApiError::field(FieldError::from_refusal("name", &refusal)))?;
+    let (request, mut fields) = body.read_to_judge::<CreateNamespaceRequest>().await?;
+    let name = fields.judge("name", NamespaceName::parse(&request.name));
+    let clusters = &*api.ports.clusters;
+    if find_cluster(clusters, request.cluster.as_deref()).is_none() {
+        let error = FieldError::new("cluster", "is not known");
+        fields.refuse_as(ErrorCode::ClusterUnknown.into(), error);
+    }
+    let Some(name) = name.filter(|_| fields.is_empty()) else {
+        return Err(fields.into());
+    };
     let ports = CreateNamespacePorts {
         namespaces: &*api.ports.namespaces,
-        clusters: &*api.ports.clusters,
+        clusters,
         signals: &api.ports.signals,
     };
     let wanted = CreateNamespace {

@@ -10,7 +10,7 @@ use super::{NamespaceResponse, existing};
 use crate::{
     Api,
     api::rng,
-    error::{ApiError, FieldError},
+    error::ApiError,
     extract::{JsonBody, PathId, SessionCaller},
     openapi::texts,
     wire,
@@ -55,9 +55,12 @@ pub(crate) async fn rename_namespace(
     body: JsonBody,
 ) -> Result<web::Json<NamespaceResponse>, ApiError> {
     let found = existing(&api, &caller, id).await?;
-    let request: RenameNamespaceRequest = body.read().await?;
-    let name = NamespaceName::parse(request.name.as_deref().unwrap_or_default())
-        .map_err(|refusal| ApiError::field(FieldError::from_refusal("name", &refusal)))?;
+    let (request, mut fields) = body.read_to_judge::<RenameNamespaceRequest>().await?;
+    let name = request.name.as_deref().map(NamespaceName::parse);
+    let name = fields.judge("name", name.transpose()).flatten();
+    let Some(name) = name.filter(|_| fields.is_empty()) else {
+        return Err(fields.into());
+    };
     let (namespaces, id) = (&*api.ports.namespaces, found.id);
     let (name, rng, now) = (&name, &mut rng(), api.now());
     let renamed =
