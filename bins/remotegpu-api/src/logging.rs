@@ -2,14 +2,23 @@
 
 use std::io::IsTerminal;
 
-use tracing::level_filters::LevelFilter;
+use tracing::{
+    Event, Metadata,
+    field::{Field, Visit},
+    level_filters::LevelFilter,
+};
 use tracing_subscriber::{
-    Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+    Layer,
+    filter::{FilterExt, Targets},
+    fmt,
+    layer::{Context, Filter, SubscriberExt},
+    util::SubscriberInitExt,
 };
 
 /// Starts the log. `level` is for what we log ourselves. Libraries stay at
 /// `info` or below whatever is asked: at finer levels HTTP libraries print
-/// headers, and headers hold keys (contract K2).
+/// headers, and headers hold keys (contract K2). A log that nobody takes is no reason to
+/// stop: told on stderr, which is the log, it would be a panic.
 pub fn start(level: LevelFilter, json: bool) {
     let libraries = level.min(LevelFilter::INFO);
     let filter = Targets::new()
@@ -17,19 +26,54 @@ pub fn start(level: LevelFilter, json: bool) {
         .with_target("remotegpu", level)
         // Both tell every ordinary event of their lives at INFO.
         .with_target("actix_server", level.min(LevelFilter::WARN))
-        .with_target("tracing_actix_web", LevelFilter::OFF);
+        .with_target("tracing_actix_web", LevelFilter::OFF)
+        .and(NotTheClients);
     let layer = if json {
         fmt::layer()
             .json()
+            .log_internal_errors(false)
             .with_writer(std::io::stderr)
             .with_filter(filter)
             .boxed()
     } else {
         fmt::layer()
             .with_ansi(std::io::stderr().is_terminal())
+            .log_internal_errors(false)
             .with_writer(std::io::stderr)
             .with_filter(filter)
             .boxed()
     };
     tracing_subscriber::registry().with(layer).init();
+}
+
+/// Bytes that are no HTTP are everyday on an open port (contract C5). The library calls
+/// them errors of its own.
+struct NotTheClients;
+
+impl<S> Filter<S> for NotTheClients {
+    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        true
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
+        if !event.metadata().target().starts_with("actix_http::h1") {
+            return true;
+        }
+        let mut clients = IsClients(false);
+        event.record(&mut clients);
+        !clients.0
+    }
+}
+
+/// Whether a message is about what a client sent.
+struct IsClients(bool);
+
+impl Visit for IsClients {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            let said = format!("{value:?}");
+            let about = ["stream error: request parse error", "MAX_BUFFER_SIZE"];
+            self.0 = about.iter().any(|begin| said.starts_with(begin));
+        }
+    }
 }

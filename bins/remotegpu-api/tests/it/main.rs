@@ -26,6 +26,7 @@ mod helm;
 mod instances;
 mod journeys;
 mod metrics;
+mod no_http;
 mod operator;
 mod overload;
 mod readme;
