@@ -4,7 +4,9 @@
 mod cluster_claim;
 mod held;
 
-use anyhow::{Result, anyhow, bail};
+use std::io;
+
+use anyhow::{Context, Result, anyhow, bail};
 use remotegpu_accounts::{Account, LimitChanges, PlainPassword};
 use remotegpu_control_plane::{
     Operator, PasswordWorkers, create_account, create_user, list_accounts, reset_password,
@@ -17,7 +19,9 @@ use crate::{
     cli::{AccountCommand, Admin, AdminClusterCommand, UserCommand},
     clock::{SystemClock, system_rng},
     config::Config,
-    end_all, schema,
+    end_all,
+    output::{self, say},
+    schema,
 };
 
 /// Runs one command.
@@ -65,15 +69,14 @@ async fn account(database: &Database, operator: Operator, command: AccountComman
             set_limits(database, operator, account_id, changes, rng, now).await?
         }
     };
-    print(&account);
-    Ok(())
+    print(&account)
 }
 
 async fn list(database: &Database, operator: Operator) -> Result<()> {
     let mut request = PageRequest::new(PageRequest::MAX_LIMIT, None)?;
     loop {
         let page = list_accounts(database, operator, request).await?;
-        page.items.iter().for_each(print);
+        page.items.iter().try_for_each(print)?;
         match page.next {
             Some(next) => request = PageRequest::new(PageRequest::MAX_LIMIT, Some(next))?,
             None => return Ok(()),
@@ -81,9 +84,9 @@ async fn list(database: &Database, operator: Operator) -> Result<()> {
     }
 }
 
-fn print(account: &Account) {
+fn print(account: &Account) -> Result<()> {
     let limit = |limit: Option<u32>| limit.map_or("default".to_owned(), |own| own.to_string());
-    println!(
+    say!(
         "{}  {:<9}  keys {:<8} namespaces {:<8} {}",
         account.id,
         if account.suspended_at.is_some() {
@@ -94,29 +97,41 @@ fn print(account: &Account) {
         limit(account.limits.keys),
         limit(account.limits.namespaces),
         account.name
-    );
+    )
 }
 
 async fn user(database: &Database, operator: Operator, command: UserCommand) -> Result<()> {
     let passwords = PasswordWorkers::new(1, 0)?;
     let (rng, now) = (&mut system_rng(), SystemClock.now());
-    let password: PlainPassword = match command {
+    match command {
         UserCommand::Create {
             email,
             account_id,
             role,
         } => {
             let place = (account_id, role);
-            create_user(database, &passwords, operator, email, place, rng, now).await?
+            let address = email.clone();
+            let made = create_user(database, &passwords, operator, email, place, rng, now).await?;
+            tell(&made).with_context(|| {
+                format!(
+                    "the user was made, but the one-time password could not be told; \
+                     `remotegpu-api admin user reset-password {address}` makes another"
+                )
+            })
         }
         UserCommand::ResetPassword { email } => {
-            reset_password(database, &passwords, operator, &email, rng, now)
+            let reset = reset_password(database, &passwords, operator, &email, tell, rng, now);
+            reset
                 .await
-                .map_err(|error| anyhow!(error).context(email.to_string()))?
+                .map_err(|error| anyhow!(error).context(email.to_string()))
         }
-    };
-    // The password alone on stdout, so that a script can take it.
-    eprintln!("One-time password, to be changed within 24 hours:");
-    println!("{}", password.reveal());
-    Ok(())
+    }
+}
+
+/// The password alone on stdout, so that a script can take it.
+fn tell(password: &PlainPassword) -> io::Result<()> {
+    output::note(format_args!(
+        "One-time password, to be changed within 24 hours:"
+    ));
+    output::print_secret(password.reveal())
 }

@@ -12,14 +12,19 @@ use remotegpu_storage::SchemaAge;
 use crate::{
     clock::SystemClock,
     config::{ClusterConfig, Config},
-    dependencies, schema,
+    dependencies,
+    output::say,
+    redaction, schema,
     tls::OwnCertificate,
 };
 
 /// Checks what the configuration names, and changes nothing. Fails if anything
 /// is wrong, after having looked at all of it; a warning alone is no failure.
 pub async fn check(config: &Config) -> Result<ExitCode> {
-    let mut report = Report { whole: true };
+    let mut report = Report {
+        whole: true,
+        told: Ok(()),
+    };
     if let Some(files) = &config.tls {
         let read =
             OwnCertificate::read(files).map(|_| "the certificate and its key fit".to_owned());
@@ -46,6 +51,7 @@ pub async fn check(config: &Config) -> Result<ExitCode> {
             Ok("none is configured, so that no namespaces can be made".to_owned()),
         );
     }
+    report.told?;
     Ok(if report.whole {
         ExitCode::SUCCESS
     } else {
@@ -57,6 +63,8 @@ pub async fn check(config: &Config) -> Result<ExitCode> {
 struct Report {
     /// Whether nothing was wrong so far.
     whole: bool,
+    /// Whether all of it could be told; what cannot keeps nothing from being looked at.
+    told: Result<()>,
 }
 
 impl Report {
@@ -76,7 +84,10 @@ impl Report {
                 "wrong"
             }
         };
-        println!("{word:<6} {what}: {sentence}");
+        let line = redaction::sentence_without_passwords(&format!("{word:<6} {what}: {sentence}"));
+        if self.told.is_ok() {
+            self.told = say!("{line}");
+        }
     }
 }
 

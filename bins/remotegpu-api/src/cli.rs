@@ -1,13 +1,17 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use remotegpu_accounts::{AccountName, Email, LimitChange, Role};
 use remotegpu_namespaces::{ClusterName, InvalidClusterName, NamespaceName};
 use remotegpu_primitives::AccountId;
 
-use crate::settings::{SETTINGS, Setting};
+use crate::{
+    output,
+    redaction::sentence_without_passwords,
+    settings::{SETTINGS, Setting},
+};
 
 /// Turns Kubernetes clusters into a GPU cloud.
 ///
@@ -226,13 +230,26 @@ pub fn command() -> clap::Command {
     Cli::command().args(SETTINGS.iter().map(Setting::arg))
 }
 
-/// Reads the process's arguments; ends the process where they are wrong.
-pub fn parse() -> (Cli, ArgMatches) {
-    let matches = command().get_matches();
-    match Cli::from_arg_matches(&matches) {
-        Ok(cli) => (cli, matches),
-        Err(error) => error.exit(),
+/// Reads the process's arguments.
+pub fn parse() -> Result<(Cli, ArgMatches), clap::Error> {
+    let matches = command().try_get_matches()?;
+    let cli = Cli::from_arg_matches(&matches)?;
+    Ok((cli, matches))
+}
+
+/// What to do where there is no command to run: the help was asked for, or the arguments
+/// are wrong.
+pub fn answer(error: &clap::Error) -> anyhow::Result<ExitCode> {
+    let text = error.render();
+    if !error.use_stderr() {
+        output::print(format_args!("{text}"))?;
+        return Ok(ExitCode::SUCCESS);
     }
+    let _ = output::tell(format_args!(
+        "{}",
+        sentence_without_passwords(&text.to_string())
+    ));
+    Ok(u8::try_from(error.exit_code()).unwrap_or(2).into())
 }
 
 #[cfg(test)]

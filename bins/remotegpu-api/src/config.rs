@@ -21,7 +21,7 @@ use remotegpu_edge::{ExtraHost, PublicUrl};
 use remotegpu_namespaces::TokenLifetime;
 use time::Duration;
 
-use crate::{settings::Settings, tenant_baseline};
+use crate::{redaction::without_passwords, settings::Settings, tenant_baseline};
 
 /// What the server is told to be.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl fmt::Debug for DatabaseChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Embedded => f.write_str("Embedded"),
-            Self::Url(url) => f.debug_tuple("Url").field(&hide_password(url)).finish(),
+            Self::Url(url) => f.debug_tuple("Url").field(&without_passwords(url)).finish(),
         }
     }
 }
@@ -243,7 +243,8 @@ impl Config {
 }
 
 fn wrong(key: &str, text: &str, expected: &str) -> anyhow::Error {
-    anyhow!("{key}: {text:?} is wrong; {expected} is expected")
+    let shown = without_passwords(text);
+    anyhow!("{key}: {shown:?} is wrong; {expected} is expected")
 }
 
 fn parse<T: FromStr>(settings: &Settings, key: &str, expected: &str) -> Result<T> {
@@ -321,14 +322,18 @@ fn path(settings: &Settings, key: &str) -> Option<PathBuf> {
 
 fn network(text: &str) -> Result<ipnet::IpNet> {
     let single = text.parse().map(|address: IpAddr| address.into());
-    text.parse()
-        .or(single)
-        .map_err(|_| anyhow!("{text:?} is wrong; a network such as 10.0.0.0/8 is expected"))
+    text.parse().or(single).map_err(|_| {
+        let shown = without_passwords(text);
+        anyhow!("{shown:?} is wrong; a network such as 10.0.0.0/8 is expected")
+    })
 }
 
 /// A host as a `Host` header may say it.
 fn host(text: &str) -> Result<ExtraHost> {
-    ExtraHost::parse(text).map_err(|expected| anyhow!("{text:?} is wrong; {expected}"))
+    ExtraHost::parse(text).map_err(|expected| {
+        let shown = without_passwords(text);
+        anyhow!("{shown:?} is wrong; {expected}")
+    })
 }
 
 fn tls(settings: &Settings) -> Result<Option<TlsFiles>> {
@@ -352,30 +357,6 @@ fn database(settings: &Settings) -> Result<DatabaseChoice> {
     } else {
         // The value stays out of the sentence: it may hold a password.
         bail!("database_url: a URL that begins with postgres:// is expected")
-    }
-}
-
-/// What a URL may show: everything but its password.
-pub fn hide_password(url: &str) -> String {
-    match url::Url::parse(url) {
-        Ok(mut url) => {
-            if url.password().is_some() {
-                let _ = url.set_password(Some("hidden"));
-            }
-            // libpq's way of saying it a second time.
-            let kept: Vec<(String, String)> = url
-                .query_pairs()
-                .filter(|(key, _)| key != "password")
-                .map(|(key, value)| (key.into_owned(), value.into_owned()))
-                .collect();
-            if kept.is_empty() {
-                url.set_query(None);
-            } else {
-                url.query_pairs_mut().clear().extend_pairs(kept);
-            }
-            url.to_string()
-        }
-        Err(_) => "hidden".to_owned(),
     }
 }
 

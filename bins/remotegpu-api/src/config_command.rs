@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use crate::{
-    config::hide_password,
+    output::say,
+    redaction::without_passwords,
     settings::{SETTINGS, Settings},
     tenant_baseline,
 };
@@ -15,18 +16,17 @@ pub fn print(settings: &Settings) -> Result<()> {
         let listed = settings.get("clusters").map(|found| found.text.as_str());
         let tables = &settings.cluster_tables;
         if setting.key == "clusters" && listed.is_none_or(names_none) && !tables.is_empty() {
-            print_tables(settings);
+            print_tables(settings)?;
             continue;
         }
         let (value, source) = match settings.get(setting.key) {
-            Some(found) if setting.key == "database_url" => (
-                quoted(&hide_password(&found.text)),
+            Some(found) => (
+                quoted(&without_passwords(&found.text)),
                 found.source.to_string(),
             ),
-            Some(found) => (quoted(&found.text), found.source.to_string()),
             None => ("-".to_owned(), "not set".to_owned()),
         };
-        println!("{:<28} {value:<36} {source}", setting.key);
+        say!("{:<28} {value:<36} {source}", setting.key)?;
     }
     for (key, value, given) in tenant_baseline::lines(&settings.baseline_table)? {
         let source = if given {
@@ -34,7 +34,7 @@ pub fn print(settings: &Settings) -> Result<()> {
         } else {
             "default".to_owned()
         };
-        println!("{key:<28} {value:<36} {source}");
+        say!("{key:<28} {value:<36} {source}")?;
     }
     Ok(())
 }
@@ -51,12 +51,14 @@ fn names_none(list: &str) -> bool {
 }
 
 /// A line for each `[[clusters]]` table of the file.
-fn print_tables(settings: &Settings) {
+fn print_tables(settings: &Settings) -> Result<()> {
     let file = file(settings);
     for table in &settings.cluster_tables {
         let value = toml::Value::Table(table.clone()).to_string();
-        println!("{:<28} {value:<36} {file}", "clusters");
+        let value = without_passwords(&value);
+        say!("{:<28} {value:<36} {file}", "clusters")?;
     }
+    Ok(())
 }
 
 fn quoted(text: &str) -> String {

@@ -20,6 +20,7 @@ use remotegpu_storage::Database;
 use crate::{
     cli::{EndAllArgs, EndAllOf},
     clock::{SystemClock, system_rng},
+    output::{self, say},
     text_files::read_text,
 };
 
@@ -43,7 +44,7 @@ pub async fn run(database: &Database, operator: Operator, args: &EndAllArgs) -> 
             let (rng, clock) = (&mut system_rng(), &SystemClock);
             let ended = end_all_sessions(database, operator, choice, mode, rng, clock, told).await;
             let ended = ended.context(UNFINISHED)?;
-            say(database, operator, &ended, mode, "session").await?;
+            report(database, operator, &ended, mode, "session").await?;
         }
         EndAllOf::Keys => {
             let ids = read_ids(args.ids.as_deref())?;
@@ -56,12 +57,12 @@ pub async fn run(database: &Database, operator: Operator, args: &EndAllArgs) -> 
             };
             let ended = end_all_keys(ports, operator, choice, mode, &mut system_rng(), told).await;
             let ended = ended.context(UNFINISHED)?;
-            say(database, operator, &ended.keys, mode, "active API key").await?;
-            say_identities(&ended);
+            report(database, operator, &ended.keys, mode, "active API key").await?;
+            report_identities(&ended)?;
         }
     }
     if mode == EndAll::Count {
-        println!("nothing was changed; --yes ends them");
+        say!("nothing was changed; --yes ends them")?;
     }
     Ok(())
 }
@@ -89,6 +90,7 @@ fn read_ids<Id: FromStr>(path: Option<&Path>) -> Result<Option<Vec<Id>>> {
 
 fn parse_ids<Id: FromStr>(text: &str) -> Result<Vec<Id>> {
     let mut ids = Vec::new();
+    let text = text.trim_start_matches('\u{feff}');
     for (index, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();
         if line.is_empty() {
@@ -126,12 +128,12 @@ impl Progress {
                 EndAll::Count => "counted",
                 EndAll::End => "ended",
             };
-            eprintln!("{done} {} {what} so far", so_far.total());
+            output::note(format_args!("{done} {} {what} so far", so_far.total()));
         }
     }
 }
 
-async fn say(
+async fn report(
     database: &Database,
     operator: Operator,
     ended: &Ended,
@@ -148,7 +150,7 @@ async fn say(
     } else {
         format!(" in {}:", many(accounts, "account"))
     };
-    println!("{done} {}{where_to}", many(total, what));
+    say!("{done} {}{where_to}", many(total, what))?;
     let mut accounts: Vec<_> = ended.accounts.iter().collect();
     accounts.sort_by_key(|(id, count)| (std::cmp::Reverse(**count), **id));
     for (id, count) in accounts.iter().take(SHOWN) {
@@ -157,7 +159,7 @@ async fn say(
             Err(AccountError::NotFound(_)) => String::new(),
             Err(error) => return Err(error.into()),
         };
-        println!("  {id}  {count:>6}  {name}");
+        say!("  {id}  {count:>6}  {name}")?;
     }
     if accounts.len() > SHOWN {
         let rest = accounts[SHOWN..]
@@ -165,22 +167,21 @@ async fn say(
             .map(|(_, count)| **count)
             .sum::<u64>();
         let others = many((accounts.len() - SHOWN) as u64, "more account");
-        println!("  and {rest} in {others}");
+        say!("  and {rest} in {others}")?;
     }
     if ended.unknown > 0 {
-        println!("{} not known, or another account's", these(ended.unknown));
+        say!("{} not known, or another account's", these(ended.unknown))?;
     }
     if ended.ended_before > 0 {
-        println!("{} of what had ended before", these(ended.ended_before));
+        say!("{} of what had ended before", these(ended.ended_before))?;
     }
     Ok(())
 }
 
-fn say_identities(ended: &EndedKeys) {
+fn report_identities(ended: &EndedKeys) -> Result<()> {
     let total: u64 = ended.identities.values().sum();
     if total == 0 {
-        println!("no cluster identity ends with them");
-        return;
+        return say!("no cluster identity ends with them");
     }
     let clusters = ended.identities.iter();
     let clusters: Vec<String> = clusters
@@ -191,10 +192,10 @@ fn say_identities(ended: &EndedKeys) {
     } else {
         ("identities", "end")
     };
-    println!(
+    say!(
         "{total} cluster {identities} {end} with them, and the tokens of these: {}",
         clusters.join(", ")
-    );
+    )
 }
 
 fn many(count: u64, what: impl Display) -> String {
@@ -220,7 +221,7 @@ mod tests {
     fn a_file_of_identifiers_is_read_line_by_line() {
         // R7
         let one = "0198c0de-0000-7000-8000-000000000001";
-        let text = format!("# found on a paste site\n\n  {one}  \r\n{one} # again\n");
+        let text = format!("\u{feff}# found on a paste site\n\n  {one}  \r\n{one} # again\n");
         let ids: Vec<ApiKeyId> = parse_ids(&text).unwrap();
         assert_eq!(ids, [one.parse().unwrap(), one.parse().unwrap()]);
         assert_eq!(parse_ids::<ApiKeyId>("").unwrap(), []);

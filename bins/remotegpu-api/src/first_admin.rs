@@ -9,6 +9,7 @@ use remotegpu_storage::Database;
 use crate::{
     clock::{SystemClock, system_rng},
     config::Config,
+    output,
     text_files::read_text,
 };
 
@@ -34,11 +35,17 @@ pub async fn create(
                     path.display()
                 )
             })?;
+            // What editors put around a text is no part of it.
+            let text = text.trim_start_matches('\u{feff}');
             let password = PlainPassword::parse(text.trim_end_matches(['\r', '\n']))
                 .map_err(|error| anyhow!("initial_admin_password_file: the {error}"))?;
             FirstPassword::Given(password)
         }
     };
+    if matches!(password, FirstPassword::OneTime) {
+        // Before there is a password to lose.
+        output::tell(format_args!("\n")).context(UNTOLD)?;
+    }
     let email = config.initial_admin_email.clone();
     let now = SystemClock.now();
     let made = create_first_admin(database, passwords, email, password, &mut system_rng(), now)
@@ -48,13 +55,26 @@ pub async fn create(
         return Ok(());
     };
     match admin.one_time_password {
-        Some(password) => eprintln!(
-            "\nFirst start. Sign in at {url} as {} with this one-time password,\n\
-             and change it within 24 hours; it is not shown again:\n\n    {}\n",
+        Some(password) => output::tell(format_args!(
+            "First start. Sign in at {url} as {} with this one-time password,\n\
+             and change it within 24 hours; it is not shown again:\n\n    {}\n\n",
             admin.email,
             password.reveal()
-        ),
-        None => eprintln!("First start. Sign in at {url} as {}.", admin.email),
+        ))
+        .with_context(|| {
+            format!(
+                "{UNTOLD}, and is lost: `remotegpu-api admin user reset-password {}` makes another",
+                admin.email
+            )
+        }),
+        None => {
+            output::note(format_args!(
+                "First start. Sign in at {url} as {}.",
+                admin.email
+            ));
+            Ok(())
+        }
     }
-    Ok(())
 }
+
+const UNTOLD: &str = "the operator's one-time password could not be told";

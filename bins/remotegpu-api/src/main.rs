@@ -1,11 +1,5 @@
 //! The RemoteGPU API server: configuration, wiring and nothing else.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "commands print what they were asked for; the log is for what happens meanwhile"
-)]
-
 mod admin;
 mod check;
 mod cli;
@@ -20,7 +14,9 @@ mod followed_files;
 mod logging;
 mod migrate;
 mod open_files;
+mod output;
 mod readiness;
+mod redaction;
 mod schema;
 mod serve;
 mod settings;
@@ -30,54 +26,57 @@ mod text_files;
 mod tls;
 mod watch_database;
 
-use std::process::ExitCode;
+use std::{env::VarError, process::ExitCode};
 
-use anyhow::Result;
-use clap::ArgMatches;
+use anyhow::{Result, bail};
 
 use crate::{
-    cli::{Cli, ClusterCommand, Command},
+    cli::{ClusterCommand, Command},
     config::Config,
+    output::say,
     settings::Settings,
 };
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let (cli, matches) = cli::parse();
-    match run(cli, &matches).await {
+    match run().await {
         Ok(code) => code,
         Err(error) => {
             // The chain in one line: what was to be done, and why it was not.
-            eprintln!("remotegpu-api: {error:#}");
+            let chain = redaction::sentence_without_passwords(&format!("{error:#}"));
+            output::note(format_args!("remotegpu-api: {chain}"));
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
+async fn run() -> Result<ExitCode> {
+    let (cli, matches) = match cli::parse() {
+        Ok(parsed) => parsed,
+        Err(error) => return cli::answer(&error),
+    };
     match cli.command {
         Some(Command::Openapi) => {
-            println!("{}", remotegpu_http_api::openapi_json());
+            say!("{}", remotegpu_http_api::openapi_json())?;
             return Ok(ExitCode::SUCCESS);
         }
         Some(Command::Cluster(ClusterCommand::Manifest)) => {
-            print!("{}", remotegpu_cluster::manifest()?);
+            output::print(format_args!("{}", remotegpu_cluster::manifest()?))?;
             return Ok(ExitCode::SUCCESS);
         }
         Some(Command::Completions { shell }) => {
-            let mut command = cli::command();
-            clap_complete::generate(shell, &mut command, "remotegpu-api", &mut std::io::stdout());
+            let (mut command, mut script) = (cli::command(), Vec::new());
+            clap_complete::generate(shell, &mut command, "remotegpu-api", &mut script);
+            output::print(format_args!("{}", String::from_utf8(script)?))?;
             return Ok(ExitCode::SUCCESS);
         }
         _ => {}
     }
-    let env = |name: &str| std::env::var(name).ok();
-    let file = cli.config.or_else(|| {
-        env("REMOTEGPU_CONFIG")
-            .filter(|path| !path.is_empty())
-            .map(Into::into)
-    });
-    let settings = Settings::gather(matches, file.as_deref(), env)?;
+    let file = match cli.config.filter(|path| !path.as_os_str().is_empty()) {
+        Some(path) => Some(path),
+        None => variable("REMOTEGPU_CONFIG")?.map(Into::into),
+    };
+    let settings = Settings::gather(&matches, file.as_deref(), variable)?;
     let config = Config::read(&settings)?;
     // The process has one provider of cryptography, and nobody chose before.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -89,4 +88,15 @@ async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
         _ => serve::serve(config).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A variable of the process; one that is empty is not set.
+fn variable(name: &str) -> Result<Option<String>> {
+    match std::env::var(name) {
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => Ok(Some(text)),
+        Err(VarError::NotPresent) => Ok(None),
+        // What it holds stays out of the sentence: it may be a password.
+        Err(VarError::NotUnicode(_)) => bail!("{name}: it is not UTF-8"),
+    }
 }

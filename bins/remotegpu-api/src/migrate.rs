@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 
-use crate::{config::Config, data_dir, dependencies, logging};
+use crate::{config::Config, data_dir, dependencies, logging, output::say};
 
 /// Runs what is missing, and says what that was.
 pub async fn migrate(config: &Config) -> Result<()> {
@@ -13,12 +13,11 @@ pub async fn migrate(config: &Config) -> Result<()> {
     let database = dependencies::connect_database(config).await?;
     let run = database.migrate().await.context("database_url")?;
     for migration in &run {
-        println!("ran {migration}");
+        say!("ran {migration}")?;
     }
     match run.len() {
-        0 => println!("the database lacks no migration that this version knows"),
-        1 => println!("1 migration was run"),
-        many => println!("{many} migrations were run"),
+        0 => say!("the database lacks no migration that this version knows"),
+        1 => say!("1 migration was run"),
+        many => say!("{many} migrations were run"),
     }
-    Ok(())
 }

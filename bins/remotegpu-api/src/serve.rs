@@ -30,7 +30,9 @@ use crate::{
     config::{Config, DatabaseChoice, SchemaAtStart},
     data_dir, dependencies, first_admin,
     followed_files::FollowedFiles,
-    logging, open_files, schema,
+    logging, open_files, output,
+    redaction::without_passwords,
+    schema,
     shutdown::Ending,
     tls::OwnCertificate,
     watch_database::{self, Remembered},
@@ -351,7 +353,7 @@ async fn keep_clusters_warm(clusters: &KubeClusters) {
 fn announce(config: &Config, public_url: &PublicUrl, dev_cluster: Option<String>) {
     let store = match &config.database {
         DatabaseChoice::Embedded => format!("SQLite in {}", config.data_dir.display()),
-        DatabaseChoice::Url(url) => crate::config::hide_password(url),
+        DatabaseChoice::Url(url) => without_passwords(url),
     };
     let clusters = match dev_cluster {
         Some(url) => format!("the embedded development cluster on {url}; it runs no containers"),
@@ -367,10 +369,10 @@ fn announce(config: &Config, public_url: &PublicUrl, dev_cluster: Option<String>
             names.join(", ")
         }
     };
-    eprintln!(
+    output::note(format_args!(
         "RemoteGPU API serves on {}\n  API reference: {}/docs\n  database:      {store}\n  \
          clusters:      {clusters}",
         public_url.as_str(),
         public_url.as_str()
-    );
+    ));
 }

@@ -303,6 +303,11 @@ impl Setting {
         format!("REMOTEGPU_{}", self.key.to_uppercase())
     }
 
+    /// Whether it is a list, which may be empty.
+    fn is_list(&self) -> bool {
+        self.default == Some("")
+    }
+
     pub fn arg(&self) -> Arg {
         let help = match self.default {
             Some(default) if !default.is_empty() => format!("{} [default: {default}]", self.help),
@@ -356,11 +361,12 @@ pub struct Settings {
 
 impl Settings {
     /// Gathers from all sources. `env` is the process's environment, or a
-    /// test's.
+    /// test's. What is empty is not set; but an empty list, as a flag or in the file,
+    /// is a list.
     pub fn gather(
         matches: &ArgMatches,
         file: Option<&Path>,
-        env: impl Fn(&str) -> Option<String>,
+        env: impl Fn(&str) -> Result<Option<String>>,
     ) -> Result<Self> {
         let mut table = match file {
             Some(path) => read_file(path)?,
@@ -376,12 +382,16 @@ impl Settings {
         let mut found = BTreeMap::new();
         for setting in SETTINGS {
             let from_file = table.remove(setting.key);
-            let value = if let Some(text) = matches.get_one::<String>(setting.key) {
-                Some((text.clone(), Source::Flag(setting.flag())))
-            } else if let Some(text) = env(&setting.variable()).filter(|text| !text.is_empty()) {
+            let from_file = from_file.map(|value| text_of(setting.key, value));
+            let is_set = |text: &String| setting.is_list() || !text.is_empty();
+            let flag = matches.get_one::<String>(setting.key).cloned();
+            let variable = env(&setting.variable())?;
+            let value = if let Some(text) = flag.filter(is_set) {
+                Some((text, Source::Flag(setting.flag())))
+            } else if let Some(text) = variable.filter(|text| !text.is_empty()) {
                 Some((text, Source::Variable(setting.variable())))
-            } else if let Some(value) = from_file {
-                Some((text_of(setting.key, value)?, in_file(file)))
+            } else if let Some(text) = from_file.transpose()?.filter(is_set) {
+                Some((text, in_file(file)))
             } else {
                 setting
                     .default
@@ -432,9 +442,8 @@ mod tests {
             std::fs::write(&path, text)?;
         }
         let find = |name: &str| {
-            env.iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
+            let found = env.iter().find(|(key, _)| *key == name);
+            Ok(found.map(|(_, value)| (*value).to_owned()))
         };
         Settings::gather(&matches, file.map(|_| path.as_path()), find)
     }
@@ -459,6 +468,41 @@ mod tests {
         let none = gather(&[], None, &[]).unwrap();
         assert_eq!(none.get("listen").unwrap().text, "127.0.0.1:8080");
         assert!(!none.is_given("listen") && none.get("database_url").is_none());
+    }
+
+    #[test]
+    fn what_is_empty_is_not_set_wherever_it_stands() {
+        // R3
+        for setting in SETTINGS {
+            let flag = format!("--{}=", setting.flag());
+            let file = format!("{} = \"\"", setting.key);
+            let env = [(setting.variable(), String::new())];
+            let env = env
+                .each_ref()
+                .map(|(key, value)| (key.as_str(), value.as_str()));
+            for all in [
+                gather(&[&flag], None, &[]),
+                gather(&[], None, &env),
+                gather(&[], Some(&file), &[]),
+                gather(&[&flag], Some(&file), &env),
+            ] {
+                let all = all.unwrap();
+                let found = all.get(setting.key).map(|found| found.text.as_str());
+                assert_eq!(found, setting.default, "{}", setting.key);
+                assert!(
+                    setting.is_list() || !all.is_given(setting.key),
+                    "{}",
+                    setting.key
+                );
+            }
+        }
+        // A list may be given as empty, but by a variable.
+        let file = Some("extra_hosts = \"a\"\nlisten = \"127.0.0.1:3\"");
+        let all = gather(&["--extra-hosts=", "--listen="], file, &[]).unwrap();
+        assert_eq!(all.get("extra_hosts").unwrap().text, "");
+        assert_eq!(all.get("listen").unwrap().text, "127.0.0.1:3");
+        let all = gather(&[], file, &[("REMOTEGPU_EXTRA_HOSTS", "")]).unwrap();
+        assert_eq!(all.get("extra_hosts").unwrap().text, "a");
     }
 
     #[test]

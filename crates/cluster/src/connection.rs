@@ -68,6 +68,12 @@ pub enum ConnectError {
         /// What is named as server.
         server: String,
     },
+    /// Customers' kubeconfigs name it, and so do errors.
+    #[error("cluster {cluster}: its server must hold no user and no password")]
+    HoldsPassword {
+        /// The cluster.
+        cluster: String,
+    },
     /// Anybody could stand in for it.
     #[error(
         "cluster {cluster}: its kubeconfig has insecure-skip-tls-verify; name its certificate authority instead"
@@ -162,7 +168,7 @@ impl ClusterConnection {
         } = self;
         let opened = Opened::read(name.as_str(), &kubeconfig, context.as_deref()).await?;
         let server = public_server.unwrap_or_else(|| opened.server.clone());
-        check_https(name.as_str(), &server)?;
+        check_server(name.as_str(), &server)?;
         let known = Cluster {
             certificate_authority_pem: public_ca_pem.or_else(|| opened.ca_pem()),
             name,
@@ -218,7 +224,7 @@ impl Opened {
             return Err(ConnectError::UnknownContext { cluster, context });
         };
         let server = found.server.clone().unwrap_or_default();
-        check_https(label, &server)?;
+        check_server(label, &server)?;
         if found.insecure_skip_tls_verify == Some(true) {
             return Err(ConnectError::Unverified { cluster });
         }
@@ -308,7 +314,12 @@ pub(crate) fn find_context(
     })
 }
 
-fn check_https(label: &str, server: &str) -> Result<(), ConnectError> {
+fn check_server(label: &str, server: &str) -> Result<(), ConnectError> {
+    if server.contains('@') {
+        return Err(ConnectError::HoldsPassword {
+            cluster: label.to_owned(),
+        });
+    }
     let url: Option<Uri> = server.parse().ok();
     let https = |url: &Uri| url.scheme_str() == Some("https") && url.host().is_some();
     if url.as_ref().is_some_and(https) {

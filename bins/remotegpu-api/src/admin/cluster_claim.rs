@@ -10,7 +10,7 @@ use remotegpu_namespaces::{ClaimState, ClusterName, HeldNamespace, Namespace};
 use remotegpu_primitives::{AccountId, Clock};
 use remotegpu_storage::Database;
 
-use crate::{clock::SystemClock, config::Config, dependencies};
+use crate::{clock::SystemClock, config::Config, dependencies, output::say};
 
 /// Says what would come of it, and does it where `yes` was said.
 pub async fn run(
@@ -31,15 +31,13 @@ pub async fn run(
     };
     let what = || format!("the cluster {name}");
     let preview = preview_claim(ports, operator, name, SystemClock.now()).await;
-    print(name, &preview.with_context(what)?);
+    print(name, &preview.with_context(what)?)?;
     if !yes {
-        println!("\nNothing is changed. Say --yes to have this database act there.");
-        return Ok(());
+        return say!("\nNothing is changed. Say --yes to have this database act there.");
     }
     let claimed = claim_cluster(ports, operator, name, SystemClock.now()).await;
     claimed.with_context(what)?;
-    println!("\nThis database acts there now; running servers begin within seconds.");
-    Ok(())
+    say!("\nThis database acts there now; running servers begin within seconds.")
 }
 
 async fn connect(config: &Config, name: &ClusterName) -> Result<KubeClusters> {
@@ -55,47 +53,50 @@ async fn connect(config: &Config, name: &ClusterName) -> Result<KubeClusters> {
     Ok(clusters.with_tenant_baseline(&config.tenant_baseline))
 }
 
-fn print(name: &ClusterName, preview: &ClaimPreview) {
-    println!("{name}: {}", preview.state.sentence());
+fn print(name: &ClusterName, preview: &ClaimPreview) -> Result<()> {
+    say!("{name}: {}", preview.state.sentence())?;
     match &preview.claim {
-        Some(claim) => println!(
+        Some(claim) => say!(
             "its claim: installation {}, database {}, raised {} times",
-            claim.holder.installation, claim.holder.database, claim.counter
-        ),
+            claim.holder.installation,
+            claim.holder.database,
+            claim.counter
+        )?,
         None if preview.state == ClaimState::NotPermitted => {}
-        None => println!("it has no claim"),
+        None => say!("it has no claim")?,
     }
-    println!("\nIf this database acts there,");
+    say!("\nIf this database acts there,")?;
     let held: Vec<String> = preview.held.iter().map(standing).collect();
     list(
         "stand there and no row knows them; they are held until you say what (admin held)",
         &held,
-    );
+    )?;
     let missing: Vec<String> = preview.missing.iter().map(row).collect();
     list(
         "have a row and do not stand there; they are missing until you say (admin held restore)",
         &missing,
-    );
+    )?;
     let made: Vec<String> = preview.made.iter().map(row).collect();
-    list("are made, or put right, by the server", &made);
+    list("are made, or put right, by the server", &made)?;
     list(
         "were deleted, by their rows, and go with all that is in them",
         &preview.ended,
-    );
-    println!(
+    )?;
+    say!(
         "{:>6} identities of keys go, whose tokens end; the next use of a key makes another",
         preview.identities_ended
-    );
+    )
 }
 
 /// By name, so that two looks at the same are alike.
-fn list(what: &str, lines: &[String]) {
+fn list(what: &str, lines: &[String]) -> Result<()> {
     let mut lines: Vec<&String> = lines.iter().collect();
     lines.sort_unstable();
-    println!("{:>6} namespaces {what}", lines.len());
+    say!("{:>6} namespaces {what}", lines.len())?;
     for line in lines {
-        println!("         {line}");
+        say!("         {line}")?;
     }
+    Ok(())
 }
 
 fn standing(held: &HeldNamespace) -> String {

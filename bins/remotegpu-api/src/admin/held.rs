@@ -13,6 +13,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::{
     cli::HeldCommand,
     clock::{SystemClock, system_rng},
+    output::{self, say},
 };
 
 /// Runs one command.
@@ -22,9 +23,9 @@ pub async fn run(database: &Database, operator: Operator, command: HeldCommand) 
         HeldCommand::List => {
             let held = list_held(database, operator, None).await?;
             if held.is_empty() {
-                eprintln!("No namespace is held, and none is missing.");
+                output::note(format_args!("No namespace is held, and none is missing."));
             }
-            held.iter().for_each(print);
+            held.iter().try_for_each(print)?;
         }
         HeldCommand::Adopt {
             kubernetes_namespace,
@@ -41,11 +42,11 @@ pub async fn run(database: &Database, operator: Operator, command: HeldCommand) 
                 is_confirmed: yes,
             };
             let name = adopt_namespace(database, database, operator, &wanted, rng, now).await?;
-            println!(
+            say!(
                 "{} is the account's namespace {name}; it is active as soon as a server has given \
                  it its labels",
                 wanted.kubernetes_namespace
-            );
+            )?;
         }
         HeldCommand::Delete {
             kubernetes_namespace,
@@ -54,7 +55,7 @@ pub async fn run(database: &Database, operator: Operator, command: HeldCommand) 
             let name = cluster_name(kubernetes_namespace);
             let (place, wanted) = ((&cluster, &name), WantedOfHeld::Delete);
             want_of_held(database, operator, place, wanted, rng, now).await?;
-            println!("{name} goes as soon as a server gets to it");
+            say!("{name} goes as soon as a server gets to it")?;
         }
         HeldCommand::Restore {
             kubernetes_namespace: Some(name),
@@ -64,32 +65,37 @@ pub async fn run(database: &Database, operator: Operator, command: HeldCommand) 
             let name = cluster_name(name);
             let (place, wanted) = ((&cluster, &name), WantedOfHeld::Restore);
             want_of_held(database, operator, place, wanted, rng, now).await?;
-            tell_restored(&name);
+            tell_restored(&name)?;
         }
         HeldCommand::Restore {
             kubernetes_namespace: None,
             cluster,
             ..
         } => {
-            let told = &mut tell_restored;
-            restore_missing(database, operator, &cluster, told, rng, &SystemClock).await?;
+            // One that cannot be told keeps the others from nothing.
+            let mut told = Ok(());
+            let tell = &mut |name: &_| {
+                told = std::mem::replace(&mut told, Ok(())).and(tell_restored(name))
+            };
+            restore_missing(database, operator, &cluster, tell, rng, &SystemClock).await?;
+            told?;
         }
     }
     Ok(())
 }
 
-fn tell_restored(name: &KubernetesNamespaceName) {
-    println!("{name} is made again as soon as a server gets to it");
+fn tell_restored(name: &KubernetesNamespaceName) -> Result<()> {
+    say!("{name} is made again as soon as a server gets to it")
 }
 
 fn cluster_name(text: String) -> KubernetesNamespaceName {
     KubernetesNamespaceName::from_stored(text)
 }
 
-fn print(held: &HeldNamespace) {
+fn print(held: &HeldNamespace) -> Result<()> {
     let account = held.account_id.as_ref().map(AccountId::to_string);
     let since = held.first_seen_at.format(&Rfc3339).unwrap_or_default();
-    println!(
+    say!(
         "{}  {:<8} {:<9} {}  account {}  id {}  since {since}",
         held.cluster,
         held.kind.as_str(),
@@ -97,5 +103,5 @@ fn print(held: &HeldNamespace) {
         held.kubernetes_namespace,
         account.unwrap_or_else(|| "unknown".to_owned()),
         held.namespace_id,
-    );
+    )
 }

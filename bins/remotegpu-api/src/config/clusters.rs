@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use remotegpu_namespaces::ClusterName;
 
 use super::list;
-use crate::settings::Settings;
+use crate::{redaction::without_passwords, settings::Settings};
 
 /// Where a pod's service account is mounted, unless its specification says otherwise.
 const SERVICE_ACCOUNT_DIR: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -36,11 +36,15 @@ pub enum ClusterSource {
 
 pub(super) fn read(settings: &Settings) -> Result<Vec<ClusterConfig>> {
     let listed = list(settings, "clusters", |text| {
-        let (name, kubeconfig) = text
-            .split_once('=')
-            .with_context(|| format!("{text:?} is wrong; NAME=KUBECONFIG is expected"))?;
+        let (name, kubeconfig) = text.split_once('=').with_context(|| {
+            let shown = without_passwords(text);
+            format!("{shown:?} is wrong; NAME=KUBECONFIG is expected")
+        })?;
         Ok(ClusterConfig {
-            name: ClusterName::parse(name).map_err(|error| anyhow!("{name:?}: {error}"))?,
+            name: ClusterName::parse(name).map_err(|error| {
+                let shown = without_passwords(name);
+                anyhow!("{shown:?}: {error}")
+            })?,
             title: name.to_owned(),
             source: ClusterSource::Kubeconfig {
                 path: kubeconfig.into(),
@@ -83,7 +87,7 @@ fn read_table(table: &toml::Table) -> Result<ClusterConfig> {
     }
     let text = |key: &str| match table.get(key) {
         None => Ok(None),
-        Some(toml::Value::String(text)) => Ok(Some(text.clone())),
+        Some(toml::Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
         Some(_) => Err(anyhow!("clusters: {key} must be a text")),
     };
     let name = text("name")?.context("clusters: every cluster needs a name")?;
@@ -93,13 +97,19 @@ fn read_table(table: &toml::Table) -> Result<ClusterConfig> {
         Some(_) => bail!("clusters: in_cluster must be true or false"),
     };
     let server = text("server")?;
+    if server.as_ref().is_some_and(|server| server.contains('@')) {
+        bail!(
+            "clusters: the server of {name} must hold no user and no password: customers' \
+             kubeconfigs name it"
+        );
+    }
     let source = match (text("kubeconfig")?, in_cluster) {
         (Some(path), false) => ClusterSource::Kubeconfig {
             path: path.into(),
             context: text("context")?,
         },
         (None, true) => {
-            if table.contains_key("context") {
+            if text("context")?.is_some() {
                 bail!("clusters: {name} has a context, which only a kubeconfig has");
             }
             // The address that pods know leads customers nowhere.
@@ -117,7 +127,7 @@ fn read_table(table: &toml::Table) -> Result<ClusterConfig> {
         (Some(_), true) => bail!("clusters: {name} has both a kubeconfig and in_cluster"),
         (None, false) => bail!("clusters: {name} needs a kubeconfig, or in_cluster"),
     };
-    if !in_cluster && table.contains_key("service_account_dir") {
+    if !in_cluster && text("service_account_dir")?.is_some() {
         bail!("clusters: {name} has a service_account_dir, which only in_cluster uses");
     }
     Ok(ClusterConfig {
@@ -171,6 +181,15 @@ mod tests {
                 "a has a context",
             ),
             (
+                "kubeconfig = \"x\"\nserver = \"https://ada:canary@x\"",
+                "the server of a must hold no user and no password",
+            ),
+            ("kubeconfig = \"\"", "a needs a kubeconfig, or in_cluster"),
+            (
+                "in_cluster = true\nkubeconfig = \"\"\ncontext = \"\"\nserver = \"\"",
+                "a needs a server",
+            ),
+            (
                 "kubeconfig = \"x\"\nservice_account_dir = \"x\"",
                 "a has a service_account_dir",
             ),
@@ -181,6 +200,7 @@ mod tests {
                 error.starts_with("clusters: ") && error.contains(sentence),
                 "{error}"
             );
+            assert!(!error.contains("canary"), "{error}");
         }
     }
 }

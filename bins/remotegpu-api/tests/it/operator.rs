@@ -114,6 +114,24 @@ async fn the_first_password_is_for_once_on_postgresql() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_editors_put_around_a_given_password_is_no_part_of_it() {
+    // A10
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    for (before, after) in [("\u{feff}", ""), ("", "\r\n"), ("\u{feff}", "\n")] {
+        std::fs::write(&file, format!("{before}{ADMIN_PASSWORD}{after}")).unwrap();
+        let path = file.display().to_string();
+        let options = ServerOptions::new(Backend::Sqlite).with("initial-admin-password-file", path);
+        let server = Server::start_with(ServerOptions {
+            given_password: false,
+            ..options
+        })
+        .await;
+        server.operator().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_given_first_password_need_not_be_changed() {
     // A10
     let mut server = Server::start(Backend::Sqlite).await;

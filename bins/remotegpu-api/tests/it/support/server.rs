@@ -237,21 +237,23 @@ impl Server {
         }
     }
 
-    /// Runs the binary with the server's settings and these arguments.
-    pub fn command(&self, arguments: &[&str]) -> Output {
+    /// The binary with the server's settings and these arguments.
+    pub fn program(&self, arguments: &[&str]) -> Command {
         let mut all: Vec<String> = self.arguments.clone();
         all.extend(arguments.iter().map(|&argument| argument.to_owned()));
         let mut command = command(&all);
         command.envs(self.environment.iter().cloned());
-        command.output().unwrap()
+        command
+    }
+
+    /// Runs it.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        self.program(arguments).output().unwrap()
     }
 
     /// The same with something to read.
     pub fn command_with_input(&self, arguments: &[&str], input: &str) -> Output {
-        let mut all: Vec<String> = self.arguments.clone();
-        all.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        let mut command = command(&all);
-        command.envs(self.environment.iter().cloned());
+        let mut command = self.program(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         child
