@@ -72,6 +72,17 @@ chaos *arguments:
     cargo nextest run {{ locked }} --workspace --profile chaos --no-capture \
         -E 'test(/^crash::nothing_acknowledged_is_lost_on_postgresql$/)' {{ arguments }}
 
+# The API's description, judged by redocly, which npx fetches; it wants Node.
+openapi-lint:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    command -v npx >/dev/null || { echo "openapi-lint: npx is missing; install Node 22 or newer." >&2; exit 1; }
+    document=$(mktemp --suffix .json)
+    trap 'rm -f "$document"' EXIT
+    cargo run {{ locked }} --quiet --bin remotegpu-api -- openapi >"$document"
+    export REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true
+    npx --yes @redocly/cli@2.77.0 lint --config .ci/redocly.yaml "$document"
+
 # Formats everything.
 fmt:
     cargo fmt --all

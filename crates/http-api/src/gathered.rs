@@ -174,6 +174,11 @@ fn truth(holds: bool) -> f64 {
 /// Says to the recorder of this scope what each of them is.
 pub(crate) fn describe() {
     Collector::default().describe();
+    describe_counters();
+    describe_gauges();
+}
+
+fn describe_counters() {
     for (name, what) in [
         (
             "remotegpu_api_key_cache_hits_total",
@@ -222,6 +227,9 @@ pub(crate) fn describe() {
     ] {
         describe_counter!(name, what);
     }
+}
+
+fn describe_gauges() {
     for (name, what) in [
         ("remotegpu_build_info", "1, with the build as labels."),
         (

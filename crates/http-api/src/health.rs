@@ -31,6 +31,8 @@ pub(crate) struct ReadinessResponse {
 const OK: HealthResponse = HealthResponse { status: "ok" };
 
 /// Whether the process answers
+///
+/// It looks at nothing else: who is not ready is alive all the same.
 #[utoipa::path(tag = "health", responses((status = 200, description = "It does.", body = HealthResponse)))]
 #[get("/livez")]
 pub(crate) async fn livez() -> web::Json<HealthResponse> {

@@ -13,11 +13,13 @@ use utoipa_actix_web::OpenApiFactory;
 use crate::{
     problem,
     routes::{self, Reading},
+    v1::{account, auth, kubernetes},
 };
 
 mod common;
 mod headers;
 pub(crate) mod texts;
+pub(crate) mod words;
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -34,7 +36,20 @@ pub(crate) mod texts;
         (name = "kubeconfig", description = "How `kubectl` gets in."),
         (name = "health", description = "For the machines around."),
     ),
-    components(schemas(problem::Problem<'static>, problem::ProblemField<'static>)),
+    // The same server that tells the document, whatever it is called.
+    servers((url = "/", description = "This server.")),
+    components(schemas(
+        problem::Problem<'static>,
+        problem::ProblemField<'static>,
+        problem::ErrorCodeWord,
+        account::api_keys::KeyStatusWord,
+        account::audit_events::AuditActionWord,
+        account::audit_events::ActorTypeWord,
+        account::audit_events::SubjectTypeWord,
+        auth::RoleWord,
+        kubernetes::clusters::ClusterStatusWord,
+        kubernetes::namespaces::NamespaceStatusWord,
+    )),
 )]
 struct Described;
 

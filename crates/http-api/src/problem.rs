@@ -5,12 +5,12 @@ use actix_web::{
     http::{StatusCode, header},
 };
 use serde::Serialize;
-use utoipa::{
-    ToSchema,
-    openapi::{Object, ObjectBuilder, Type},
-};
+use utoipa::ToSchema;
 
-use crate::error::{ApiError, ErrorCode};
+use crate::{
+    error::{ApiError, ErrorCode},
+    openapi::words::{open, words},
+};
 
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 /// The same on every 401, whatever is missing (contract A4, C6).
@@ -32,7 +32,7 @@ pub(crate) struct Problem<'a> {
     #[schema(example = "API key not found")]
     detail: &'a str,
     /// A word for a program.
-    #[schema(schema_with = code_schema)]
+    #[schema(schema_with = open::<ErrorCodeWord>)]
     code: &'static str,
     /// The `x-request-id` of the answer, which the server's log has too.
     #[schema(example = "0198c0de-0000-7000-8000-000000000000")]
@@ -54,13 +54,9 @@ pub(crate) struct ProblemField<'a> {
     message: &'a str,
 }
 
-fn code_schema() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .description(Some("A word for a program."))
-        .enum_values(Some(ErrorCode::ALL.iter().map(|code| code.as_str())))
-        .examples(["api_key_not_found"])
-        .build()
+words! {
+    /// What went wrong, as a word for a program.
+    ErrorCodeWord = ErrorCode::ALL.iter().map(|code| code.as_str())
 }
 
 impl<'a> Problem<'a> {

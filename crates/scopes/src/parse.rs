@@ -1,6 +1,6 @@
 //! From JSON to [`Scopes`] and back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use remotegpu_primitives::NamespaceId;
 use serde::{
@@ -256,13 +256,16 @@ impl Members {
         };
         let (mut raw, mut doubled) = (BTreeMap::new(), BTreeSet::new());
         for (name, value) in pairs.0 {
-            if raw.contains_key(&name) {
-                if doubled.insert(name.clone()) {
-                    let field = format!("{path}.{}", shown(&name));
-                    wrong.push(FieldError::new(field, "stands more than once"));
+            match raw.entry(name) {
+                Entry::Vacant(place) => {
+                    place.insert(value);
                 }
-            } else {
-                raw.insert(name, value);
+                Entry::Occupied(first) => {
+                    if doubled.insert(first.key().clone()) {
+                        let field = format!("{path}.{}", shown(first.key()));
+                        wrong.push(FieldError::new(field, "stands more than once"));
+                    }
+                }
             }
         }
         raw.retain(|name, _| !doubled.contains(name));

@@ -197,7 +197,8 @@ impl Report {
                 let count = self.examples.get(&name).copied().unwrap_or(0);
                 // Without parameters, body or credentials there is but one request.
                 let inputs = ["parameters", "requestBody", "security"];
-                let has_input = inputs.iter().any(|input| !operation[input].is_null());
+                let is_there = |input: &Value| !input.is_null() && input != &json!([]);
+                let has_input = inputs.iter().any(|input| is_there(&operation[input]));
                 let least = if has_input { examples } else { 1 };
                 let statuses = &self.statuses[&name];
                 eprintln!("{count:>5} examples, {statuses:?}: {name}");

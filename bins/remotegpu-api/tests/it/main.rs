@@ -21,6 +21,7 @@ mod crash;
 mod draining;
 mod faults;
 mod fuzzing;
+mod generated_client;
 mod growth;
 mod helm;
 mod instances;

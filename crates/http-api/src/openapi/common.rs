@@ -2,7 +2,7 @@
 
 use remotegpu_edge::{Credential, RoutePolicy, WorkClass};
 use utoipa::openapi::{
-    Components, Content, OpenApi, Ref, RefOr, Required, Response, Schema,
+    ArrayBuilder, Components, Content, Object, OpenApi, Ref, RefOr, Required, Response, Schema,
     path::{Operation, PathItem},
     security::{
         ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
@@ -21,6 +21,8 @@ pub(super) fn complete(document: &mut OpenApi) {
     add_security(document);
     let components = document.components.get_or_insert_default();
     headers::define(components);
+    refer_to_items(components);
+    write_out(components);
     for item in document.paths.paths.values_mut() {
         for operation in operations(item) {
             // A body of which nothing has to be there may be left out itself.
@@ -36,6 +38,48 @@ pub(super) fn complete(document: &mut OpenApi) {
     }
 }
 
+/// The library writes the items of a generic list out; clients want one type for what is
+/// created and what is listed.
+fn refer_to_items(components: &mut Components) {
+    for (name, schema) in &mut components.schemas {
+        if let Some(item) = name.strip_prefix("ListResponse_")
+            && let RefOr::T(Schema::Object(list)) = schema
+        {
+            let items = ArrayBuilder::new().items(Ref::from_schema_name(item));
+            list.properties.insert("items".to_owned(), items.into());
+        }
+    }
+}
+
+/// The library describes a flattened member as `allOf`, of which generators of clients forget
+/// what may be `null`: it is written out.
+fn write_out(components: &mut Components) {
+    let named = components.schemas.clone();
+    for schema in components.schemas.values_mut() {
+        let RefOr::T(Schema::AllOf(all)) = schema else {
+            continue;
+        };
+        let mut whole = Object::default();
+        whole.description.clone_from(&all.description);
+        for part in &all.items {
+            let part = match part {
+                RefOr::Ref(reference) => named.get(name_in(reference)),
+                RefOr::T(_) => Some(part),
+            };
+            if let Some(RefOr::T(Schema::Object(part))) = part {
+                whole.required.extend_from_slice(&part.required);
+                whole.properties.extend(part.properties.clone());
+            }
+        }
+        *schema = RefOr::T(whole.into());
+    }
+}
+
+fn name_in(reference: &Ref) -> &str {
+    let location = &reference.ref_location;
+    location.rsplit('/').next().unwrap_or_default()
+}
+
 fn may_be_empty(content: &RefOr<Content>, components: &Components) -> bool {
     let RefOr::T(Content {
         schema: Some(RefOr::Ref(reference)),
@@ -44,12 +88,7 @@ fn may_be_empty(content: &RefOr<Content>, components: &Components) -> bool {
     else {
         return false;
     };
-    let name = reference
-        .ref_location
-        .rsplit('/')
-        .next()
-        .unwrap_or_default();
-    match components.schemas.get(name) {
+    match components.schemas.get(name_in(reference)) {
         Some(RefOr::T(Schema::Object(object))) => {
             object.required.is_empty() && object.min_properties.is_none()
         }
@@ -105,7 +144,8 @@ pub(super) fn add_errors(policy: RoutePolicy, operation: &mut Operation) {
     let is_probe = policy.class == WorkClass::Probe;
     let schemes = policy.credentials.iter().flat_map(|kind| kind.schemes());
     let ways = schemes.map(|scheme| SecurityRequirement::new(scheme, [""; 0]));
-    operation.security = (!policy.credentials.is_empty()).then(|| ways.collect());
+    // An empty list says that none is needed; nothing at all would say nothing.
+    operation.security = Some(ways.collect());
     let by_session = policy.credentials.contains(&Credential::Session);
     let by_key = policy.credentials.contains(&Credential::ApiKey);
     let changes = operation.request_body.is_some();

@@ -16,7 +16,7 @@ const RETRY_AFTER: &str = "RetryAfter";
 /// Describes each header once.
 pub(super) fn define(components: &mut Components) {
     let text = || ObjectBuilder::new().schema_type(Type::String);
-    let constant = |value: &str| text().enum_values(Some([value])).build();
+    let usual = |value: &str| text().examples([value]).build();
     let whole = || {
         let integer = ObjectBuilder::new().schema_type(Type::Integer);
         integer.minimum(Some(1)).build()
@@ -31,12 +31,12 @@ pub(super) fn define(components: &mut Components) {
         (TIME, whole(), "The server's clock, in seconds since 1970."),
         (
             NO_STORE,
-            constant("no-store"),
+            usual("no-store"),
             "The answer is for the caller alone.",
         ),
         (
             CHALLENGE,
-            constant(problem::CHALLENGE),
+            usual(problem::CHALLENGE),
             "How to prove who is calling.",
         ),
         (

@@ -16,15 +16,14 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{Api, extract::cookie_name};
+use crate::{Api, extract::cookie_name, openapi::words::open};
 
 /// Who is signed in, and what for.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SessionResponse {
     user: UserResponse,
     account: AccountResponse,
-    /// What the user may do in the account: `read`, `write` or `admin`.
-    #[schema(value_type = RoleWord)]
+    #[schema(schema_with = open::<RoleWord>)]
     role: String,
     /// When the session ends if it is not used any more.
     #[serde(with = "time::serde::rfc3339")]
@@ -52,8 +51,7 @@ pub(crate) struct AccountResponse {
     name: String,
 }
 
-/// What a user may do in an account; each role may do what those before it may. While
-/// versions change, a newer one's word may come, which allows nothing here.
+/// What a user may do in an account; each role may do what those before it may.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[allow(dead_code, reason = "only its description is used")]

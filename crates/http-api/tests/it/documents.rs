@@ -24,6 +24,7 @@ fn every_operation_is_described_whole() {
             ids.push(operation["operationId"].as_str().unwrap());
             assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{what}");
             assert!(operation["summary"].is_string(), "{what}");
+            assert!(operation["description"].is_string(), "{what}");
             let responses = operation["responses"].as_object().unwrap();
             for (status, response) in responses.iter().filter(|(s, _)| s.as_str() >= "400") {
                 let media = &response["content"]["application/problem+json"];
@@ -31,7 +32,8 @@ fn every_operation_is_described_whole() {
                 assert_eq!(media["schema"]["$ref"], wanted, "{what} {status}");
                 assert_eq!(media["example"]["status"].to_string(), *status, "{what}");
             }
-            if operation["security"].is_array() {
+            let ways = operation["security"].as_array().unwrap();
+            if !ways.is_empty() {
                 assert!(
                     responses.contains_key("401") && responses.contains_key("503"),
                     "{what}"
@@ -49,6 +51,113 @@ fn every_operation_is_described_whole() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), all);
+}
+
+/// What stands below a value, itself included, with where it stands.
+fn walk(value: &Value, path: &str, visit: &mut impl FnMut(&str, &Value)) {
+    visit(path, value);
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                walk(member, &format!("{path}/{name}"), visit);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| walk(item, path, visit)),
+        _ => {}
+    }
+}
+
+/// The schemas that these parts of operations use, by name.
+fn used_by(document: &Value, part: &str) -> Vec<String> {
+    let name = |reference: &Value| {
+        let reference = reference.as_str()?.strip_prefix("#/components/schemas/")?;
+        Some(reference.to_owned())
+    };
+    let mut used = Vec::new();
+    walk(&document["paths"], "", &mut |path, value| {
+        if path.contains(part) && path.ends_with("/$ref") {
+            used.extend(name(value));
+        }
+    });
+    let mut at = 0;
+    while at < used.len() {
+        let schema = &document["components"]["schemas"][&used[at]];
+        assert!(schema.is_object(), "{}", used[at]);
+        walk(schema, "", &mut |path, value| {
+            if path.ends_with("/$ref") {
+                let found = name(value).into_iter();
+                used.extend(
+                    found
+                        .filter(|found| !used.contains(found))
+                        .collect::<Vec<_>>(),
+                );
+            }
+        });
+        at += 1;
+    }
+    used.sort_unstable();
+    used.dedup();
+    used
+}
+
+#[test]
+fn the_document_suits_who_generates_clients_from_it() {
+    let document: Value = serde_json::from_str(&remotegpu_http_api::openapi_json()).unwrap();
+    assert_eq!(document["servers"][0]["url"], "/");
+    let schemas = &document["components"]["schemas"];
+
+    // Requests are closed: what is unknown is refused (contract C1).
+    let requests = used_by(&document, "/requestBody/");
+    for name in &requests {
+        let schema = &schemas[name];
+        assert_eq!(schema["additionalProperties"], false, "{name}");
+    }
+    assert!(
+        requests.contains(&"ScopesRequest".to_owned()),
+        "{requests:?}"
+    );
+
+    // Answers are open: a later version may say more, and in other words (contract R6).
+    let answers = used_by(&document, "/responses/");
+    for name in &answers {
+        let schema = &schemas[name];
+        assert!(schema.get("additionalProperties").is_none(), "{name}");
+        walk(schema, name, &mut |path, value| {
+            let reference = value
+                .get("$ref")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let listed = reference.ends_with("Word");
+            assert!(!listed || path.ends_with("/anyOf"), "{path}");
+            let is_list = value.get("enum").is_some_and(Value::is_array);
+            assert!(
+                !is_list || (path == name && name.ends_with("Word")),
+                "{path}"
+            );
+            if path.ends_with("/anyOf") && value.is_array() {
+                assert_eq!(value[1], json!({"type": "string"}), "{path}");
+            }
+        });
+    }
+    assert!(answers.contains(&"ErrorCodeWord".to_owned()), "{answers:?}");
+
+    // Generators take one of several that only values tell apart for something else, and of
+    // several at once they forget what may be null.
+    walk(&document, "", &mut |path, _| {
+        let known = !path.ends_with("/oneOf") && !path.ends_with("/allOf");
+        assert!(known, "{path}");
+    });
+    for (name, schema) in schemas.as_object().unwrap() {
+        if let Some(item) = name.strip_prefix("ListResponse_") {
+            let items = &schema["properties"]["items"]["items"];
+            assert_eq!(items["$ref"], format!("#/components/schemas/{item}"));
+        }
+        let used = answers.contains(name) || requests.contains(name);
+        assert!(used, "{name} is used by nobody");
+    }
+    for (name, header) in document["components"]["headers"].as_object().unwrap() {
+        assert!(header["schema"].get("enum").is_none(), "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,16 @@ BEYOND_ANY_SCHEMA = {
     ("create_namespace", "cluster_unknown"),
 }
 
+# The schema of scopes is one flat object, which every generator of clients understands. That
+# exactly one member counts, it does not say (contract K9 to K11).
+MODES = {
+    "At least one explicit scope is required",
+    "Explicit mixed scopes are not supported",
+    "all cannot be combined with other scope fields",
+    "At least one namespace ID is required unless all_namespaces is true",
+    "all_namespaces cannot be combined with namespace_ids",
+}
+
 requests = itertools.count(1)
 
 
@@ -34,8 +44,10 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """Keeps every failure but those of the table above."""
+    """Keeps every failure but those of the tables above."""
     if not isinstance(failure, RejectedPositiveData) or response.status_code != 400:
         return True
-    operation = case.operation.definition.raw["operationId"]
-    return (operation, response.json()["code"]) not in BEYOND_ANY_SCHEMA
+    operation, problem = case.operation.definition.raw["operationId"], response.json()
+    if problem["code"] == "invalid_scopes" and operation in ("create_api_key", "update_api_key"):
+        return problem["detail"] not in MODES
+    return (operation, problem["code"]) not in BEYOND_ANY_SCHEMA

@@ -14,16 +14,14 @@ use remotegpu_scopes::{NamespaceAccess, Scopes};
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 use time::OffsetDateTime;
-use utoipa::{
-    ToSchema,
-    openapi::{Object, ObjectBuilder, Type},
-};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
     Api,
     error::{ApiError, ErrorCode, FieldError, foreign_namespaces, refuse_scopes},
     extract::PathId,
+    openapi::words::open,
     v1::{fields::Fields, time_of_day::parse_time},
 };
 
@@ -39,7 +37,7 @@ pub(crate) struct ApiKeyResponse {
     prefix: String,
     #[schema(value_type = ScopesResponse)]
     scopes: ShownScopes,
-    #[schema(value_type = KeyStatusWord)]
+    #[schema(schema_with = open::<KeyStatusWord>)]
     status: &'static str,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
@@ -78,25 +76,22 @@ pub(crate) enum KeyStatusWord {
     Revoked,
 }
 
-/// What a key may do: exactly one of the three modes. While versions change, what a
-/// newer one wrote is shown as it is; where this one answers, it opens nothing.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-pub(crate) enum ScopesResponse {
-    /// Inference and every namespace of the account.
-    All {
-        #[schema(schema_with = always)]
-        all: bool,
-    },
-    /// Inference only.
-    Inference {
-        #[schema(schema_with = always)]
-        inference: bool,
-    },
+/// What a key may do: one of the three members. While versions change, what a newer one
+/// wrote is shown as it is; where this one answers, it opens nothing.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(crate) struct ScopesResponse {
+    /// `true`: inference and every namespace of the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    all: Option<bool>,
+    /// `true`: inference only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    inference: Option<bool>,
     /// Kubernetes credentials only.
-    KubernetesExec {
-        kubernetes_exec: NamespaceAccessResponse,
-    },
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    kubernetes_exec: Option<NamespaceAccessResponse>,
 }
 
 /// Scopes as they are answered.
@@ -108,51 +103,38 @@ pub(crate) enum ShownScopes {
     Newer(Box<RawValue>),
 }
 
-/// A member that says which variant it is: where it stands, it is `true`.
-fn always() -> Object {
-    only(true)
-}
-
-fn only(value: bool) -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::Boolean)
-        .enum_values(Some([value]))
-        .build()
-}
-
-/// For which namespaces a key gets Kubernetes credentials.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-pub(crate) enum NamespaceAccessResponse {
-    /// Every namespace of the account, those made later included.
-    All {
-        #[schema(schema_with = always)]
-        all_namespaces: bool,
-    },
+/// For which namespaces a key gets Kubernetes credentials: one of the two members.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(crate) struct NamespaceAccessResponse {
+    /// `true`: every namespace of the account, those made later included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    all_namespaces: Option<bool>,
     /// These and no others.
-    Only {
-        #[schema(min_items = 1, max_items = 100)]
-        namespace_ids: Vec<Uuid>,
-    },
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, min_items = 1, max_items = 100)]
+    namespace_ids: Option<Vec<Uuid>>,
 }
 
 /// The canonical form: one member, never `false`, identifiers sorted (contract K1).
 pub(crate) fn scopes_response(scopes: &Scopes) -> ShownScopes {
-    ShownScopes::Known(match scopes {
-        Scopes::All => ScopesResponse::All { all: true },
-        Scopes::Inference => ScopesResponse::Inference { inference: true },
-        Scopes::KubernetesExec(access) => ScopesResponse::KubernetesExec {
-            kubernetes_exec: match access {
-                NamespaceAccess::All => NamespaceAccessResponse::All {
-                    all_namespaces: true,
-                },
-                NamespaceAccess::Only(ids) => NamespaceAccessResponse::Only {
-                    namespace_ids: ids.iter().map(|id| id.as_uuid()).collect(),
-                },
-            },
-        },
+    let mut shown = ScopesResponse::default();
+    match scopes {
+        Scopes::All => shown.all = Some(true),
+        Scopes::Inference => shown.inference = Some(true),
+        Scopes::KubernetesExec(access) => {
+            let mut named = NamespaceAccessResponse::default();
+            match access {
+                NamespaceAccess::All => named.all_namespaces = Some(true),
+                NamespaceAccess::Only(ids) => {
+                    named.namespace_ids = Some(ids.iter().map(|id| id.as_uuid()).collect());
+                }
+            }
+            shown.kubernetes_exec = Some(named);
+        }
         Scopes::Unknown(stored) => return ShownScopes::Newer(as_it_is(stored)),
-    })
+    }
+    ShownScopes::Known(shown)
 }
 
 /// A newer version's scopes (contract R6); none where it is no JSON object at all.
@@ -228,6 +210,10 @@ async fn judge_scopes(
 }
 
 /// When a key shall end by itself (contract K5).
+#[expect(
+    clippy::option_option,
+    reason = "wrong, never and a time are three things"
+)]
 fn judge_expiry(
     fields: &mut Fields,
     text: Option<&str>,

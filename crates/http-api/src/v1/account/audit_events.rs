@@ -5,11 +5,10 @@ pub(crate) mod list;
 use remotegpu_accounts::{ACTOR_KINDS, AuditAction, AuditDetails, AuditEvent, AuditSubject};
 use serde::Serialize;
 use time::OffsetDateTime;
-use utoipa::{
-    ToSchema,
-    openapi::{Object, ObjectBuilder, Type},
-};
+use utoipa::ToSchema;
 use uuid::Uuid;
+
+use crate::openapi::words::{open, words};
 
 /// Who did what to what, from where.
 #[derive(Debug, Serialize, ToSchema)]
@@ -17,7 +16,7 @@ pub(crate) struct AuditEventResponse {
     id: Uuid,
     #[serde(with = "time::serde::rfc3339")]
     occurred_at: OffsetDateTime,
-    #[schema(schema_with = shown_action_schema)]
+    #[schema(schema_with = open::<AuditActionWord>)]
     action: String,
     actor: ActorResponse,
     subject: SubjectResponse,
@@ -33,7 +32,7 @@ pub(crate) struct AuditEventResponse {
 /// Who acted.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ActorResponse {
-    #[schema(schema_with = actor_schema)]
+    #[schema(schema_with = open::<ActorTypeWord>)]
     r#type: String,
     /// Of a user or an API key; `null` of any other.
     #[schema(required = true)]
@@ -43,7 +42,7 @@ pub(crate) struct ActorResponse {
 /// What was acted on.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SubjectResponse {
-    #[schema(schema_with = subject_schema)]
+    #[schema(schema_with = open::<SubjectTypeWord>)]
     r#type: String,
     id: Uuid,
 }
@@ -139,39 +138,17 @@ impl AuditDetailsResponse {
     }
 }
 
-/// One of the words of all actions.
-pub(crate) fn action_schema() -> Object {
-    let words = AuditAction::ALL.iter().map(|action| action.as_str());
-    one_of("What was done.", words)
+words! {
+    /// What was done.
+    AuditActionWord = AuditAction::ALL.iter().map(|action| action.as_str())
 }
 
-fn shown_action_schema() -> Object {
-    let words = AuditAction::ALL.iter().map(|action| action.as_str());
-    one_of(
-        "What was done. While versions change, a newer one's word may come.",
-        words,
-    )
+words! {
+    /// Who acted; `anonymous` is somebody who has not shown who they are.
+    ActorTypeWord = ACTOR_KINDS
 }
 
-fn actor_schema() -> Object {
-    one_of(
-        "`anonymous` is somebody who has not shown who they are. While versions change, a newer \
-         one's word may come.",
-        ACTOR_KINDS,
-    )
-}
-
-fn subject_schema() -> Object {
-    one_of(
-        "What kind of thing it is. While versions change, a newer one's word may come.",
-        AuditSubject::KINDS,
-    )
-}
-
-fn one_of(description: &str, words: impl IntoIterator<Item = &'static str>) -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .description(Some(description))
-        .enum_values(Some(words))
-        .build()
+words! {
+    /// What kind of thing was acted on.
+    SubjectTypeWord = AuditSubject::KINDS
 }

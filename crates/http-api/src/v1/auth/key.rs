@@ -26,6 +26,8 @@ pub(crate) struct OwnApiKeyResponse {
 }
 
 /// What this API key is and may do
+///
+/// Why is it 403? This is the cheapest route that a key opens, and says what else it may.
 #[utoipa::path(
     tag = "auth",
     responses((status = 200, description = "The key that was sent.", body = OwnApiKeyResponse)),

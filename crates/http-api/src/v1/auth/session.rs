@@ -5,6 +5,8 @@ use super::SessionResponse;
 use crate::{Api, extract::SessionCaller};
 
 /// Who is signed in
+///
+/// And for which account the session acts.
 #[utoipa::path(
     tag = "auth",
     responses((status = 200, description = "The session.", body = SessionResponse)),

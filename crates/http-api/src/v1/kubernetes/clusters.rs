@@ -8,6 +8,7 @@ use crate::{
     Api,
     error::ApiError,
     extract::{Query, SessionCaller},
+    openapi::words::open,
     v1::list::{ListParams, ListResponse},
 };
 
@@ -22,7 +23,7 @@ pub(crate) struct ClusterResponse {
     /// The version of its Kubernetes, where it told it.
     #[schema(required = true, example = "v1.33.2")]
     version: Option<String>,
-    #[schema(value_type = ClusterStatusWord)]
+    #[schema(schema_with = open::<ClusterStatusWord>)]
     status: &'static str,
 }
 

@@ -19,6 +19,7 @@ use crate::{
     Api,
     error::{ApiError, ErrorCode},
     extract::PathId,
+    openapi::words::open,
 };
 
 /// A namespace.
@@ -34,7 +35,7 @@ pub(crate) struct NamespaceResponse {
     /// The name of the cluster it stands in.
     #[schema(example = "fra1")]
     cluster: String,
-    #[schema(value_type = NamespaceStatusWord)]
+    #[schema(schema_with = open::<NamespaceStatusWord>)]
     status: String,
     /// What there is to know about the status.
     #[schema(required = true)]
@@ -45,7 +46,7 @@ pub(crate) struct NamespaceResponse {
     updated_at: OffsetDateTime,
 }
 
-/// Where a namespace is in its life. While versions change, a newer one's word may come.
+/// Where a namespace is in its life.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 #[allow(dead_code, reason = "only its description is used")]

@@ -92,6 +92,9 @@ impl UpdateApiKeyRequest {
 }
 
 /// Rename an API key, or change its scopes or expiry
+///
+/// What is left out stays as it is. A change takes effect at once, and credentials that
+/// lose their reason end with it.
 #[utoipa::path(
     tag = "api-keys",
     params(("key_id" = uuid::Uuid, Path, description = "The key.")),

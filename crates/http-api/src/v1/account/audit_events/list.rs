@@ -3,7 +3,7 @@ use remotegpu_accounts::{AuditAction, AuditFilter};
 use remotegpu_control_plane::Admin;
 use remotegpu_primitives::PageRequest;
 
-use super::{AuditEventResponse, action_schema};
+use super::{AuditActionWord, AuditEventResponse};
 use crate::{
     Api,
     error::ApiError,
@@ -21,7 +21,7 @@ use crate::{
 #[allow(dead_code, reason = "it is read by name: this is its description")]
 struct FilterParams {
     /// Only those of this action.
-    #[param(required = false, schema_with = action_schema)]
+    #[param(required = false, value_type = AuditActionWord)]
     action: String,
     /// Only those that happened then or later.
     #[param(required = false, format = DateTime)]
