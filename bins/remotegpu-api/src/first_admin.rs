@@ -54,27 +54,25 @@ pub async fn create(
     let Some(admin) = made else {
         return Ok(());
     };
-    match admin.one_time_password {
-        Some(password) => output::tell(format_args!(
-            "First start. Sign in at {url} as {} with this one-time password,\n\
-             and change it within 24 hours; it is not shown again:\n\n    {}\n\n",
-            admin.email,
-            password.reveal()
-        ))
-        .with_context(|| {
-            format!(
-                "{UNTOLD}, and is lost: `remotegpu-api admin user reset-password {}` makes another",
-                admin.email
-            )
-        }),
-        None => {
-            output::note(format_args!(
-                "First start. Sign in at {url} as {}.",
-                admin.email
-            ));
-            Ok(())
-        }
-    }
+    let Some(password) = admin.one_time_password else {
+        output::note(format_args!(
+            "First start. Sign in at {url} as {}.",
+            admin.email
+        ));
+        return Ok(());
+    };
+    let told = output::tell(format_args!(
+        "First start. Sign in at {url} as {} with this one-time password,\n\
+         and change it within 24 hours; it is not shown again:\n\n    {}\n\n",
+        admin.email,
+        password.reveal()
+    ));
+    told.with_context(|| {
+        format!(
+            "{UNTOLD}, and is lost: `remotegpu-api admin user reset-password {}` makes another",
+            admin.email
+        )
+    })
 }
 
 const UNTOLD: &str = "the operator's one-time password could not be told";

@@ -75,7 +75,7 @@ pub async fn run(database: &Database, operator: Operator, command: HeldCommand) 
             // One that cannot be told keeps the others from nothing.
             let mut told = Ok(());
             let tell = &mut |name: &_| {
-                told = std::mem::replace(&mut told, Ok(())).and(tell_restored(name))
+                told = std::mem::replace(&mut told, Ok(())).and(tell_restored(name));
             };
             restore_missing(database, operator, &cluster, tell, rng, &SystemClock).await?;
             told?;

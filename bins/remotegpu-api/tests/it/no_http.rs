@@ -46,7 +46,7 @@ fn inputs() -> Vec<Vec<u8>> {
     .into();
     inputs.push([CLIENT_HELLO, &[0xa5; 2000][..]].concat());
     inputs.push((0..4096_u32).map(|n| (n * 167 % 251) as u8).collect());
-    inputs.push([&b"GET /"[..], &[b'a'; 200_000], b" HTTP/1.1\r\n\r\n"].concat());
+    inputs.push([&b"GET /"[..], &b"a".repeat(200_000), b" HTTP/1.1\r\n\r\n"].concat());
     inputs
 }
 

@@ -12,7 +12,7 @@ const PAST: &str = "2020-01-01T00:00:00Z";
 /// Refused with this code and sentence, and with these fields, each with the
 /// beginning of what is wrong with it.
 #[track_caller]
-fn check(answer: &Answer, code: &str, detail: &str, wanted: &[(&str, &str)]) {
+fn check(answer: &Answer, code: &str, detail: &str, wanted: Fields) {
     assert_eq!(answer.problem(400, code), detail, "{}", answer.text);
     let errors = answer.json()["errors"].clone();
     let told: Vec<(&str, &str)> = errors
@@ -38,6 +38,9 @@ async fn key_and_person(server: &Server) -> (Person, String) {
     (person, path)
 }
 
+/// Which fields are wrong, and what is said of each.
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_fields_of_a_key_are_told_at_once() {
     // C2, K4, K5, K10 to K12
@@ -55,7 +58,7 @@ async fn wrong_fields_of_a_key_are_told_at_once() {
     let ids = |ids: &[&Value]| json!({"kubernetes_exec": {"namespace_ids": ids}});
     let id = "scopes.kubernetes_exec.namespace_ids[1]";
     let named = format!("name {name}");
-    let table: [(Value, &str, &str, &[(&str, &str)]); 10] = [
+    let table: [(Value, &str, &str, Fields); 10] = [
         (
             json!({"name": "", "scopes": all, "expires_at": PAST}),
             "invalid_field",
@@ -188,7 +191,7 @@ async fn wrong_fields_of_other_requests_are_told_at_once() {
     let rename = format!("{NAMESPACES}/{}", namespace["id"].as_str().unwrap());
     let (post, put) = (Method::POST, Method::PUT);
     let long = "must have 12 to 128 characters";
-    let table: [(Method, &str, Value, &str, &[(&str, &str)]); 8] = [
+    let table: [(Method, &str, Value, &str, Fields); 8] = [
         (
             post.clone(),
             "/v1/auth/sign-up",
