@@ -66,7 +66,7 @@ async fn a_kubeconfig_holds_no_secret_and_names_one_of_everything() {
     );
     assert!(yaml.contains(&exec_url), "{yaml}");
     assert!(yaml.contains("REMOTEGPU_API_KEY"), "{yaml}");
-    for secret in ["rgpu_", "rgse_", "token:", "client-key", "password"] {
+    for secret in ["rgpu_", "rgse_", "token:", "client-key", "password:"] {
         assert!(!yaml.contains(secret), "X2: {secret} in {yaml}");
     }
 
