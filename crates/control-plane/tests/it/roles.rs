@@ -9,9 +9,9 @@ use remotegpu_accounts::{
 use remotegpu_control_plane::{
     Caller, ChangePasswordPorts, CreateNamespace, CreateNamespacePorts, IssueApiKey, NotAllowed,
     OneTimePassword, PasswordWorkers, RotateApiKeyPorts, change_password, create_namespace,
-    delete_namespace, find_api_key, find_namespace, issue_api_key, list_api_keys,
-    list_audit_events, list_clusters, list_namespaces, rename_namespace, render_kubeconfig,
-    revoke_api_key, rotate_api_key, sign_out, switch_account, update_api_key,
+    delete_namespace, find_api_key, find_foreign_namespaces, find_namespace, issue_api_key,
+    list_api_keys, list_audit_events, list_clusters, list_namespaces, rename_namespace,
+    render_kubeconfig, revoke_api_key, rotate_api_key, sign_out, switch_account, update_api_key,
 };
 use remotegpu_keys::{ApiKey, ApiKeyChange, ApiKeyRepository, KeyName};
 use remotegpu_kubeconfig::Plugin;
@@ -140,6 +140,9 @@ persons_acts! {
         let database = &p.world.store.database;
         render_kubeconfig(&*p.world.cluster, database, caller, url, &p.namespace, Plugin::default())
             .await
+    };
+    Some(Role::Write) => find_foreign_namespaces: |p, caller| {
+        find_foreign_namespaces(&p.world.store.database, caller, &Scopes::All).await
     };
     Some(Role::Write) => create_namespace: |p, caller| {
         let ports = CreateNamespacePorts {
