@@ -6,6 +6,7 @@ use tracing::{
     Event, Metadata,
     field::{Field, Visit},
     level_filters::LevelFilter,
+    subscriber::Interest,
 };
 use tracing_subscriber::{
     Layer,
@@ -55,14 +56,32 @@ impl<S> Filter<S> for NotTheClients {
         true
     }
 
+    /// Else nothing would be told beforehand that nobody wants its events, and each of a
+    /// library's many would be looked at.
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if is_the_parsers(metadata) {
+            Interest::sometimes()
+        } else {
+            Interest::always()
+        }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::TRACE)
+    }
+
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
-        if !event.metadata().target().starts_with("actix_http::h1") {
+        if !is_the_parsers(event.metadata()) {
             return true;
         }
         let mut clients = IsClients(false);
         event.record(&mut clients);
         !clients.0
     }
+}
+
+fn is_the_parsers(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with("actix_http::h1")
 }
 
 /// Whether a message is about what a client sent.

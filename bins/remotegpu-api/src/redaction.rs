@@ -2,12 +2,15 @@
 
 use std::{borrow::Cow, ffi::OsStr};
 
+use url::form_urlencoded;
+
 const HIDDEN: &str = "hidden";
 
 /// A value as it may be shown: without the password of an address, or of what looks like one.
 pub fn without_passwords(value: &str) -> String {
-    let value = hide_userinfo(value);
-    hide_parameters(&value).into_owned()
+    // An `@` in a parameter would be taken for the end of a password before the host.
+    let value = hide_parameters(value);
+    hide_userinfo(&value).into_owned()
 }
 
 /// A sentence that may repeat what this process was given: as a whole, for who writes blanks
@@ -58,15 +61,38 @@ fn hide_userinfo(value: &str) -> Cow<'_, str> {
     format!("{}{HIDDEN}{host}", &before[..shown]).into()
 }
 
-/// libpq's way of saying it a second time: `password=`, and `sslpassword=` for a key.
+/// libpq's way of saying it a second time: `password=`, and `sslpassword=` for a key. A
+/// parameter's name may be written with percent signs.
 fn hide_parameters(value: &str) -> Cow<'_, str> {
+    let Some((before, parameters)) = value.split_once('?') else {
+        return hide_plain_parameters(value);
+    };
+    let hidden = parameters.split('&').map(|pair| {
+        let (name, held) = pair.split_once('=').unwrap_or((pair, ""));
+        let decoded = form_urlencoded::parse(name.as_bytes()).next();
+        let is_password =
+            decoded.is_some_and(|(name, _)| name.to_ascii_lowercase().ends_with("password"));
+        if is_password {
+            // What ends a quotation in a sentence.
+            let end = held.trim_end_matches(['"', ',', '.', ':', '\n']);
+            format!("{name}={HIDDEN}{}", &held[end.len()..])
+        } else {
+            hide_plain_parameters(pair).into_owned()
+        }
+    });
+    let hidden: Vec<String> = hidden.collect();
+    format!("{before}?{}", hidden.join("&")).into()
+}
+
+/// The same in what is no address.
+fn hide_plain_parameters(value: &str) -> Cow<'_, str> {
     const NAME: &str = "password=";
     let Some(found) = value.to_ascii_lowercase().find(NAME) else {
         return value.into();
     };
     let (before, rest) = value.split_at(found + NAME.len());
-    let end = rest.find(['&', '"']).unwrap_or(rest.len());
-    let after = hide_parameters(&rest[end..]);
+    let end = rest.find('&').unwrap_or(rest.len());
+    let after = hide_plain_parameters(&rest[end..]);
     format!("{before}{HIDDEN}{after}").into()
 }
 
@@ -93,6 +119,23 @@ mod tests {
                 "postgres://db/x?sslPassword=canary",
                 "postgres://db/x?sslPassword=hidden",
             ),
+            (
+                "postgres://ada:pw@db:5432/x?password=s3@canary",
+                "postgres://ada:hidden@db:5432/x?password=hidden",
+            ),
+            (
+                "postgres://db:5432/x?password=a@canary&port=1",
+                "postgres://db:5432/x?password=hidden&port=1",
+            ),
+            (
+                "postgres://db/x?pass%77ord=canary",
+                "postgres://db/x?pass%77ord=hidden",
+            ),
+            (
+                "postgres://db/x?password=a\"canary",
+                "postgres://db/x?password=hidden",
+            ),
+            ("host=db password=canary", "host=db password=hidden"),
             (
                 "https://ada:canary@example.org",
                 "https://hidden@example.org",
