@@ -13,6 +13,8 @@ use remotegpu_primitives::without_byte_order_mark;
 
 /// How long a token is used before its file is read again.
 const READ_EVERY: Duration = Duration::from_secs(50);
+/// The same where its file holds none.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Who a user is whose token stands in a file.
 pub(crate) struct TokenFile {
@@ -43,8 +45,11 @@ impl TokenFile {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if now.duration_since(current.1) >= READ_EVERY {
             // Where there is none any more, the last one may still be good.
-            let bearer = read(&self.path).unwrap_or_else(|_| current.0.clone());
-            *current = (bearer, now);
+            let read_at = now.checked_sub(READ_EVERY.saturating_sub(AGAIN));
+            *current = match read(&self.path) {
+                Ok(bearer) => (bearer, now),
+                Err(_) => (current.0.clone(), read_at.unwrap_or(now)),
+            };
         }
         current.0.clone()
     }
@@ -54,6 +59,11 @@ fn read(path: &Path) -> Result<HeaderValue, AuthError> {
     let bytes =
         std::fs::read(path).map_err(|error| AuthError::ReadTokenFile(error, path.into()))?;
     let token = without_byte_order_mark(&bytes).trim_ascii();
+    // Between emptying it and writing it anew: the last one may still be good.
+    if token.is_empty() {
+        let error = std::io::Error::other("it is empty");
+        return Err(AuthError::ReadTokenFile(error, path.into()));
+    }
     let bearer = HeaderValue::from_bytes(&[b"Bearer ", token].concat());
     let mut bearer = bearer.map_err(AuthError::InvalidBearerToken)?;
     bearer.set_sensitive(true);
@@ -88,7 +98,11 @@ mod tests {
         let later = |seconds| Instant::now() + Duration::from_secs(seconds);
         assert_eq!(file.bearer(later(1)), "Bearer one");
         assert_eq!(file.bearer(later(60)), "Bearer two");
+        std::fs::write(&path, "\n").unwrap();
+        assert_eq!(file.bearer(later(120)), "Bearer two");
+        std::fs::write(&path, "three").unwrap();
+        assert_eq!(file.bearer(later(122)), "Bearer three");
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(file.bearer(later(180)), "Bearer two");
+        assert_eq!(file.bearer(later(180)), "Bearer three");
     }
 }
