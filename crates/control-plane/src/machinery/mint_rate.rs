@@ -138,6 +138,10 @@ impl Line {
                 self.places.remove(place);
             }
             self.rested_at += rate.every;
+            if name.is_none() {
+                // There was one at once: whoever was told to wait has not come back.
+                self.last_told = now;
+            }
             return Ok(());
         }
         let turn = match name {
@@ -279,6 +283,9 @@ mod tests {
             assert!(wait <= time::Duration::MINUTE);
         }
         check(None, now + 3 * TICK).unwrap();
+        // Those who were told to wait have not come back: nobody waits for them.
+        let wait = check(None, now + 3 * TICK).unwrap_err();
+        assert_eq!(wait, time::Duration::milliseconds(100));
     }
 
     #[test]
