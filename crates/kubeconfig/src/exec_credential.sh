@@ -83,12 +83,19 @@ case $1 in
     ;;
 esac
 # An address on this machine is asked directly, not through a proxy.
-case $1 in
-  *://127.*|*://localhost[:/]*|*://\[::1\]*) no_proxy='*'; export no_proxy ;;
+host=${1#*://}
+case $host in
+  \[::1\]*) host=127.0.0.1 ;;
+  *) host=${host%%[/:]*} ;;
+esac
+case $host in
+  127.*[!0-9.]*) ;;
+  127.*|localhost) no_proxy='*'; export no_proxy ;;
 esac
 # Of the five seconds that there are, the shell and curl need some to start. Who has
 # to come again does so under the same name, by which it keeps its place in the line.
-left=4800 name=plugin-$$
+left=4800
+read -r name 2>/dev/null </proc/sys/kernel/random/uuid || name=plugin-$$
 while :; do
   asked=$(date +%s 2>/dev/null)
   case $asked in *[!0-9]*) asked= ;; esac
