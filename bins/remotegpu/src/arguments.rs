@@ -91,7 +91,7 @@ fn hide(value: &ContextValue) -> Option<ContextValue> {
 
 /// What follows these commands without being asked for may be a password.
 fn is_misplaced_password(text: &str) -> bool {
-    let mut given = std::env::args();
+    let mut given = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     !text.starts_with('-')
         && given.any(|word| word == "login" || word == "password")
         && given.any(|word| word == text)

@@ -64,7 +64,8 @@ impl Connection {
     pub fn new(server: &Url, trust: &TrustOptions) -> Result<Self> {
         let proxy = Proxy::to(server, &proxy::environment)?;
         let mut tls = TlsConfig::builder();
-        if trust.ca_file.is_some() || server.scheme() == "https" {
+        let proxy_has_tls = proxy.as_ref().is_some_and(Proxy::has_tls);
+        if trust.ca_file.is_some() || server.scheme() == "https" || proxy_has_tls {
             tls = tls.root_certs(trust.root_certificates()?);
         }
         let agent = Agent::config_builder()

@@ -136,15 +136,22 @@ pub fn try_beside(path: &Path, contents: &[u8]) -> io::Result<()> {
 /// Opens a file to hold its lock, for its owner alone.
 pub fn open_lock(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
+    options.write(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let is_new = !path.exists();
-    let file = options.open(path)?;
-    if is_new {
-        give_to_owner_of_folder(&file, path)?;
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // No link is followed: what root makes is given to whom the folder belongs.
+        let no_link = rustix::fs::OFlags::NOFOLLOW.bits();
+        options.mode(0o600).custom_flags(no_link.cast_signed());
     }
-    Ok(file)
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            give_to_owner_of_folder(&file, path)?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => options.open(path),
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes a folder, and those above it, that its owner alone can look into.
@@ -163,13 +170,23 @@ pub fn make_private_folder(folder: &Path) -> io::Result<()> {
                 make_private_folder(above)?;
             }
             match fs::DirBuilder::new().mode(0o700).create(folder) {
-                Ok(()) => give_to_owner_of_folder(&File::open(folder)?, folder),
+                Ok(()) => give_to_owner_of_folder(&open_folder(folder)?, folder),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
                 Err(error) => Err(error),
             }
         }
         Err(error) => Err(error),
     }
+}
+
+/// Opens a folder that is no link.
+#[cfg(unix)]
+fn open_folder(folder: &Path) -> io::Result<File> {
+    use rustix::fs::OFlags;
+    let mut options = OpenOptions::new();
+    let flags = (OFlags::NOFOLLOW | OFlags::DIRECTORY).bits().cast_signed();
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags);
+    options.read(true).open(folder)
 }
 
 #[cfg(not(unix))]

@@ -82,6 +82,11 @@ impl Proxy {
             .map_err(|_| anyhow!("{} names no proxy", self.variable))
     }
 
+    /// Whether the connection to the proxy itself is encrypted.
+    pub fn has_tls(&self) -> bool {
+        self.address.scheme() == "https"
+    }
+
     fn port(&self) -> Option<u16> {
         let of_scheme = if self.address.scheme().starts_with("socks") {
             Some(1080)

@@ -86,10 +86,14 @@ impl SessionFile {
         })
     }
 
-    pub fn forget(&self, server: &str) -> Result<()> {
-        self.change(|path, document| match document.sessions.remove(server) {
-            Some(_) => write(path, document),
-            None => Ok(()),
+    /// Forgets this session, and none that somebody has opened meanwhile.
+    pub fn forget(&self, server: &str, session_token: &Secret) -> Result<()> {
+        self.change(|path, document| match document.sessions.get(server) {
+            Some(entry) if entry.session_token == session_token.reveal() => {
+                document.sessions.remove(server);
+                write(path, document)
+            }
+            _ => Ok(()),
         })
     }
 
@@ -143,14 +147,21 @@ fn lock(path: &Path) -> Result<File> {
                 path.display(),
                 LOCK_WAIT.as_secs()
             ),
-            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
-                return Ok(file);
-            }
+            Err(TryLockError::Error(error)) if knows_no_locks(&error) => return Ok(file),
             Err(TryLockError::Error(error)) => {
                 return Err(files::failure("cannot lock", path, &error));
             }
         }
     }
+}
+
+/// Network file systems without a daemon for locks have a word of their own for it.
+fn knows_no_locks(error: &std::io::Error) -> bool {
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(rustix::io::Errno::NOLCK.raw_os_error()) {
+        return true;
+    }
+    error.kind() == ErrorKind::Unsupported
 }
 
 #[cfg(test)]
@@ -169,8 +180,11 @@ mod tests {
         file.store("https://two", &token("second"), "x").unwrap();
         file.store("https://one", &token("third"), "x").unwrap();
         assert_eq!(file.find("https://one").unwrap().unwrap().reveal(), "third");
-        file.forget("https://one").unwrap();
-        file.forget("https://one").unwrap();
+        file.forget("https://one", &Secret::new("another".to_owned()))
+            .unwrap();
+        let first = file.find("https://one").unwrap().unwrap();
+        file.forget("https://one", &first).unwrap();
+        file.forget("https://one", &first).unwrap();
         assert!(file.find("https://one").unwrap().is_none());
         assert_eq!(
             file.find("https://two").unwrap().unwrap().reveal(),

@@ -47,7 +47,7 @@ mod imp {
     use std::{fs, io};
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use rustix::fs::{FileType, fstat};
+    use rustix::fs::{FileType, Stat, fstat};
 
     /// A reader that takes longer is believed to read.
     const READ_WITHIN: Duration = Duration::from_secs(5);
@@ -68,7 +68,7 @@ mod imp {
         }
         let written = match FileType::from_raw_mode(stat.st_mode) {
             // A program that is started without an output gets this one.
-            FileType::CharacterDevice if is_null(stat.st_rdev) => return Some(CLOSED.to_owned()),
+            FileType::CharacterDevice if is_null(&stat) => return Some(CLOSED.to_owned()),
             FileType::CharacterDevice => rustix::io::write(&stdout, b"").map(drop),
             FileType::RegularFile => reserve(&stdout, stat.st_size),
             _ => Ok(()),
@@ -78,8 +78,8 @@ mod imp {
         Some(crate::files::failure("cannot write to", path, &error).to_string())
     }
 
-    fn is_null(device: u64) -> bool {
-        fs::metadata("/dev/null").is_ok_and(|null| null.rdev() == device)
+    fn is_null(device: &Stat) -> bool {
+        rustix::fs::stat("/dev/null").is_ok_and(|null| null.st_rdev == device.st_rdev)
     }
 
     fn has_no_reader() -> bool {

@@ -118,9 +118,9 @@ pub fn logout(server: &ServerOptions) -> Result<()> {
         say(&format!("Not signed in at {}.", server.name()));
         return Ok(());
     };
-    let client = Client::new(server)?.with_session_token(token);
+    let client = Client::new(server)?.with_session_token(token.clone());
     let told = client.post(&["v1", "auth", "sign-out"], None);
-    let forgotten = file.forget(&server.name());
+    let forgotten = file.forget(&server.name(), &token);
     match told {
         Err(error) if !is_unauthorized(&error) => {
             forgotten.context("the session lives on, here and at the server")?;
