@@ -42,9 +42,8 @@ pub fn write_secret(text: &str) -> bool {
 
 #[cfg(unix)]
 mod imp {
-    use std::os::unix::fs::MetadataExt;
+    use std::io;
     use std::time::{Duration, Instant};
-    use std::{fs, io};
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::fs::{FileType, Stat, fstat};
