@@ -9,7 +9,7 @@ use remotegpu_primitives::{InstanceId, StoreError};
 
 use crate::{
     Database,
-    connection::with_conn,
+    connection::{with_conn, with_tx},
     database::Pools,
     either::RunQuery,
     schema::sweep_leases,
@@ -85,7 +85,9 @@ impl SweepLeaseRepository for Database {
     }
 
     async fn release(&self, holder: InstanceId) -> Result<(), StoreError> {
-        with_conn!(self, write, |c| {
+        // As a transaction, because who ends may have lost the connections of threads that have
+        // ended before, and a beginning is tried on another.
+        with_tx!(self, |c| {
             diesel::delete(sweep_leases::table)
                 .filter(sweep_leases::holder.eq(DbUuid::from(holder)))
                 .execute(c)

@@ -153,6 +153,8 @@ async fn a_copy_of_the_database_does_nothing_in_the_cluster_and_says_so() {
     let (namespace, key) = in_use(&production).await;
     assert!(production.stop().success());
     let copied = production.database.as_ref().unwrap().copy().unwrap();
+    // What the one before said as it ended is no matter of the copy's.
+    let said_before = production.log().len();
     production.run().await;
     until_state(&production, "eu", "held").await;
 
@@ -189,7 +191,8 @@ async fn a_copy_of_the_database_does_nothing_in_the_cluster_and_says_so() {
     assert_eq!(readiness(&production).await, json!({"status": "ok"}));
     assert!(check(&production).0);
     key.mint(&namespace).await.expect(200);
-    assert!(!production.log().contains("WARN"), "{}", production.log());
+    let said = production.log().split_off(said_before);
+    assert!(!said.contains("WARN"), "{said}");
 
     // Nothing is changed by looking, and the word is the operator's.
     let shown = copy.admin(&["cluster", "claim", "eu"]);
