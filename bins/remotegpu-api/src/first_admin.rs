@@ -35,8 +35,7 @@ pub async fn create(
                     path.display()
                 )
             })?;
-            // What editors put around a text is no part of it.
-            let text = text.trim_start_matches('\u{feff}');
+            // Nor is the end of its line a part of it.
             let password = PlainPassword::parse(text.trim_end_matches(['\r', '\n']))
                 .map_err(|error| anyhow!("initial_admin_password_file: the {error}"))?;
             FirstPassword::Given(password)
