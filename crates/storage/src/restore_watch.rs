@@ -75,8 +75,9 @@ const LOOK_ON_SQLITE: &str = "
 const RAISE_ON_SQLITE: &str = "
     UPDATE pulse SET raised_from = pulsed_at,
         pulsed_at = CAST(unixepoch('subsec') * 1000000 AS INTEGER)
-    WHERE pulsed_at <= (unixepoch('subsec') - 5) * 1000000;
-    PRAGMA wal_checkpoint(PASSIVE);";
+    WHERE pulsed_at <= (unixepoch('subsec') - 5) * 1000000";
+/// Brings the pulse to the file, as far as no reader is in the way.
+const CHECKPOINT_ON_SQLITE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 const MAKE_ON_SQLITE: &str = "
     INSERT OR IGNORE INTO pulse (id, pulsed_at, raised_from)
     SELECT 1, now, now FROM (SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER) AS now)";
@@ -248,14 +249,25 @@ impl RestoreWatch {
         if matches!(seen, Seen::Restored(_)) {
             return Ok(seen);
         }
-        let raised = if row.is_due {
-            // Made only at the beginning: later a row that is missing is being restored,
-            // and one of ours would be in the way.
-            let statement = if now.pulse.is_none() { make } else { raise };
-            on_link!(&mut link, |c| c.batch_execute(statement).await)
-        } else {
-            Ok(())
-        };
+        // Made only at the beginning: later a row that is missing is being restored, and
+        // one of ours would be in the way.
+        let change = row
+            .is_due
+            .then_some(if now.pulse.is_none() { make } else { raise });
+        // Until it is there: a reader may have been in the way, and a file that lags
+        // behind shows nobody that it was overwritten.
+        let lags = |file: &WatchedFile| row.is_due || file.lags_behind(now.pulse.map(|p| p.at));
+        let checkpoint = self.file.as_ref().is_some_and(lags);
+        let mut raised = Ok(());
+        for statement in change
+            .into_iter()
+            .chain(checkpoint.then_some(CHECKPOINT_ON_SQLITE))
+        {
+            raised = on_link!(&mut link, |c| c.batch_execute(statement).await);
+            if raised.is_err() {
+                break;
+            }
+        }
         // Only now: a look that is given up before is made again with what was known. And
         // after a step back too, so that it is told once.
         self.newest = Some(now);

@@ -47,6 +47,11 @@ impl WatchedFile {
         }
     }
 
+    /// Whether a pulse of the database was not yet seen in the file.
+    pub fn lags_behind(&self, pulse: Option<OffsetDateTime>) -> bool {
+        self.newest < pulse
+    }
+
     /// Looks whether it is another file, or was overwritten; blocks.
     pub fn look(&mut self, path: &Path) -> Option<RestoreSign> {
         // A folder that cannot be read just now shows nothing.

@@ -259,3 +259,33 @@ async fn a_file_that_is_copied_over_the_file_is_a_restore() {
         Seen::Restored(RestoreSign::Overwritten)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_in_the_way_of_the_pulse_hides_no_restore() {
+    use diesel::{Connection, connection::SimpleConnection};
+    // R7
+    let world = World::sqlite().await;
+    let Guard::Sqlite(folder) = &world.guard else {
+        panic!()
+    };
+    let file = folder.path().join("test.db");
+    let backup = folder.path().join("backup.db");
+    let mut watch = world.database.watch_for_restore();
+    assert_eq!(look(&mut watch).await, Seen::Same);
+    set_back(&world, 3600);
+    world.execute("PRAGMA wal_checkpoint(TRUNCATE)");
+    let mut watch = world.instance().await.watch_for_restore();
+    world.execute(&format!("VACUUM INTO '{}'", backup.display()));
+    let mut reader = diesel::SqliteConnection::establish(file.to_str().unwrap()).unwrap();
+    reader
+        .batch_execute("BEGIN; SELECT count(*) FROM pulse")
+        .unwrap();
+    assert_eq!(look(&mut watch).await, Seen::Same, "raised");
+    reader.batch_execute("COMMIT").unwrap();
+    for _ in 0..2 {
+        assert_eq!(look(&mut watch).await, Seen::Same, "brought to the file");
+    }
+    std::fs::copy(&backup, &file).unwrap();
+    let seen = look(&mut watch).await;
+    assert!(went_back(&seen), "{seen:?}");
+}
