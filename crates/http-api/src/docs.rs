@@ -4,12 +4,10 @@
 use std::sync::{Arc, LazyLock};
 
 use actix_web::{HttpResponse, http::header, web};
+use remotegpu_edge::{ApiError, ErrorCode};
 use utoipa_swagger_ui::Config;
 
-use crate::{
-    error::{ApiError, ErrorCode},
-    openapi::openapi_json,
-};
+use crate::openapi::openapi_json;
 
 /// Swagger UI sets styles from its script and draws with pictures that stand in
 /// its style sheet.

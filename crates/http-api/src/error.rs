@@ -1,7 +1,7 @@
 //! Refusals as this API words them; what each answers is the edge's.
 
 use crate::v1::fields::Fields;
-pub(crate) use remotegpu_edge::{ApiError, ErrorCode, FieldError};
+use remotegpu_edge::{ApiError, ErrorCode, FieldError};
 use remotegpu_primitives::NamespaceId;
 use remotegpu_scopes::{ScopesError, field_of_namespace};
 

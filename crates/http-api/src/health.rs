@@ -1,11 +1,12 @@
 //! What machines ask about this instance (contract R4).
 
 use actix_web::{HttpResponse, get, http::header, web};
+use remotegpu_edge::ApiError;
 use remotegpu_namespaces::{ClaimState, Cluster};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Api, error::ApiError, gathered::Gathered};
+use crate::{Api, gathered::Gathered};
 
 /// That all is well.
 #[derive(Debug, Serialize, ToSchema)]

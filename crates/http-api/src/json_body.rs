@@ -7,15 +7,11 @@ use actix_web::{
     dev::Payload,
     http::header::{self, HeaderMap},
 };
-use remotegpu_edge::UnreadBody;
+use remotegpu_edge::{ApiError, ErrorCode, FieldError, UnreadBody};
 use serde::de::DeserializeOwned;
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
-use crate::{
-    error::{ApiError, ErrorCode, FieldError},
-    v1::fields::Fields,
-    wire,
-};
+use crate::{v1::fields::Fields, wire};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 

@@ -9,7 +9,6 @@
 mod api;
 mod docs;
 mod error;
-mod extract;
 mod gathered;
 mod health;
 mod json_body;

@@ -4,13 +4,11 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
 };
+use remotegpu_edge::{ApiError, ErrorCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{
-    error::{ApiError, ErrorCode},
-    openapi::words::{open, words},
-};
+use crate::openapi::words::{open, words};
 
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 /// The same on every 401, whatever is missing (contract A4, C6).
@@ -108,7 +106,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
-    use crate::error::FieldError;
+    use remotegpu_edge::FieldError;
 
     fn rendered(error: &ApiError) -> serde_json::Value {
         serde_json::to_value(Problem::new(error, "r-1")).unwrap()

@@ -4,6 +4,7 @@
 
 use std::{collections::HashSet, fmt};
 
+use remotegpu_edge::{ApiError, ErrorCode, FieldError};
 use serde::{
     Deserialize, Deserializer,
     de::{
@@ -13,10 +14,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{
-    error::{ApiError, ErrorCode, FieldError},
-    v1::fields::Fields,
-};
+use crate::v1::fields::Fields;
 
 /// Stands for a required member that is missing or wrong, so that the others can be read:
 /// all of ours that are required are texts. Whatever is said of it goes unheard.

@@ -1,6 +1,6 @@
 //! What the description of every route has in common.
 
-use remotegpu_edge::{Credential, RoutePolicy, WorkClass};
+use remotegpu_edge::{ApiError, Credential, ErrorCode, RoutePolicy, WorkClass, cookie_name};
 use utoipa::openapi::{
     ArrayBuilder, Components, Content, Object, OpenApi, Ref, RefOr, Required, Response, Schema,
     path::{Operation, PathItem},
@@ -10,11 +10,7 @@ use utoipa::openapi::{
 };
 
 use super::headers;
-use crate::{
-    error::{ApiError, ErrorCode},
-    extract::cookie_name,
-    problem::{self, Problem},
-};
+use crate::problem::{self, Problem};
 
 /// Adds the ways to prove who is calling, and the headers that answers have.
 pub(super) fn complete(document: &mut OpenApi) {

@@ -10,13 +10,14 @@ pub(crate) mod switch_account;
 
 use actix_web::cookie::{Cookie, SameSite};
 use remotegpu_accounts::{Account, Email, Role, SessionContext, SessionPolicy};
+use remotegpu_edge::cookie_name;
 use remotegpu_primitives::{UserId, Word};
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{Api, extract::cookie_name, openapi::words::open};
+use crate::{Api, openapi::words::open};
 
 /// Who is signed in, and what for.
 #[derive(Debug, Serialize, ToSchema)]

@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 
-use crate::error::{ApiError, ErrorCode, FieldError};
+use remotegpu_edge::{ApiError, ErrorCode, FieldError};
 
 /// A request may hold thousands of wrong members; so many are named.
 const NAMED: usize = 100;

@@ -8,6 +8,7 @@ mod scopes_request;
 pub(crate) mod update;
 
 use remotegpu_control_plane::{Caller, IssuedApiKey, Write, find_api_key, find_foreign_namespaces};
+use remotegpu_edge::{ApiError, ErrorCode, FieldError, PathId};
 use remotegpu_keys::ApiKey;
 use remotegpu_primitives::ApiKeyId;
 use remotegpu_scopes::{NamespaceAccess, Scopes};
@@ -19,8 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     Api,
-    error::{ApiError, ErrorCode, FieldError, foreign_namespaces, refuse_scopes},
-    extract::PathId,
+    error::{foreign_namespaces, refuse_scopes},
     openapi::words::open,
     v1::{fields::Fields, time_of_day::parse_time},
 };

@@ -1,13 +1,11 @@
 use actix_web::{get, web};
+use remotegpu_edge::KeyCaller;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{
-    extract::KeyCaller,
-    v1::account::api_keys::{ScopesResponse, ShownScopes, scopes_response},
-};
+use crate::v1::account::api_keys::{ScopesResponse, ShownScopes, scopes_response};
 
 /// What a key may know about itself.
 #[derive(Debug, Serialize, ToSchema)]

@@ -1,16 +1,12 @@
 use actix_web::{HttpResponse, put, web};
 use remotegpu_accounts::PlainPassword;
 use remotegpu_control_plane::{ChangePasswordPorts, OneTimePassword};
+use remotegpu_edge::{ApiError, SessionCaller};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use crate::{
-    Api,
-    api::rng,
-    error::ApiError,
-    extract::{JsonBody, SessionCaller},
-};
+use crate::{Api, api::rng, json_body::JsonBody};
 
 /// The password of today, and that of tomorrow.
 #[derive(Deserialize, ToSchema, Validate)]

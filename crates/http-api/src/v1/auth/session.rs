@@ -1,8 +1,9 @@
 use actix_web::{get, web};
 use remotegpu_control_plane::Anyone;
+use remotegpu_edge::SessionCaller;
 
 use super::SessionResponse;
-use crate::{Api, extract::SessionCaller};
+use crate::Api;
 
 /// Who is signed in
 ///

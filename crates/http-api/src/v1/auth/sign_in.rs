@@ -1,17 +1,12 @@
 use actix_web::{HttpResponse, post, web};
 use remotegpu_control_plane::SignInPorts;
+use remotegpu_edge::{ApiError, Client};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use validator::Validate;
 
 use super::{SessionResponse, session_cookie};
-use crate::{
-    Api,
-    api::rng,
-    error::ApiError,
-    extract::{Client, JsonBody},
-    wire,
-};
+use crate::{Api, api::rng, json_body::JsonBody, wire};
 
 /// Who signs in.
 #[derive(Deserialize, ToSchema, Validate)]

@@ -1,14 +1,10 @@
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use remotegpu_control_plane::Anyone;
+use remotegpu_edge::{ApiError, SessionCaller, cookie_name, session_cookies};
 use time::Duration;
 
 use super::session_cookie;
-use crate::{
-    Api,
-    api::rng,
-    error::ApiError,
-    extract::{SessionCaller, cookie_name, session_cookies},
-};
+use crate::{Api, api::rng};
 
 /// Sign out
 ///

@@ -1,19 +1,13 @@
 use actix_web::{HttpResponse, post, web};
 use remotegpu_accounts::{AccountName, Email, PlainPassword};
 use remotegpu_control_plane::{SignUp, SignUpPorts};
+use remotegpu_edge::{ApiError, Client};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::Validate;
 
 use super::{AccountResponse, UserResponse};
-use crate::{
-    Api,
-    api::rng,
-    error::ApiError,
-    extract::{Client, JsonBody},
-    openapi::texts,
-    v1::fields::Fields,
-};
+use crate::{Api, api::rng, json_body::JsonBody, openapi::texts, v1::fields::Fields};
 
 /// Who signs up.
 #[derive(Deserialize, ToSchema, Validate)]

@@ -1,17 +1,13 @@
 use actix_web::{post, web};
 use remotegpu_control_plane::Anyone;
+use remotegpu_edge::{ApiError, ErrorCode, SessionCaller};
 use remotegpu_primitives::AccountId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use validator::Validate;
 
 use super::SessionResponse;
-use crate::{
-    Api,
-    api::rng,
-    error::{ApiError, ErrorCode},
-    extract::{JsonBody, SessionCaller},
-};
+use crate::{Api, api::rng, json_body::JsonBody};
 
 /// Which account to act for.
 #[derive(Deserialize, ToSchema, Validate)]

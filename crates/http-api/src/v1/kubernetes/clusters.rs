@@ -1,13 +1,12 @@
 use actix_web::{get, web};
 use remotegpu_control_plane::Read;
+use remotegpu_edge::{ApiError, Query, SessionCaller};
 use remotegpu_namespaces::{Cluster, ClusterStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     Api,
-    error::ApiError,
-    extract::{Query, SessionCaller},
     openapi::words::open,
     v1::list::{ListParams, ListResponse},
 };

@@ -8,6 +8,7 @@ pub(crate) mod list;
 pub(crate) mod rename;
 
 use remotegpu_control_plane::{Caller, find_namespace};
+use remotegpu_edge::{ApiError, ErrorCode, PathId};
 use remotegpu_namespaces::Namespace;
 use remotegpu_primitives::NamespaceId;
 use serde::Serialize;
@@ -15,12 +16,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{
-    Api,
-    error::{ApiError, ErrorCode},
-    extract::PathId,
-    openapi::words::open,
-};
+use crate::{Api, openapi::words::open};
 
 /// A namespace.
 #[derive(Debug, Serialize, ToSchema)]

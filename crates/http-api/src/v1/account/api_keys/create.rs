@@ -1,5 +1,6 @@
 use actix_web::{HttpResponse, post, web};
 use remotegpu_control_plane::{Caller, IssueApiKey, IssueApiKeyError, Write, issue_api_key};
+use remotegpu_edge::{ApiError, ErrorCode, SessionCaller};
 use remotegpu_keys::KeyName;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,11 +10,7 @@ use validator::Validate;
 
 use super::{IssuedApiKeyResponse, judge_expiry, judge_scopes, scopes_request::ScopesRequest};
 use crate::{
-    Api,
-    api::rng,
-    error::{ApiError, ErrorCode, foreign_namespaces},
-    extract::{JsonBody, SessionCaller},
-    openapi::texts,
+    Api, api::rng, error::foreign_namespaces, json_body::JsonBody, openapi::texts,
     v1::fields::Fields,
 };
 

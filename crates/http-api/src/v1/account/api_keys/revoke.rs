@@ -1,14 +1,10 @@
 use actix_web::{post, web};
 use remotegpu_control_plane::Write;
+use remotegpu_edge::{ApiError, ErrorCode, PathId, SessionCaller};
 use remotegpu_primitives::ApiKeyId;
 
 use super::ApiKeyResponse;
-use crate::{
-    Api,
-    api::rng,
-    error::{ApiError, ErrorCode},
-    extract::{PathId, SessionCaller},
-};
+use crate::{Api, api::rng};
 
 /// Revoke an API key
 ///

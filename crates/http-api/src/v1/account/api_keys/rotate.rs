@@ -1,5 +1,6 @@
 use actix_web::{post, web};
 use remotegpu_control_plane::{RotateApiKeyPorts, Write};
+use remotegpu_edge::{ApiError, PathId, SessionCaller};
 use remotegpu_primitives::ApiKeyId;
 use serde::Deserialize;
 use time::Duration;
@@ -7,13 +8,7 @@ use utoipa::ToSchema;
 use validator::Validate;
 
 use super::{IssuedApiKeyResponse, existing};
-use crate::{
-    Api,
-    api::rng,
-    error::ApiError,
-    extract::{JsonBody, PathId, SessionCaller},
-    wire,
-};
+use crate::{Api, api::rng, json_body::JsonBody, wire};
 
 /// How a key is rotated.
 #[derive(Deserialize, ToSchema, Validate)]

@@ -1,5 +1,6 @@
 use actix_web::{patch, web};
 use remotegpu_control_plane::{Caller, UpdateApiKeyError, Write};
+use remotegpu_edge::{ApiError, ErrorCode, PathId, SessionCaller};
 use remotegpu_keys::{ApiKeyChange, KeyName};
 use remotegpu_primitives::ApiKeyId;
 use serde::Deserialize;
@@ -10,13 +11,8 @@ use validator::{Validate, ValidationError};
 
 use super::{ApiKeyResponse, existing, judge_expiry, judge_scopes, scopes_request::ScopesRequest};
 use crate::{
-    Api,
-    api::rng,
-    error::{ApiError, ErrorCode, foreign_namespaces},
-    extract::{JsonBody, PathId, SessionCaller},
-    openapi::texts,
-    v1::fields::Fields,
-    wire,
+    Api, api::rng, error::foreign_namespaces, json_body::JsonBody, openapi::texts,
+    v1::fields::Fields, wire,
 };
 
 /// What to change; what is absent stays.

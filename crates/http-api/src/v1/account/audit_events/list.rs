@@ -1,13 +1,12 @@
 use actix_web::{get, web};
 use remotegpu_accounts::{AuditAction, AuditFilter};
 use remotegpu_control_plane::Admin;
+use remotegpu_edge::{ApiError, Query, SessionCaller};
 use remotegpu_primitives::PageRequest;
 
 use super::{AuditActionWord, AuditEventResponse};
 use crate::{
     Api,
-    error::ApiError,
-    extract::{Query, SessionCaller},
     v1::{
         fields::Fields,
         list::{ListParams, ListResponse},

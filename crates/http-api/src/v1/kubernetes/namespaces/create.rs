@@ -1,19 +1,13 @@
 use actix_web::{HttpResponse, post, web};
 use remotegpu_control_plane::{CreateNamespace, CreateNamespacePorts, Write, find_cluster};
+use remotegpu_edge::{ApiError, ErrorCode, FieldError, SessionCaller};
 use remotegpu_namespaces::NamespaceName;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use validator::Validate;
 
 use super::NamespaceResponse;
-use crate::{
-    Api,
-    api::rng,
-    error::{ApiError, ErrorCode, FieldError},
-    extract::{JsonBody, SessionCaller},
-    openapi::texts,
-    wire,
-};
+use crate::{Api, api::rng, json_body::JsonBody, openapi::texts, wire};
 
 /// What a namespace shall be.
 #[derive(Deserialize, ToSchema, Validate)]

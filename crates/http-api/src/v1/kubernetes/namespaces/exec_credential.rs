@@ -2,19 +2,14 @@ use std::time::Instant;
 
 use actix_web::{post, web};
 use remotegpu_control_plane::{MintExecCredentialPorts, mint_exec_credential};
+use remotegpu_edge::{ApiError, ErrorCode, KeyCaller, PathId};
 use remotegpu_namespaces::ExecCredential;
 use remotegpu_primitives::NamespaceId;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::{
-    Api,
-    api::rng,
-    error::{ApiError, ErrorCode},
-    extract::{KeyCaller, PathId},
-    mint_metrics::MINTED,
-};
+use crate::{Api, api::rng, mint_metrics::MINTED};
 
 /// What `kubectl` takes from a plugin.
 #[derive(Serialize, ToSchema)]

@@ -4,17 +4,14 @@ use actix_web::{
     web,
 };
 use remotegpu_control_plane::{Read, RenderedKubeconfig, render_kubeconfig};
+use remotegpu_edge::{ApiError, FieldError, PathId, Query, SessionCaller};
 use remotegpu_kubeconfig::Plugin;
 use remotegpu_primitives::NamespaceId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::existing;
-use crate::{
-    Api,
-    error::{ApiError, FieldError},
-    extract::{PathId, Query, SessionCaller},
-};
+use crate::Api;
 
 /// A kubeconfig, which holds no secret.
 #[derive(Debug, Serialize, ToSchema)]

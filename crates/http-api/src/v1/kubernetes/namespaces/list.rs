@@ -1,11 +1,10 @@
 use actix_web::{get, web};
 use remotegpu_control_plane::Read;
+use remotegpu_edge::{ApiError, Query, SessionCaller};
 
 use super::NamespaceResponse;
 use crate::{
     Api,
-    error::ApiError,
-    extract::{Query, SessionCaller},
     v1::list::{ListParams, ListResponse},
 };
 

@@ -1,5 +1,6 @@
 use actix_web::{patch, web};
 use remotegpu_control_plane::Write;
+use remotegpu_edge::{ApiError, PathId, SessionCaller};
 use remotegpu_namespaces::NamespaceName;
 use remotegpu_primitives::NamespaceId;
 use serde::Deserialize;
@@ -7,14 +8,7 @@ use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
 use super::{NamespaceResponse, existing};
-use crate::{
-    Api,
-    api::rng,
-    error::ApiError,
-    extract::{JsonBody, PathId, SessionCaller},
-    openapi::texts,
-    wire,
-};
+use crate::{Api, api::rng, json_body::JsonBody, openapi::texts, wire};
 
 /// What to change.
 #[derive(Deserialize, ToSchema, Validate)]
