@@ -480,9 +480,7 @@ async fn journey_with_other_clients() {
             &key.key,
             namespace["kubernetes_namespace"].as_str().unwrap(),
         );
-        if plugin == "shell" {
-            kube_rs_lists_pods(&kubectl, &key.key).await;
-        }
+        kube_rs_lists_pods(&kubectl, &key.key).await;
     }
 }
 
@@ -519,13 +517,19 @@ async fn kube_rs_lists_pods(kubectl: &Kubectl, key: &str) {
         config::{KubeConfigOptions, Kubeconfig},
     };
     let mut kubeconfig = Kubeconfig::read_from(kubectl.kubeconfig()).unwrap();
-    // The variable is set for the plugin alone: this process holds many tests.
+    // The variables are set for the plugin alone: this process holds many tests.
     let user = kubeconfig.auth_infos[0].auth_info.as_mut().unwrap();
-    user.exec.as_mut().unwrap().env = Some(vec![
-        [("name", "REMOTEGPU_API_KEY"), ("value", key)]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    let path = Kubectl::path();
+    let variables = [("REMOTEGPU_API_KEY", key), ("PATH", path.as_str())];
+    user.exec.as_mut().unwrap().env = Some(
+        variables
+            .map(|(name, value)| {
+                [("name", name), ("value", value)]
+                    .map(|(member, text)| (member.to_owned(), text.to_owned()))
+                    .into()
+            })
             .into(),
-    ]);
+    );
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .unwrap();

@@ -39,12 +39,10 @@ impl Kubectl {
 
     /// Any program, in the same surroundings.
     pub fn environment(&self, key: Option<&str>, program: &str) -> Command {
-        let plugins = plugin_folder();
-        let path = std::env::var("PATH").unwrap_or_default();
         let mut command = Command::new(program);
         command
             .env_clear()
-            .env("PATH", format!("{}:{path}", plugins.display()))
+            .env("PATH", Self::path())
             .env("HOME", self.home.path())
             .current_dir(self.home.path())
             .stdin(Stdio::null());
@@ -52,6 +50,12 @@ impl Kubectl {
             command.env("REMOTEGPU_API_KEY", key);
         }
         command
+    }
+
+    /// `PATH`, with the plugins first.
+    pub fn path() -> String {
+        let path = std::env::var("PATH").unwrap_or_default();
+        format!("{}:{path}", plugin_folder().display())
     }
 
     pub fn run(&self, key: &str, arguments: &[&str]) -> Output {
