@@ -19,7 +19,9 @@ use crate::trust::TrustOptions;
 /// kubectl waits for the plugin, and a person for kubectl. A little less than the five seconds
 /// of the contract: this program has to start and to end in them as well.
 const WITHIN: Duration = Duration::from_millis(4_900);
-const LINE_LIMIT: usize = 300;
+/// What every line begins with.
+pub const PREFIX: &str = "remotegpu: ";
+const LINE_LIMIT: usize = 300 - PREFIX.len();
 /// How far clocks may be apart before it is told.
 const TOLERATED: time::Duration = time::Duration::MINUTE;
 
@@ -135,7 +137,8 @@ fn tell(ahead: time::Duration) -> Option<String> {
     })
 }
 
-/// One line of bounded length with nothing in it that acts on a terminal.
+/// What follows [`PREFIX`] on a line of bounded length, with nothing in it that acts on a
+/// terminal.
 pub fn one_line(text: &str) -> String {
     let printable = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
     text.chars().take(LINE_LIMIT).map(printable).collect()

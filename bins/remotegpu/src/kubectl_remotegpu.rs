@@ -123,5 +123,6 @@ fn find_key(server: &Url) -> Result<Secret> {
 }
 
 fn say(line: &str) {
-    output::say(&format!("remotegpu: {}", exec_credential::one_line(line)));
+    let line = exec_credential::one_line(line);
+    output::say(&format!("{}{line}", exec_credential::PREFIX));
 }

@@ -12,7 +12,7 @@ newline='
 clock=
 # Writes $1 as one line of at most 300 printable characters, and ends.
 fail() {
-  rest=$1 line=
+  rest=$1 line='remotegpu: ' clock=${clock:+; $clock}
   while [ -n "$rest" ] && [ "$((${#line} + ${#clock}))" -lt 300 ]; do
     char=${rest%"${rest#?}"}
     rest=${rest#?}
@@ -21,7 +21,7 @@ fail() {
       *) line=$line'?' ;;
     esac
   done
-  printf 'remotegpu: %s\n' "$line${clock:+; $clock}" >&2
+  printf '%s\n' "$line$clock" >&2
   exit 1
 }
 # Fails with the string "detail" of the problem document $1, else with $2.

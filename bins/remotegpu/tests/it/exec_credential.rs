@@ -75,7 +75,8 @@ fn a_refusal_is_one_line_with_the_servers_detail() {
     let (_, run) = answering(problem(403, "code", "a\u{1b}[31m\n\"b\" é"));
     assert_line(&run, "a?[31m?\"b\" ?");
     let (_, run) = answering(problem(403, "code", &"x".repeat(5000)));
-    assert_line(&run, &"x".repeat(300));
+    assert_line(&run, &"x".repeat(289));
+    assert_eq!(run.stderr.trim_end().len(), 300);
     for body in ["", "<html>\n", r#"{"detail":null}"#, r#"{"detail":7}"#] {
         let (_, run) = answering((502, body.to_owned()));
         assert_line(&run, "the server answered with HTTP status 502");

@@ -180,7 +180,7 @@ fn a_detail_can_do_nothing_to_shell_or_terminal() {
             assert_line(&shell, &run(&shell, &server.url), shown);
         }
         let server = CannedServer::with_status(403, &problem(&"x".repeat(5000)));
-        assert_line(&shell, &run(&shell, &server.url), &"x".repeat(300));
+        assert_line(&shell, &run(&shell, &server.url), &"x".repeat(289));
         for cut_off in [r#"{"detail":"abc"#, r#"{"detail":"abc\"#] {
             let server = CannedServer::with_status(403, cut_off);
             assert_line(&shell, &run(&shell, &server.url), "abc");
