@@ -1,6 +1,6 @@
 //! The exec plugin of kubectl: an API key in, a credential out (contract X4).
 //!
-//! The script in `crates/kubeconfig` does the same for machines that have `sh` and `curl`.
+//! The script in `crates/kubeconfig` does the same for machines that have `sh`, `date` and `curl`.
 
 use std::time::{Duration, Instant};
 

@@ -9,7 +9,7 @@ const SCRIPT: &str = include_str!("exec_credential.sh");
 /// The program that `kubectl` runs for a credential (contract X4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Plugin {
-    /// A script inside the kubeconfig that needs nothing but `sh` and `curl`.
+    /// A script inside the kubeconfig that needs nothing but `sh`, `date` and `curl` 7.88.
     #[default]
     Shell,
     /// The project's own binary, `kubectl-remotegpu`.
@@ -40,7 +40,7 @@ impl Plugin {
                     Argument::plain("remotegpu-exec-credential"),
                     Argument::plain(exec_credential_url),
                 ],
-                "This kubeconfig runs sh and curl. Install both, or download the kubeconfig \
+                "This kubeconfig runs sh, date and curl. Install them, or download the kubeconfig \
                  again with ?plugin=remotegpu.",
             ),
             Self::Remotegpu => (
@@ -51,7 +51,7 @@ impl Plugin {
                     Argument::plain(exec_credential_url),
                 ],
                 "This kubeconfig runs kubectl-remotegpu. Put it into a directory of PATH, or \
-                 download the kubeconfig again with ?plugin=shell, which needs sh and curl.",
+                 download the kubeconfig again with ?plugin=shell, which needs sh, date and curl.",
             ),
         };
         Exec::new(command, args, install_hint)

@@ -14,7 +14,7 @@ use crate::stdout;
 /// Who gets the credentials for kubectl.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Plugin {
-    /// A script inside the file that needs sh and curl.
+    /// A script inside the file that needs sh, date and curl 7.88 or newer.
     Shell,
     /// The program kubectl-remotegpu, which must be in PATH.
     Remotegpu,
@@ -26,8 +26,10 @@ enum Plugin {
   remotegpu kubeconfig team-ml --plugin remotegpu -f ~/.kube/team-ml.yaml
   remotegpu kubeconfig team-ml -f - | less
 
-The file holds no secret. kubectl needs an API key in REMOTEGPU_API_KEY when it uses the file:
-  export REMOTEGPU_API_KEY=$(remotegpu keys create laptop --namespace team-ml)")]
+The file holds no secret. kubectl needs an API key when it uses the file, in REMOTEGPU_API_KEY:
+  export REMOTEGPU_API_KEY=$(remotegpu keys create laptop --namespace team-ml)
+With --plugin remotegpu it may also be kept:
+  remotegpu keys create laptop --namespace team-ml | remotegpu keys use")]
 pub struct Kubeconfig {
     /// Name or id of the namespace.
     namespace: String,

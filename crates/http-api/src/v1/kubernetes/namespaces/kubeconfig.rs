@@ -43,7 +43,7 @@ pub(crate) enum PluginWord {
     tag = "kubeconfig",
     params(
         ("namespace_id" = uuid::Uuid, Path, description = "The namespace."),
-        ("plugin" = inline(Option<PluginWord>), Query, nullable = false, description = "`shell` needs nothing but `sh` and `curl`; `remotegpu` runs `kubectl-remotegpu`."),
+        ("plugin" = inline(Option<PluginWord>), Query, nullable = false, description = "`shell` needs nothing but `sh`, `date` and `curl`; `remotegpu` runs `kubectl-remotegpu`."),
     ),
     responses(
         (status = 200, description = "The kubeconfig; with `Accept: application/yaml`, the bare file.", content(
