@@ -75,14 +75,21 @@ impl SessionFile {
         })
     }
 
-    pub fn store(&self, server: &str, session_token: &Secret, expires_at: &str) -> Result<()> {
+    /// Keeps a session; the answer is the one that it takes the place of.
+    pub fn store(
+        &self,
+        server: &str,
+        session_token: &Secret,
+        expires_at: &str,
+    ) -> Result<Option<Secret>> {
         self.change(|path, document| {
             let entry = Entry {
                 session_token: session_token.reveal().to_owned(),
                 rest: serde_json::Map::from_iter([("expires_at".to_owned(), expires_at.into())]),
             };
-            document.sessions.insert(server.to_owned(), entry);
-            write(path, document)
+            let replaced = document.sessions.insert(server.to_owned(), entry);
+            write(path, document)?;
+            Ok(replaced.map(|entry| Secret::new(entry.session_token)))
         })
     }
 
@@ -98,7 +105,7 @@ impl SessionFile {
     }
 
     /// Runs while no other process changes the file.
-    fn change(&self, change: impl FnOnce(&Path, &mut Document) -> Result<()>) -> Result<()> {
+    fn change<T>(&self, change: impl FnOnce(&Path, &mut Document) -> Result<T>) -> Result<T> {
         let folder = self
             .path
             .parent()

@@ -15,13 +15,16 @@ use crate::secret::Secret;
 use crate::session_file::SessionFile;
 use crate::stdout;
 
+const SIGN_OUT: &[&str] = &["v1", "auth", "sign-out"];
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   remotegpu login --email me@example.com
   remotegpu login --email me@example.com --password-stdin < password-file
   remotegpu --server https://api.example.com login
 
-The session is kept in $XDG_CONFIG_HOME/remotegpu/session.json, one for each server.")]
+The session is kept in $XDG_CONFIG_HOME/remotegpu/session.json, one for each server; the one before
+ends.")]
 pub struct Login {
     /// Your e-mail address; asked for if left out.
     #[arg(long)]
@@ -64,15 +67,20 @@ impl Login {
             bail!("{} answered without a session token", server.name());
         };
         let token = Secret::new(token);
-        let kept = file.store(&server.name(), &token, &text(&answer, "expires_at"));
-        let client = client.with_session_token(token);
-        if let Err(error) = kept {
-            return Err(match client.post(&["v1", "auth", "sign-out"], None) {
-                Ok(_) => not_kept(&error),
-                Err(_) => error.context("a session was opened and is lost"),
-            });
+        let client = client.with_session_token(token.clone());
+        // Another login may take the place of this one, and end it, as soon as it is kept.
+        let session = client.get(&["v1", "auth", "session"]);
+        match file.store(&server.name(), &token, &text(&answer, "expires_at")) {
+            Ok(None) => {}
+            Ok(Some(replaced)) => end_unused(server, replaced),
+            Err(error) => {
+                return Err(match client.post(SIGN_OUT, None) {
+                    Ok(_) => not_kept(&error),
+                    Err(_) => error.context("a session was opened and is lost"),
+                });
+            }
         }
-        match client.get(&["v1", "auth", "session"]) {
+        match session {
             Ok(session) => {
                 say(&format!("Signed in at {}.", server.name()));
                 print_session(format, &session, client.time())
@@ -111,6 +119,13 @@ impl Password {
     }
 }
 
+/// Ends a session that nobody has any more. Where that fails it ends by itself, when it has rested.
+fn end_unused(server: &ServerOptions, token: Secret) {
+    if let Ok(client) = Client::new(server) {
+        let _ = client.with_session_token(token).post(SIGN_OUT, None);
+    }
+}
+
 /// Ends the session. It is forgotten here even if the server cannot be told.
 pub fn logout(server: &ServerOptions) -> Result<()> {
     let file = SessionFile::locate()?;
@@ -119,7 +134,7 @@ pub fn logout(server: &ServerOptions) -> Result<()> {
         return Ok(());
     };
     let client = Client::new(server)?.with_session_token(token.clone());
-    let told = client.post(&["v1", "auth", "sign-out"], None);
+    let told = client.post(SIGN_OUT, None);
     let forgotten = file.forget(&server.name(), &token);
     match told {
         Err(error) if !is_unauthorized(&error) => {

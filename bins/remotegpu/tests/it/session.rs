@@ -68,6 +68,28 @@ fn login_stores_the_session_for_its_owner_alone() {
     );
 }
 
+// A6
+#[test]
+fn a_login_ends_the_session_that_it_takes_the_place_of() {
+    for told in [204, 401, 500] {
+        let server = Server::start(move |request| match request.line.as_str() {
+            "POST /v1/auth/sign-in" => (200, json!({"access_token": "another"}).to_string()),
+            "POST /v1/auth/sign-out" => (told, String::new()),
+            _ => (200, session().to_string()),
+        });
+        let user = User::signed_in(&server.url);
+        let run = login(&user, &server);
+        assert_eq!(run.code, 0, "{run:?}");
+        let last = server.requests().pop().unwrap();
+        assert_eq!(last.line, "POST /v1/auth/sign-out");
+        let bearer = format!("Bearer {SESSION_TOKEN}");
+        assert_eq!(last.header("authorization"), Some(bearer.as_str()));
+        let stored = fs::read(user.session_file()).unwrap();
+        let stored: Value = serde_json::from_slice(&stored).unwrap();
+        assert_eq!(stored["sessions"][&server.url]["access_token"], "another");
+    }
+}
+
 #[test]
 fn login_narrows_a_folder_and_a_file_that_others_could_read() {
     let server = sign_in_server();
