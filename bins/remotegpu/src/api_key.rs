@@ -134,16 +134,10 @@ pub fn read_key(text: &[u8], whose: &str) -> Result<Option<Secret>> {
 
 /// Where the key for a server is kept, if this user has a configuration folder.
 fn kept_at(server: &Url) -> Option<PathBuf> {
-    let absolute = |name| {
-        let path = env::var_os(name).map(PathBuf::from);
-        path.filter(|path| path.is_absolute())
-    };
-    let config = absolute("XDG_CONFIG_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".config")))?;
     let host = server.host_str()?.trim_matches(['[', ']']);
     let port = server.port_or_known_default()?;
     let name = format!("{host}_{port}");
-    Some(config.join("remotegpu").join("keys").join(name))
+    Some(files::config_folder()?.join("keys").join(name))
 }
 
 /// Keeps a key for a server, and says where.

@@ -13,6 +13,19 @@ use crate::stdout;
 /// As many links as Linux follows.
 const LINK_LIMIT: usize = 40;
 
+/// Where this user's programs keep what they are told: `$XDG_CONFIG_HOME`, or `~/.config`. Windows
+/// names a folder of its own.
+pub fn config_folder() -> Option<PathBuf> {
+    let absolute = |name| {
+        let path = std::env::var_os(name).map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
+    };
+    absolute("XDG_CONFIG_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".config")))
+        .or_else(|| absolute("APPDATA"))
+        .map(|config| config.join("remotegpu"))
+}
+
 /// What to do with a file that is already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {

@@ -40,18 +40,12 @@ struct Entry {
 }
 
 impl SessionFile {
-    /// The file in `$XDG_CONFIG_HOME/remotegpu`, or `~/.config/remotegpu`.
+    /// The file in this user's own folder.
     pub fn locate() -> Result<Self> {
-        let absolute = |name| {
-            std::env::var_os(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
-        let config = absolute("XDG_CONFIG_HOME")
-            .or_else(|| absolute("HOME").map(|home| home.join(".config")))
+        let folder = files::config_folder()
             .context("neither XDG_CONFIG_HOME nor HOME names a folder to keep the session in")?;
         Ok(Self {
-            path: config.join("remotegpu").join("session.json"),
+            path: folder.join("session.json"),
         })
     }
 

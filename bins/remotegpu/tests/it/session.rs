@@ -91,6 +91,25 @@ fn a_login_ends_the_session_that_it_takes_the_place_of() {
 }
 
 #[test]
+fn where_neither_variable_names_a_folder_windows_own_is_taken() {
+    let (user, server) = (User::new(), sign_in_server());
+    let folder = user.home.path().join("AppData");
+    let command = |words: &[&str]| {
+        let mut command = user.remotegpu(&server.url);
+        command.env_remove("HOME").env_remove("XDG_CONFIG_HOME");
+        command.env("APPDATA", &folder).args(words);
+        command
+    };
+    let words = ["login", "--email", "a@b", "--password-stdin"];
+    let run = run_with_stdin(&mut command(&words), "correct horse battery\n");
+    assert_eq!(run.code, 0, "{run:?}");
+    let run = run_with_stdin(&mut command(&["keys", "use"]), "rgpu_a");
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(folder.join("remotegpu/session.json").exists());
+    assert!(folder.join("remotegpu/keys").exists());
+}
+
+#[test]
 fn login_narrows_a_folder_and_a_file_that_others_could_read() {
     let server = sign_in_server();
     let user = User::signed_in("https://elsewhere.example.com");
