@@ -82,6 +82,15 @@ impl Proxy {
             .map_err(|_| anyhow!("{} names no proxy", self.variable))
     }
 
+    /// Its address, without the password that may stand in it.
+    pub fn origin(&self) -> String {
+        let (scheme, host) = (self.address.scheme(), self.address.host_str());
+        let port = self
+            .port()
+            .map_or_else(String::new, |port| format!(":{port}"));
+        format!("{scheme}://{}{port}", host.unwrap_or_default())
+    }
+
     /// Whether the connection to the proxy itself is encrypted.
     pub fn has_tls(&self) -> bool {
         self.address.scheme() == "https"
@@ -100,12 +109,7 @@ impl Proxy {
 /// The proxy without the password that may stand in its address.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, host) = (self.address.scheme(), self.address.host_str());
-        write!(f, "{scheme}://{}", host.unwrap_or_default())?;
-        if let Some(port) = self.port() {
-            write!(f, ":{port}")?;
-        }
-        write!(f, ", which {} names", self.variable)
+        write!(f, "{}, which {} names", self.origin(), self.variable)
     }
 }
 

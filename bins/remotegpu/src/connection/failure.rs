@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Error, anyhow};
 use rustls::CertificateError as Certificate;
-use ureq::Timeout;
+use ureq::{Agent, Timeout};
 
 use super::{CONNECT_TIMEOUT, Connection};
+use crate::proxy::Proxy;
+
+/// How long it may take to find out whether it is the proxy that speaks TLS badly.
+const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
 impl Connection {
     pub(super) fn failure(&self, error: &ureq::Error, within: Duration) -> Error {
@@ -63,7 +67,7 @@ impl Connection {
     }
 
     fn io_reason(&self, error: &io::Error) -> String {
-        if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        if let Some(error) = tls_error(error) {
             return self.tls_reason(error);
         }
         match (error.kind(), &self.proxy) {
@@ -89,8 +93,17 @@ impl Connection {
     }
 
     fn tls_reason(&self, error: &rustls::Error) -> String {
+        let proxy = self.proxy.as_ref().filter(|proxy| self.is_at_fault(proxy));
+        let it = proxy.map_or_else(|| "it".to_owned(), |proxy| format!("the proxy {proxy},"));
+        let its = |end: &str| match proxy {
+            Some(proxy) => format!("the certificate of the proxy {proxy}{end}"),
+            None => "its certificate".to_owned(),
+        };
         let certificate = match error {
             rustls::Error::InvalidCertificate(certificate) => certificate,
+            rustls::Error::InvalidMessage(_) if proxy.is_some() => {
+                return format!("{it} speaks no TLS; try http:// for it");
+            }
             rustls::Error::InvalidMessage(_) => {
                 return format!(
                     "what came is no TLS{}{}",
@@ -99,27 +112,48 @@ impl Connection {
                 );
             }
             rustls::Error::AlertReceived(alert) => {
-                return format!("it refused the TLS handshake ({alert:?})");
+                return format!("{it} refused the TLS handshake ({alert:?})");
             }
+            _ if proxy.is_some() => return format!("{it} fails at the TLS handshake"),
             _ => return "the TLS handshake failed".to_owned(),
         };
         match certificate {
             // Another authority of the same name has signed as little as one of another.
             Certificate::UnknownIssuer | Certificate::BadSignature => format!(
-                "nobody who is trusted here has signed its certificate; {}",
+                "nobody who is trusted here has signed {}; {}",
+                its(""),
                 self.trust.advice()
             ),
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
-                "its certificate is for another name; is the address right?".to_owned()
+                format!("{} is for another name; is the address right?", its(","))
             }
             Certificate::Expired | Certificate::ExpiredContext { .. } => {
-                "its certificate has expired; is this machine's clock right?".to_owned()
+                format!("{} has expired; is this machine's clock right?", its(","))
             }
             Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
-                "its certificate is not valid yet; is this machine's clock right?".to_owned()
+                format!(
+                    "{} is not valid yet; is this machine's clock right?",
+                    its(",")
+                )
             }
-            _ => "its certificate is not usable".to_owned(),
+            _ => format!("{} is not usable", its(",")),
         }
+    }
+
+    /// Whether TLS fails with the proxy already, and not only with the server behind it. A TLS
+    /// error does not tell, so the proxy is asked alone.
+    fn is_at_fault(&self, proxy: &Proxy) -> bool {
+        let config = Agent::config_builder()
+            .tls_config(self.agent.config().tls_config().clone())
+            .proxy(None)
+            .timeout_global(Some(PROBE_TIMEOUT));
+        let asked = || config.build().new_agent().get(proxy.origin()).call();
+        proxy.has_tls()
+            && match asked() {
+                Err(ureq::Error::Rustls(_)) => true,
+                Err(ureq::Error::Io(error)) => tls_error(&error).is_some(),
+                _ => false,
+            }
     }
 
     fn other_scheme(&self, this: &str, other: &str) -> String {
@@ -129,4 +163,8 @@ impl Connection {
             String::new()
         }
     }
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }

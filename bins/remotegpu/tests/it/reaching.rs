@@ -107,6 +107,58 @@ fn a_proxy_that_is_not_there_is_named() {
     );
 }
 
+// X4
+#[test]
+fn whose_certificate_is_bad_is_told_where_the_proxy_has_one_too() {
+    let (proxy, pem) = tls::start_proxy();
+    let user = User::new();
+    let ca = user.home.path().join("ca.pem");
+    fs::write(&ca, pem).unwrap();
+    let ca = ca.to_str().unwrap();
+    let only = format!("only {ca} is trusted, which REMOTEGPU_CA_FILE or --ca-file names");
+    let plain = nowhere_but_words();
+    let localhost = proxy.replace("127.0.0.1", "localhost");
+    for (proxy, ca, reason) in [
+        (
+            &proxy,
+            "",
+            "nobody who is trusted here has signed the certificate of the proxy PROXY, which \
+             HTTPS_PROXY names; name the file of its certificate authority with REMOTEGPU_CA_FILE",
+        ),
+        (
+            &localhost,
+            ca,
+            "the certificate of the proxy PROXY, which HTTPS_PROXY names, is for another name; is \
+             the address right?",
+        ),
+        (
+            &plain,
+            ca,
+            "the proxy PROXY, which HTTPS_PROXY names, speaks no TLS; try http:// for it",
+        ),
+        (
+            &proxy,
+            ca,
+            "nobody who is trusted here has signed its certificate; ONLY",
+        ),
+    ] {
+        let run = run(plugin("https://server.test")
+            .env("HTTPS_PROXY", proxy)
+            .env("REMOTEGPU_CA_FILE", ca));
+        let reason = reason.replace("PROXY,", &format!("{proxy},"));
+        let reason = reason.replace("ONLY", &only);
+        assert_line(
+            &run,
+            &format!("no answer from https://server.test: {reason}"),
+        );
+    }
+}
+
+/// The address of a server without TLS, as if it had it.
+fn nowhere_but_words() -> String {
+    speaking_first(b"HTTP/1.1 400 Bad Request\r\n\r\n").replace("http://", "https://")
+}
+
 fn whoami(user: &User, url: &str, variables: &[(&str, &str)]) -> Run {
     let mut command = user.remotegpu(url);
     run(command

@@ -1,5 +1,5 @@
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
@@ -35,6 +35,28 @@ pub fn start_answering(credential: &'static str) -> (String, String) {
                 let _ = stream.write_all((head + body).as_bytes());
                 stream.conn.send_close_notify();
                 let _ = stream.flush();
+            }
+        }
+    });
+    (url, ca)
+}
+
+/// An `https://` proxy, at which every server has another certificate that nobody trusts.
+pub fn start_proxy() -> (String, String) {
+    let (config, ca) = self_signed(["127.0.0.1"]);
+    let (of_servers, _) = self_signed(["server.test"]);
+    let (config, of_servers) = (Arc::new(config), Arc::new(of_servers));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = StreamOwned::new(connection, stream);
+            let head = BufReader::new(&mut stream).lines();
+            if head.map_while(Result::ok).any(|line| line.is_empty()) {
+                let _ = stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n");
+                let connection = ServerConnection::new(Arc::clone(&of_servers)).unwrap();
+                let _ = StreamOwned::new(connection, stream).read(&mut [0; 4096]);
             }
         }
     });
