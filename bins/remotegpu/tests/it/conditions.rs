@@ -31,6 +31,11 @@ const CONDITIONS: [&str; 10] = [
     "a full disk",
 ];
 const PROGRAMS: [&str; 2] = ["remotegpu", "kubectl-remotegpu"];
+/// What `remotegpu login` is told apart by: it has to keep something.
+const LOGIN: [(&str, &str); 2] = [
+    ("a read-only home", "remotegpu login"),
+    ("a full disk", "remotegpu login"),
+];
 
 /// What the table promises of one run.
 #[derive(Debug)]
@@ -119,9 +124,28 @@ impl World {
         command
     }
 
+    /// Signing in, which keeps a session in the home.
+    fn login(&self, condition: &str) -> Option<(Run, String)> {
+        let mount = match condition {
+            "a read-only home" => READ_ONLY,
+            _ => FULL,
+        };
+        let server = self.server.url.clone();
+        let mut command = self.user.remotegpu(&server);
+        command.args(["login", "--email", "me@example.com", "--password-stdin"]);
+        let mut command = on_home(mount, &command, &self.user)?;
+        Some((
+            run_with_stdin(&mut command, "correct horse battery\n"),
+            server,
+        ))
+    }
+
     /// What a run says under a condition, with the server that it was to ask; nothing where
     /// this machine cannot make the condition.
     fn run(&self, condition: &str, program: &str) -> Option<(Run, String)> {
+        if program == "remotegpu login" {
+            return self.login(condition);
+        }
         let far = "https://server.test".to_owned();
         let plain = self.server.url.clone();
         let asking = |server: &String| (self.command(program, server), server.clone());
@@ -153,7 +177,7 @@ impl World {
                     command.args(["keys", "use"]);
                     stdin = KEY;
                 }
-                command = on_read_only_home(&command, &self.user)?;
+                command = on_home(READ_ONLY, &command, &self.user)?;
             }
             "stdout closed" => {
                 let (reader, writer) = io::pipe().unwrap();
@@ -178,6 +202,11 @@ impl World {
     }
 }
 
+/// Mounts the folder `$1` anew.
+const READ_ONLY: &str = r#"mount --bind "$1" "$1" && mount -o remount,bind,ro "$1""#;
+const FULL: &str =
+    r#"mount -t tmpfs -o size=16k none "$1" && ! head -c 100k /dev/zero >"$1/x" 2>/dev/null"#;
+
 fn run_into(mut command: Command, stdout: Stdio) -> Run {
     let child = command
         .stdout(stdout)
@@ -192,14 +221,13 @@ fn run_into(mut command: Command, stdout: Stdio) -> Run {
     }
 }
 
-/// The same command where the home is mounted read-only, which holds for root too.
-fn on_read_only_home(command: &Command, user: &User) -> Option<Command> {
-    const MOUNT: &str =
-        r#"mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@""#;
+/// The same command where the home is mounted in another way, which holds for root too.
+fn on_home(mount: &str, command: &Command, user: &User) -> Option<Command> {
+    let script = format!(r#"{mount} && shift && exec "$@""#);
     let mut mounted = Command::new("unshare");
-    mounted.args(["-rm", "sh", "-c", MOUNT, "sh"]);
+    mounted.args(["-rm", "sh", "-c", &script, "sh"]);
     let tried = Command::new("unshare")
-        .args(["-rm", "sh", "-c", MOUNT, "sh"])
+        .args(["-rm", "sh", "-c", &script, "sh"])
         .arg(user.home.path())
         .arg("true")
         .output();
@@ -279,6 +307,7 @@ fn each_condition_has_the_outcome_that_the_document_tells() {
     let wanted = CONDITIONS
         .iter()
         .flat_map(|c| PROGRAMS.map(|p| (*c, p)))
+        .chain(LOGIN)
         .collect();
     assert_eq!(told, wanted);
     for promise in &promises {
@@ -287,15 +316,18 @@ fn each_condition_has_the_outcome_that_the_document_tells() {
             continue;
         };
         let prefix = match promise.program {
-            "remotegpu" => "error: ",
-            _ => "remotegpu: ",
+            "kubectl-remotegpu" => "remotegpu: ",
+            _ => "error: ",
         };
-        let keys = world.user.session_file().with_file_name("keys");
+        let session = world.user.session_file();
+        let (config, keys) = (session.parent().unwrap(), session.with_file_name("keys"));
         let said = promise.sentence.map_or_else(String::new, |sentence| {
             let sentence = sentence
                 .replace("SERVER", &server)
                 .replace("PROXY,", &format!("{},", world.dead_proxy))
-                .replace("in FILE", &format!("in {}", keys.display()));
+                .replace("in FILE", &format!("in {}", keys.display()))
+                .replace("write FILE", &format!("write {}", session.display()))
+                .replace("folder FILE", &format!("folder {}", config.display()));
             format!("{prefix}{sentence}\n")
         });
         assert_eq!(run.stderr, said, "{promise:?}");
