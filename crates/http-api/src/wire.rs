@@ -14,7 +14,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::v1::fields::Fields;
+use crate::v1::fields::{Fields, NAMED};
 
 /// Stands for a required member that is missing or wrong, so that the others can be read:
 /// all of ours that are required are texts. Whatever is said of it goes unheard.
@@ -129,12 +129,12 @@ impl<'de> Deserialize<'de> for Members {
 }
 
 impl Members {
-    /// Foreign text, and much of it perhaps: a few are named.
+    /// Foreign text, and much of it perhaps: so many are kept as can be named.
     fn take_out_unknown(&mut self, known: &[&str], fields: &mut Fields) {
         let mut seen = HashSet::new();
         self.0.retain(|(name, _)| {
             let is_known = known.contains(&name.as_str());
-            if !is_known && seen.insert(name.clone()) {
+            if !is_known && seen.len() < NAMED && seen.insert(name.clone()) {
                 fields.refuse(unknown(name));
             }
             is_known
@@ -259,10 +259,12 @@ fn expectation(error: &serde_json::Error) -> String {
     }
 }
 
-/// A name is foreign text: it is cut so that the answer stays short.
+/// A name is foreign text: it is cut so that the answer stays short, and what cannot be shown
+/// leaves a mark, so that it never looks like a name that is known.
 fn unknown(name: &str) -> FieldError {
-    let shown = name.chars().filter(|c| !c.is_control()).take(64);
-    FieldError::new(shown.collect::<String>(), "is not known")
+    let shown = name.replace(char::is_control, "\u{fffd}");
+    let shown: String = shown.chars().take(64).collect();
+    FieldError::new(shown, "is not known")
 }
 
 /// What is wrong with one member.
@@ -354,6 +356,31 @@ mod tests {
         ] {
             assert_eq!(told(json), all);
         }
+    }
+
+    #[test]
+    fn a_name_that_is_unknown_is_shown_as_no_known_one() {
+        // C2
+        for name in [r"na\u0000me", r"\nname", r"name\u007f"] {
+            let error = read(&format!(r#"{{"{name}":1,"name":"a"}}"#)).unwrap_err();
+            let shown = &error.errors()[0].field;
+            assert!(
+                !shown.contains(char::is_control) && shown != "name",
+                "{shown:?}"
+            );
+            assert_eq!(error.errors().len(), 1);
+        }
+    }
+
+    #[test]
+    fn of_thousands_of_unknown_members_no_more_are_kept_than_are_named() {
+        // C2
+        let members: Vec<String> = (0..7_000).map(|n| format!(r#""{n}":0"#)).collect();
+        let json = format!(r#"{{{},"cookie":1}}"#, members.join(","));
+        let (_, fields) = read_object::<Request>(&json).unwrap();
+        let kept = format!("{fields:?}");
+        assert!(kept.matches("is not known").count() < 1_000);
+        assert!(fields.is_refused("cookie") && fields.is_refused("name"));
     }
 
     #[test]

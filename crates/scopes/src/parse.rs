@@ -290,16 +290,18 @@ impl Members {
     }
 
     fn refuse_rest(self, wrong: &mut Vec<FieldError>) {
-        for name in self.raw.into_keys() {
+        for name in self.raw.into_keys().take(MAX_NAMED) {
             let field = format!("{}.{}", self.path, shown(&name));
             wrong.push(FieldError::new(field, "is not known"));
         }
     }
 }
 
-/// A member's name in an error: foreign text, cut so that the answer stays short.
+/// A member's name in an error: foreign text, cut so that the answer stays short. What cannot be
+/// shown leaves a mark, so that it never looks like a name that is known.
 fn shown(name: &str) -> String {
-    name.chars().filter(|c| !c.is_control()).take(64).collect()
+    let shown = name.replace(char::is_control, "\u{fffd}");
+    shown.chars().take(64).collect()
 }
 
 struct Pairs(Vec<(String, Box<RawValue>)>);
@@ -476,6 +478,7 @@ mod tests {
         let many: Vec<String> = (0..1000).map(|n| format!("\"{n}\":0")).collect();
         let error = Scopes::parse(&format!("{{{}}}", many.join(","))).unwrap_err();
         assert_eq!(error.fields().len(), MAX_NAMED);
+        check(r#"{"a\u0000ll":1}"#, Err("scopes.a\u{fffd}ll is not known"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use remotegpu_edge::{ApiError, ErrorCode, FieldError};
 
 /// A request may hold thousands of wrong members; so many are named.
-const NAMED: usize = 100;
+pub(crate) const NAMED: usize = 100;
 
 /// What is wrong so far.
 #[derive(Debug, Default)]
