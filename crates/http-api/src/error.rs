@@ -3,20 +3,17 @@
 use crate::v1::fields::Fields;
 use remotegpu_edge::{ApiError, ErrorCode, FieldError};
 use remotegpu_primitives::NamespaceId;
-use remotegpu_scopes::{ScopesError, field_of_namespace};
+use remotegpu_scopes::{self as scopes, ScopesError, refused_namespaces};
 
 /// What [`remotegpu_scopes::Scopes::parse`] refused (contract K10 to K12). The four
 /// sentences of K10 stand before all that is wrong elsewhere.
 pub(crate) fn refuse_scopes(fields: &mut Fields, error: &ScopesError) {
     use ScopesError as E;
     let code = match error {
-        E::UnknownNamespaces(_) => ErrorCode::ForeignNamespace,
+        E::UnknownNamespaces { .. } => ErrorCode::ForeignNamespace,
         _ => ErrorCode::InvalidScopes,
     };
-    let single = error.fields().iter();
-    let single: Vec<FieldError> = single
-        .map(|error| FieldError::new(&error.field, &error.message))
-        .collect();
+    let single = named(error.fields());
     let alone = ApiError::new(code, error.to_string()).with_fields(single.clone());
     let (ids, one) = (
         "scopes.kubernetes_exec.namespace_ids",
@@ -33,19 +30,19 @@ pub(crate) fn refuse_scopes(fields: &mut Fields, error: &ScopesError) {
             (vec![FieldError::new(ids, message)], false)
         }
         E::TooManyNamespaces => (vec![FieldError::new(ids, "must be 100 at the most")], false),
-        E::Members(_) | E::UnknownNamespaces(_) => (single, false),
+        E::Members(_) | E::UnknownNamespaces { .. } => (single, false),
     };
     fields.refuse_all("scopes", alone, named, is_first);
 }
 
 /// Namespaces that are not the account's, named by their places in the payload
-/// (contract K12).
+/// (contract K12), with what is no identifier at all.
 pub(crate) fn foreign_namespaces(scopes: &str, ids: &[NamespaceId]) -> ApiError {
-    let fields = ids.iter().map(|id| {
-        FieldError::new(
-            field_of_namespace(scopes, *id),
-            "is not a namespace of this account",
-        )
-    });
-    ApiError::from(ErrorCode::ForeignNamespace).with_fields(fields.collect())
+    let fields = named(&refused_namespaces(scopes, ids));
+    ApiError::from(ErrorCode::ForeignNamespace).with_fields(fields)
+}
+
+fn named(errors: &[scopes::FieldError]) -> Vec<FieldError> {
+    let named = |error: &scopes::FieldError| FieldError::new(&error.field, &error.message);
+    errors.iter().map(named).collect()
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fmt};
 
 use remotegpu_primitives::NamespaceId;
 
-pub use parse::{FieldError, MAX_NAMESPACE_IDS, ScopesError, field_of_namespace};
+pub use parse::{FieldError, MAX_NAMESPACE_IDS, ScopesError, refused_namespaces};
 
 /// What an API key may do, in canonical form: one mode, identifiers sorted
 /// (contract K1, K9).

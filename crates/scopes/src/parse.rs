@@ -47,7 +47,12 @@ pub enum ScopesError {
     /// Identifiers that can be nobody's; callers answer as for a namespace that
     /// is not the account's (contract C5, K12).
     #[error("Every namespace ID must be a namespace of this account")]
-    UnknownNamespaces(Vec<FieldError>),
+    UnknownNamespaces {
+        /// Where they stand.
+        fields: Vec<FieldError>,
+        /// Those beside them, which may be foreign as well: [`refused_namespaces`] names both.
+        others: BTreeSet<NamespaceId>,
+    },
 }
 
 /// What is wrong with one field; `field` is a path that begins with `scopes`
@@ -77,7 +82,7 @@ impl ScopesError {
     /// The fields at fault, where single ones are.
     pub fn fields(&self) -> &[FieldError] {
         match self {
-            Self::Members(fields) | Self::UnknownNamespaces(fields) => fields,
+            Self::Members(fields) | Self::UnknownNamespaces { fields, .. } => fields,
             _ => &[],
         }
     }
@@ -117,21 +122,12 @@ impl Scopes {
     }
 }
 
-/// Where a payload that [`Scopes::parse`] took names this namespace, for an
-/// error that points at it: `scopes.kubernetes_exec.namespace_ids[3]`.
-pub fn field_of_namespace(json: &str, namespace: NamespaceId) -> String {
-    let index = Payload::read(json)
-        .ok()
-        .and_then(|payload| payload.kubernetes_exec)
-        .and_then(|exec| {
-            exec.namespace_ids
-                .iter()
-                .position(|id| *id == Ok(namespace))
-        });
-    match index {
-        Some(index) => format!("{IDS}[{index}]"),
-        None => IDS.to_owned(),
-    }
+/// Where a payload names these namespaces, which are not the account's, and identifiers
+/// that can be nobody's (contract C2, K12).
+pub fn refused_namespaces(json: &str, foreign: &[NamespaceId]) -> Vec<FieldError> {
+    let payload = Payload::read(json).ok();
+    let exec = payload.and_then(|payload| payload.kubernetes_exec);
+    exec.map_or_else(Vec::new, |exec| exec.refused(foreign))
 }
 
 const EXEC: &str = "scopes.kubernetes_exec";
@@ -199,24 +195,23 @@ impl Exec {
         if self.namespace_ids.len() > MAX_NAMESPACE_IDS {
             return Err(ScopesError::TooManyNamespaces);
         }
-        let mut ids = BTreeSet::new();
-        let mut unknown = Vec::new();
-        for (index, id) in self.namespace_ids.into_iter().enumerate() {
-            match id {
-                Ok(id) => {
-                    ids.insert(id);
-                }
-                Err(_) => unknown.push(FieldError::new(
-                    format!("{IDS}[{index}]"),
-                    "is not a namespace of this account",
-                )),
-            }
-        }
-        if unknown.is_empty() {
-            Ok(NamespaceAccess::Only(ids))
+        let fields = self.refused(&[]);
+        let others = self.namespace_ids.into_iter().flatten().collect();
+        if fields.is_empty() {
+            Ok(NamespaceAccess::Only(others))
         } else {
-            Err(ScopesError::UnknownNamespaces(unknown))
+            Err(ScopesError::UnknownNamespaces { fields, others })
         }
+    }
+
+    fn refused(&self, foreign: &[NamespaceId]) -> Vec<FieldError> {
+        let ids = self.namespace_ids.iter().enumerate();
+        ids.filter(|(_, id)| id.as_ref().map_or(true, |id| foreign.contains(id)))
+            .map(|(index, _)| {
+                let field = format!("{IDS}[{index}]");
+                FieldError::new(field, "is not a namespace of this account")
+            })
+            .collect()
     }
 }
 
@@ -502,19 +497,26 @@ mod tests {
     #[test]
     fn a_malformed_id_is_named_by_its_place() {
         // C2, C5, K12
-        let error = Scopes::parse(&format!(
-            r#"{{"kubernetes_exec":{{"namespace_ids":["{A}","nonsense"]}}}}"#
-        ))
-        .unwrap_err();
+        let (a, b): (NamespaceId, NamespaceId) = (A.parse().unwrap(), B.parse().unwrap());
+        let json = format!(r#"{{"kubernetes_exec":{{"namespace_ids":["{A}","nonsense","{B}"]}}}}"#);
+        let error = Scopes::parse(&json).unwrap_err();
+        let first = |error: &FieldError| error.field.clone();
         assert_eq!(
-            error.fields()[0].field,
-            "scopes.kubernetes_exec.namespace_ids[1]"
+            error.fields().iter().map(first).collect::<Vec<_>>(),
+            ["scopes.kubernetes_exec.namespace_ids[1]"]
         );
-        let id = B.parse().unwrap();
-        let json = format!(r#"{{"kubernetes_exec":{{"namespace_ids":["{A}","{B}"]}}}}"#);
+        assert!(
+            matches!(error, ScopesError::UnknownNamespaces { others, .. } if others == [a, b].into())
+        );
         assert_eq!(
-            field_of_namespace(&json, id),
-            "scopes.kubernetes_exec.namespace_ids[1]"
+            refused_namespaces(&json, &[b])
+                .iter()
+                .map(first)
+                .collect::<Vec<_>>(),
+            [
+                "scopes.kubernetes_exec.namespace_ids[1]",
+                "scopes.kubernetes_exec.namespace_ids[2]"
+            ]
         );
     }
 

@@ -58,7 +58,7 @@ async fn wrong_fields_of_a_key_are_told_at_once() {
     let ids = |ids: &[&Value]| json!({"kubernetes_exec": {"namespace_ids": ids}});
     let id = "scopes.kubernetes_exec.namespace_ids[1]";
     let named = format!("name {name}");
-    let table: [(Value, &str, &str, Fields); 10] = [
+    let table: [(Value, &str, &str, Fields); 11] = [
         (
             json!({"name": "", "scopes": all, "expires_at": PAST}),
             "invalid_field",
@@ -133,6 +133,17 @@ async fn wrong_fields_of_a_key_are_told_at_once() {
             "foreign_namespace",
             "Every namespace ID must be a namespace of this account",
             &[(id, ours), ("expires_at", future)],
+        ),
+        (
+            json!({"name": "x", "scopes": ids(&[&his, &json!("nonsense"), &own, &json!(""), &his])}),
+            "foreign_namespace",
+            "Every namespace ID must be a namespace of this account",
+            &[
+                ("scopes.kubernetes_exec.namespace_ids[0]", ours),
+                (id, ours),
+                ("scopes.kubernetes_exec.namespace_ids[3]", ours),
+                ("scopes.kubernetes_exec.namespace_ids[4]", ours),
+            ],
         ),
     ];
     for (body, code, detail, wanted) in table {

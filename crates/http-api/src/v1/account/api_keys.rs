@@ -11,7 +11,7 @@ use remotegpu_control_plane::{Caller, IssuedApiKey, Write, find_api_key, find_fo
 use remotegpu_edge::{ApiError, ErrorCode, FieldError, PathId};
 use remotegpu_keys::ApiKey;
 use remotegpu_primitives::ApiKeyId;
-use remotegpu_scopes::{NamespaceAccess, Scopes};
+use remotegpu_scopes::{NamespaceAccess, Scopes, ScopesError};
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 use time::OffsetDateTime;
@@ -191,22 +191,25 @@ async fn judge_scopes(
     api: &Api,
     caller: &Caller<Write>,
 ) -> Result<Option<Scopes>, ApiError> {
-    let scopes = match Scopes::parse(raw.get()) {
-        Ok(scopes) => scopes,
+    let (scopes, is_wrong) = match Scopes::parse(raw.get()) {
+        Ok(scopes) => (scopes, false),
+        Err(ScopesError::UnknownNamespaces { others, .. }) => {
+            (Scopes::KubernetesExec(NamespaceAccess::Only(others)), true)
+        }
         Err(error) => {
             refuse_scopes(fields, &error);
             return Ok(None);
         }
     };
-    if !fields.is_empty() {
+    if is_wrong || !fields.is_empty() {
         let foreign = find_foreign_namespaces(&*api.ports.namespaces, caller, &scopes).await?;
-        if !foreign.is_empty() {
+        if is_wrong || !foreign.is_empty() {
             let refusal = foreign_namespaces(raw.get(), &foreign);
             let named = refusal.errors().to_vec();
             fields.refuse_all("scopes", refusal, named, false);
         }
     }
-    Ok(Some(scopes))
+    Ok((!is_wrong).then_some(scopes))
 }
 
 /// When a key shall end by itself (contract K5).
