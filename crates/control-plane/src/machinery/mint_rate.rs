@@ -23,8 +23,11 @@ const KEPT_FOR: Duration = Duration::from_millis(2_500);
 /// A plugin has five seconds (contract X4): whose turn is further away is told so, and has no
 /// place.
 const KEPT_AHEAD: Duration = Duration::from_secs(4);
-/// After a place was kept for somebody who did not come, none is kept for so long: who asks
-/// without end, each time under another name, must not keep himself and others from all turns.
+/// So many of those that a place was kept for may stay away, as whoever presses Ctrl-C does. One
+/// who comes makes up for one who did not.
+const MAY_STAY_AWAY: u32 = 3;
+/// After more of them none is kept for so long: who asks without end, each time under another
+/// name, must not keep himself and others from all turns.
 const DISTRUST: Duration = Duration::from_secs(5);
 /// Nobody is told to wait for longer.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
@@ -56,6 +59,7 @@ struct Line {
     places: VecDeque<Place>,
     /// The last turn that was told to somebody without a name.
     last_told: Instant,
+    stayed_away: u32,
     trusted_from: Instant,
 }
 
@@ -96,6 +100,7 @@ impl MintRate {
             rested_at: now,
             places: VecDeque::new(),
             last_told: now,
+            stayed_away: 0,
             trusted_from: now,
         });
         let name = name.map(|name| self.names.hash_one(name));
@@ -122,7 +127,11 @@ impl Line {
             .is_some_and(|place| place.turn + KEPT_FOR < now)
         {
             self.places.pop_front();
-            self.trusted_from = now + DISTRUST;
+            self.stayed_away += 1;
+            if self.stayed_away > MAY_STAY_AWAY {
+                self.stayed_away = 0;
+                self.trusted_from = now + DISTRUST;
+            }
         }
         self.rested_at = self.rested_at.max(now);
         let own = |place: &Place| Some(place.name) == name;
@@ -136,6 +145,7 @@ impl Line {
         if turn <= now {
             if let Some(place) = place {
                 self.places.remove(place);
+                self.stayed_away = self.stayed_away.saturating_sub(1);
             }
             self.rested_at += rate.every;
             if name.is_none() {
@@ -304,6 +314,20 @@ mod tests {
         assert!((200..=350).contains(&minted), "{minted}");
         // Those of four seconds, and those whose turn was two and a half ago at the most.
         assert!(rate.lines()[&(key, namespace)].places.len() <= 66);
+    }
+
+    #[test]
+    fn one_who_stays_away_costs_nobody_else_a_place() {
+        // X8
+        let (rate, (key, namespace)) = (rate(), ids(1));
+        let check = |name: &str, now| rate.check(key, namespace, Some(name), now);
+        let now = Instant::now() + Duration::from_mins(1);
+        while check("goes away", now).is_ok() {}
+        let later = now + TICK + KEPT_FOR + TICK;
+        let taken = (0..50).take_while(|number| check(&format!("new-{number}"), later).is_ok());
+        let next = format!("new-{}", taken.count());
+        check("newer", later + TICK).unwrap_err();
+        check(&next, later + TICK).unwrap();
     }
 
     #[test]
