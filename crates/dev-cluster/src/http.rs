@@ -18,9 +18,9 @@ use crate::meta::text;
 use crate::patch::PatchType;
 use crate::rbac::{self, User};
 use crate::request::{Form, OLD_SCHEMA, Request};
-use crate::store::Key;
+use crate::store::{Key, Objects};
 use crate::table::table;
-use crate::{discovery, protobuf, reviews, scale, watching};
+use crate::{discovery, protobuf, quota, reviews, scale, watching};
 
 const JSON: &str = "application/json";
 
@@ -194,9 +194,14 @@ impl Call<'_> {
         }
     }
 
+    /// The object as it is read: what a quota counts is counted then.
+    fn counted(&self, objects: &Objects, object: Arc<Value>) -> Arc<Value> {
+        if self.kind.plural == "resourcequotas" { quota::counted(objects, &object) } else { object }
+    }
+
     fn get(&self) -> ApiResult<Answer> {
         let key = self.key();
-        let found = self.cluster.store.with(|objects| objects.get(&key));
+        let found = self.cluster.store.with(|objects| objects.get(&key).map(|found| self.counted(objects, found)));
         let found = found.ok_or_else(|| ApiError::not_found(self.kind, &key.name))?;
         if self.request.form != Form::Table {
             return Ok(Answer::Object(200, found));
@@ -211,6 +216,7 @@ impl Call<'_> {
         let (found, version) = self.cluster.store.with(|objects| {
             let all = objects.list(self.kind.plural, self.namespace());
             let found = all.map(|(_, object)| Arc::clone(object)).filter(|object| selector.matches(object));
+            let found = found.map(|object| self.counted(objects, object));
             (found.collect::<Vec<_>>(), objects.version().to_string())
         });
         if self.request.form == Form::Table {

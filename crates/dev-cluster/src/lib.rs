@@ -21,6 +21,7 @@ mod kinds;
 mod meta;
 mod patch;
 mod protobuf;
+mod quota;
 mod rbac;
 mod request;
 mod reviews;
