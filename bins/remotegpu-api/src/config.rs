@@ -19,9 +19,17 @@ use remotegpu_accounts::{Email, SessionPolicy};
 use remotegpu_cluster::TenantBaseline;
 use remotegpu_edge::{ExtraHost, PublicUrl};
 use remotegpu_namespaces::TokenLifetime;
+use remotegpu_primitives::is_unfit_in_a_name;
 use time::Duration;
 
 use crate::{redaction::without_passwords, settings::Settings, tenant_baseline};
+
+/// What stands on the pages.
+#[derive(Debug, Clone)]
+pub struct ConsoleSettings {
+    pub notice: Option<String>,
+    pub support_url: Option<String>,
+}
 
 /// What the server is told to be.
 #[derive(Debug)]
@@ -43,6 +51,8 @@ pub struct Config {
     pub clusters: Vec<ClusterConfig>,
     pub tenant_baseline: TenantBaseline,
     pub sign_up_open: bool,
+    /// Absent where no pages are served.
+    pub console: Option<ConsoleSettings>,
     pub key_limit: u32,
     pub namespace_limit: u32,
     pub keys: KeyMemory,
@@ -135,6 +145,7 @@ impl Config {
             clusters: clusters::read(settings)?,
             tenant_baseline: tenant_baseline::read(&settings.baseline_table)?,
             sign_up_open: choice(settings, "sign_up", ["closed", "open"])? == "open",
+            console: console(settings)?,
             key_limit: number(settings, "key_limit", 0..=1_000_000)?,
             namespace_limit: number(settings, "namespace_limit", 0..=1_000_000)?,
             keys: KeyMemory {
@@ -329,6 +340,31 @@ fn network(text: &str) -> Result<ipnet::IpNet> {
 }
 
 /// A host as a `Host` header may say it.
+/// What a page may link to: nothing that would run.
+fn console(settings: &Settings) -> Result<Option<ConsoleSettings>> {
+    let wanted = choice(settings, "console", ["true", "false"])? == "true";
+    let console = ConsoleSettings {
+        notice: optional(settings, "notice", notice)?,
+        support_url: optional(settings, "support_url", support_url)?,
+    };
+    Ok(wanted.then_some(console))
+}
+
+fn notice(text: &str) -> Result<String> {
+    if text.chars().any(is_unfit_in_a_name) || text.chars().count() > 500 {
+        bail!("one line of at most 500 characters is expected");
+    }
+    Ok(text.to_owned())
+}
+
+fn support_url(text: &str) -> Result<String> {
+    let fits = text.starts_with("https://") || text.starts_with("mailto:");
+    if !fits || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        bail!("an address that begins with https:// or mailto: is expected");
+    }
+    Ok(text.to_owned())
+}
+
 fn host(text: &str) -> Result<ExtraHost> {
     ExtraHost::parse(text).map_err(|expected| {
         let shown = without_passwords(text);

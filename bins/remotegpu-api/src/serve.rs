@@ -19,7 +19,7 @@ use remotegpu_control_plane::{
 };
 use remotegpu_dev_cluster::DevCluster;
 use remotegpu_edge::{PublicUrl, ServerLimits, internal_server, public_server};
-use remotegpu_http_api::{internal_front, public_front};
+use remotegpu_http_api::{ELSEWHERE, internal_front, public_front};
 use remotegpu_namespaces::{ClaimRepository, ClusterDirectory};
 use remotegpu_primitives::{Clock, InstallationId, InstanceId};
 use remotegpu_storage::{Database, RestoreWatch};
@@ -74,13 +74,15 @@ pub async fn serve(config: Config) -> Result<()> {
     let passwords = PasswordWorkers::new(workers, queue).context("password_workers")?;
 
     let shared = Shared::new(&config, database, clusters);
-    let (edge, api) = shared.edge_and_api(&config, public_url.clone(), &passwords);
+    let (edge, api, console) = shared.edge_and_fronts(&config, public_url.clone(), &passwords);
     let mut ending = Ending::listen()?;
     let tls = certificate.as_ref().map(OwnCertificate::server_config);
     // From here on `/livez` answers: the schema may take its time, and whoever watches
     // the process must not end it for that.
     edge.close();
-    let fronts = vec![public_front(&api)];
+    // The pages before the API, which knows none.
+    let pages = console.map(|console| remotegpu_console::front(&console, ELSEWHERE));
+    let fronts = pages.into_iter().chain([public_front(&api)]).collect();
     let (server, stopper) = public_server(Arc::clone(&edge), fronts, listener, tls, limits)?;
     let fronts = vec![internal_front(&api)];
     let (internal, internal_stopper) =
@@ -285,6 +287,7 @@ impl Shared {
             keys: database.clone(),
             dead_key_retention: config.dead_key_retention,
             sessions: database.clone(),
+            forms: database.clone(),
             session_policy: config.session_policy,
             namespaces: database.clone(),
             held: database.clone(),

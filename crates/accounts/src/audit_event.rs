@@ -317,6 +317,12 @@ pub struct AuditFilter {
     pub action: Option<AuditAction>,
     /// Only those that happened then or later.
     pub since: Option<OffsetDateTime>,
+    /// Only those that happened before.
+    pub until: Option<OffsetDateTime>,
+    /// Only those of this actor: a user, a key.
+    pub actor: Option<Uuid>,
+    /// Only those about this: a user, a key, a namespace, a session.
+    pub subject: Option<Uuid>,
 }
 
 /// A store of audit events. Those of an act are stored by the repository method

@@ -4,6 +4,7 @@
 mod account;
 mod attempt;
 mod audit_event;
+mod form;
 mod installation_sessions;
 mod password;
 mod repository;
@@ -19,6 +20,7 @@ pub use audit_event::{
     ACTOR_KINDS, AuditAction, AuditDetails, AuditEvent, AuditFilter, AuditLog, AuditSubject,
     EventActor, EventSubject, NewAuditEvent, Party, actor_from_parts, actor_parts,
 };
+pub use form::{ClaimedForm, FormKey, FormRepository};
 pub use installation_sessions::{InstallationSessions, OwnedSession};
 pub use password::{
     HashedPassword, InvalidPassword, PlainPassword, UnreadablePasswordHash, one_time_password,
@@ -28,7 +30,7 @@ pub use repository::{
     UserRepository,
 };
 pub use session::{
-    HashedSession, MalformedSession, NewSession, PlainSession, Session, SessionContext,
-    SessionPolicy,
+    HashedSession, MalformedSession, NewSession, OpenedSession, PlainSession, Session,
+    SessionContext, SessionPolicy,
 };
 pub use user::{Email, InvalidEmail, Membership, NewUser, PasswordChange, User};

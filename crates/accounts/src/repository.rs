@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::{
     Account, Attempt, AttemptOutcome, Email, HashedPassword, HashedSession, LimitChanges,
-    Membership, NewSession, NewUser, PasswordChange, Role, SessionContext, User,
+    Membership, NewSession, NewUser, OpenedSession, PasswordChange, Role, SessionContext, User,
 };
 
 /// A store of users.
@@ -144,6 +144,21 @@ pub trait SessionRepository: Send + Sync {
 
     /// Ends the session.
     async fn delete(&self, id: SessionId, act: &Act) -> Result<(), StoreError>;
+
+    /// The user's sessions, newest first, at most [`OpenedSession::MOST`]; those that the
+    /// clock has ended may be among them.
+    async fn list_of(&self, user: UserId) -> Result<Vec<OpenedSession>, StoreError>;
+
+    /// Ends one of the user's sessions. `false` where the user has no such session.
+    async fn end_of(&self, user: UserId, id: SessionId, act: &Act) -> Result<bool, StoreError>;
+
+    /// Ends all of the user's sessions but `keep`; answers how many.
+    async fn end_others_of(
+        &self,
+        user: UserId,
+        keep: SessionId,
+        act: &Act,
+    ) -> Result<u64, StoreError>;
 
     /// Removes sessions that ended by the clock: signed in before `created`, or
     /// last used before `seen`.

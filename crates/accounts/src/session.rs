@@ -1,6 +1,6 @@
 //! Sessions: how a person stays signed in (contract A6).
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::CryptoRng;
@@ -120,6 +120,22 @@ impl Session {
     pub fn is_stale(&self, now: OffsetDateTime) -> bool {
         now - self.last_seen_at >= Duration::MINUTE
     }
+}
+
+/// A session as its user sees it among others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedSession {
+    /// The session.
+    pub session: Session,
+    /// From where it was opened.
+    pub ip: Option<IpAddr>,
+    /// What the program called itself that it was opened with.
+    pub user_agent: Option<String>,
+}
+
+impl OpenedSession {
+    /// How many of one user are shown.
+    pub const MOST: u16 = 200;
 }
 
 /// A session that is about to be stored.

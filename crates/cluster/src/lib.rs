@@ -13,6 +13,7 @@
 
 mod baseline;
 mod baseline_objects;
+mod baseline_words;
 mod claim;
 mod cluster;
 mod connection;
@@ -41,6 +42,7 @@ mod survey;
 mod token_answer;
 mod token_file;
 mod transport;
+mod usage;
 
 pub use baseline::{InvalidBaseline, PodSecurity, TenantBaseline};
 pub use connection::{ClusterConnection, ConnectError};

@@ -7,7 +7,7 @@ use std::{fmt, marker::PhantomData, time::Instant};
 use rand::CryptoRng;
 use remotegpu_accounts::{Account, PasswordChange, Role, SessionContext, User};
 use remotegpu_keys::PresentedKey;
-use remotegpu_primitives::{Act, Actor, Origin};
+use remotegpu_primitives::{Act, Actor, FormHash, Origin};
 use time::OffsetDateTime;
 
 /// What an act asks of a person who is signed in (contract A11).
@@ -100,6 +100,13 @@ impl<R> Caller<R> {
             origin: self.origin.clone(),
             right: PhantomData,
         })
+    }
+
+    /// The same person, asking by this form: what they ask for is done once (contract H3).
+    #[must_use]
+    pub fn by_form(mut self, form: FormHash) -> Self {
+        self.origin.form = Some(form);
+        self
     }
 
     /// Who it is.

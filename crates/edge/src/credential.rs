@@ -11,7 +11,7 @@ use remotegpu_keys::PresentedKey;
 use crate::{
     edge::Edge,
     error::{ApiError, ErrorCode},
-    extract::{key_in, token_in},
+    extract::{cookie_name, key_in, session_cookies, token_in},
 };
 
 /// Something that proves who is calling.
@@ -19,16 +19,23 @@ use crate::{
 pub enum Credential {
     /// A session, in its cookie or as a Bearer (contract A1, A6).
     Session,
+    /// A session in its cookie alone, as browsers send it: the pages' (contract H3).
+    SessionCookie,
     /// An API key, in a header of its own or as a Bearer (contract A2, A3).
     ApiKey,
+    /// Nothing, after all else: a page says itself what it has for whoever is not signed
+    /// in ([`Visitor`](crate::Visitor)), and a session that does not count is none.
+    Nothing,
 }
 
 impl Credential {
     /// The ways to send it, by the names that a description of an API has for them.
-    pub fn schemes(self) -> [&'static str; 2] {
+    pub fn schemes(self) -> &'static [&'static str] {
         match self {
-            Self::Session => ["session_cookie", "access_token"],
-            Self::ApiKey => ["api_key", "api_key_bearer"],
+            Self::Session => &["session_cookie", "access_token"],
+            Self::SessionCookie => &["session_cookie"],
+            Self::ApiKey => &["api_key", "api_key_bearer"],
+            Self::Nothing => &[],
         }
     }
 }
@@ -43,7 +50,7 @@ pub(crate) async fn prove(
     let mut missing = Ok(());
     for credential in wanted {
         match prove_one(edge, *credential, request).await {
-            Err(error) if is_missing(&error) => missing = missing.and(Err(error)),
+            Err(error) if is_missing(&error, wanted) => missing = missing.and(Err(error)),
             done => return done,
         }
     }
@@ -56,23 +63,32 @@ async fn prove_one(
     request: &ServiceRequest,
 ) -> Result<(), ApiError> {
     match credential {
-        Credential::Session => {
-            let context = session(edge, request.headers()).await?;
+        Credential::Session | Credential::SessionCookie => {
+            let headers = request.headers();
+            let name = cookie_name(edge.public_url().is_https());
+            if credential == Credential::SessionCookie
+                && session_cookies(headers, name).next().is_none()
+            {
+                return Err(ErrorCode::MissingAccessToken.into());
+            }
+            let context = session(edge, headers).await?;
             request.extensions_mut().insert(context);
         }
         Credential::ApiKey => {
             let presented = api_key(edge, request.headers()).await?;
             request.extensions_mut().insert(presented);
         }
+        Credential::Nothing => {}
     }
     Ok(())
 }
 
-fn is_missing(error: &ApiError) -> bool {
-    matches!(
-        error.code(),
-        ErrorCode::MissingAccessToken | ErrorCode::MissingApiKey
-    )
+fn is_missing(error: &ApiError, wanted: &[Credential]) -> bool {
+    match error.code() {
+        ErrorCode::MissingAccessToken | ErrorCode::MissingApiKey => true,
+        ErrorCode::InvalidAccessToken => wanted.contains(&Credential::Nothing),
+        _ => false,
+    }
 }
 
 async fn session(edge: &Edge, headers: &HeaderMap) -> Result<SessionContext, ApiError> {

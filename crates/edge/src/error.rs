@@ -273,6 +273,11 @@ impl Error for ApiError {
     }
 }
 
+/// Marks an answer that is a refusal in a shape of its own, as a form that comes back with
+/// what was typed. It leaves as it is, and is counted as what it says.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused(pub Option<ErrorCode>);
+
 /// The status alone: the document is written where the request is known.
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {

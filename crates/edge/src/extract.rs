@@ -17,7 +17,7 @@ pub(crate) use key_caller::key_in;
 pub use path_id::{PathId, PathParameter};
 pub use query::Query;
 pub(crate) use session_caller::token_in;
-pub use session_caller::{SessionCaller, cookie_name, session_cookies};
+pub use session_caller::{SessionCaller, Visitor, cookie_name, session_cookies};
 pub use unread_body::UnreadBody;
 
 use actix_web::http::header::HeaderMap;

@@ -22,10 +22,10 @@ mod server;
 
 pub use credential::Credential;
 pub use edge::{Edge, EdgeConfig, EdgePorts, rng};
-pub use error::{ApiError, ErrorCode, FieldError};
+pub use error::{ApiError, ErrorCode, FieldError, Refused};
 pub use extract::{
-    Client, KeyCaller, PathId, PathParameter, Query, SessionCaller, UnreadBody, cookie_name,
-    session_cookies,
+    Client, KeyCaller, PathId, PathParameter, Query, SessionCaller, UnreadBody, Visitor,
+    cookie_name, session_cookies,
 };
 pub use front::{Front, Routes};
 pub use policy::{Csrf, Deadline, ErrorShape, RoutePolicy, WorkClass};

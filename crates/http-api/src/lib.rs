@@ -21,4 +21,4 @@ mod wire;
 
 pub use api::{Api, ApiConfig, ApiPorts};
 pub use openapi::openapi_json;
-pub use routes::{internal_front, public_front};
+pub use routes::{ELSEWHERE, internal_front, public_front};

@@ -59,6 +59,9 @@ const MINT: RoutePolicy = RoutePolicy {
     ..KEY
 };
 
+/// What holds for paths that are nobody's.
+pub const ELSEWHERE: RoutePolicy = AROUND;
+
 /// What is not under `/v1`: about the API, not part of it.
 const AROUND: RoutePolicy = RoutePolicy {
     no_store: false,

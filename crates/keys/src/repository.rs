@@ -27,6 +27,15 @@ pub trait ApiKeyRepository: Send + Sync {
     async fn list(&self, account: AccountId, page: PageRequest)
     -> Result<Page<ApiKey>, StoreError>;
 
+    /// The account's keys whose name or shown prefix has this text in it, in whatever
+    /// case, newest first.
+    async fn search(
+        &self,
+        account: AccountId,
+        text: &str,
+        page: PageRequest,
+    ) -> Result<Page<ApiKey>, StoreError>;
+
     /// Stores a key, unless the account has as many active keys as it may have:
     /// its own limit, or else `default_limit` (contract K8, K12).
     async fn insert(

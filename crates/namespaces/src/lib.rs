@@ -14,6 +14,7 @@ mod namespace;
 mod provisioner;
 mod repository;
 mod sweep_lease;
+mod usage;
 
 pub use backlog::{Backlog, BacklogSource};
 pub use claim::{
@@ -42,3 +43,4 @@ pub use repository::{
     RenameNamespace,
 };
 pub use sweep_lease::SweepLeaseRepository;
+pub use usage::{QuotaUse, UsageReader};

@@ -61,4 +61,13 @@ pub struct Origin {
     pub ip: Option<IpAddr>,
     /// The request's identifier, as the answer and the log have it (contract C3).
     pub request_id: Option<String>,
+    /// What the client calls itself.
+    pub user_agent: Option<String>,
+    /// The form that asks for the act, which is stored with the act: a form does one
+    /// thing, however often it is sent (contract H3).
+    pub form: Option<FormHash>,
 }
+
+/// The SHA-256 of the one-time identifier that a form carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FormHash(pub [u8; 32]);

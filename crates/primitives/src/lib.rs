@@ -8,7 +8,7 @@ mod store_error;
 mod text;
 mod word;
 
-pub use act::{Act, Actor, Origin};
+pub use act::{Act, Actor, FormHash, Origin};
 pub use id::{
     AccountId, ApiKeyId, AuditEventId, IdentityId, InstallationId, InstanceId, KeySecretId,
     MalformedId, NamespaceId, SessionId, UserId,

@@ -84,6 +84,26 @@ macro_rules! foreign_namespaces {
     }};
 }
 
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// In lower case; on SQLite of the letters a to z alone.
+    #[sql_name = "lower"]
+    fn in_lower_case(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
+/// What LIKE takes for a text that has this one in it.
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
 #[async_trait]
 impl ApiKeyRepository for Database {
     async fn find(&self, account: AccountId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
@@ -125,6 +145,24 @@ impl ApiKeyRepository for Database {
     ) -> Result<Page<ApiKey>, StoreError> {
         list_page!(self, page, api_keys, ApiKeyRow => ApiKey, "API keys", |query| {
             query.filter(api_keys::account_id.eq(DbUuid::from(account)))
+        })
+    }
+
+    async fn search(
+        &self,
+        account: AccountId,
+        text: &str,
+        page: PageRequest,
+    ) -> Result<Page<ApiKey>, StoreError> {
+        use diesel::{EscapeExpressionMethods as _, TextExpressionMethods as _};
+
+        let pattern = containing(text);
+        list_page!(self, page, api_keys, ApiKeyRow => ApiKey, "API keys", |query| {
+            let name = in_lower_case(api_keys::name).like(in_lower_case(pattern.clone())).escape('\\');
+            let prefix = in_lower_case(api_keys::prefix).like(in_lower_case(pattern.clone())).escape('\\');
+            query
+                .filter(api_keys::account_id.eq(DbUuid::from(account)))
+                .filter(name.or(prefix))
         })
     }
 

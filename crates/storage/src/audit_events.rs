@@ -29,15 +29,18 @@ use crate::{
 /// How many events are written in one statement.
 const AT_ONCE: usize = 1000;
 
-/// Writes an event down, as part of the transaction that is the act.
+/// Writes an event down, as part of the transaction that is the act, and the form that
+/// asked for it, where one did.
 macro_rules! record {
     ($connection:expr, $event:expr) => {
-        for row in $crate::audit_events::rows(&$event)? {
+        let event = $event;
+        for row in $crate::audit_events::rows(&event)? {
             diesel::insert_into($crate::schema::audit_events::table)
                 .values(row)
                 .execute($connection)
                 .await?;
         }
+        $crate::forms::claim!($connection, event.act);
     };
 }
 
@@ -169,6 +172,7 @@ impl From<EventRow> for AuditEvent {
             origin: Origin {
                 ip: ip.and_then(Result::ok),
                 request_id: row.request_id,
+                ..Origin::default()
             },
             details: details.unwrap_or_default().into(),
         }
@@ -195,6 +199,19 @@ impl AuditLog for Database {
                 query = query
                     .filter(audit_events::id.ge(first))
                     .filter(audit_events::occurred_at.ge(DbTime::from(since)));
+            }
+            if let Some(until) = filter.until {
+                // No event before it has an identifier of a later millisecond.
+                let last = AuditEventId::first_at(until + time::Duration::milliseconds(1));
+                query = query
+                    .filter(audit_events::id.lt(DbUuid::from(last)))
+                    .filter(audit_events::occurred_at.lt(DbTime::from(until)));
+            }
+            if let Some(actor) = filter.actor {
+                query = query.filter(audit_events::actor_id.eq(DbUuid(actor)));
+            }
+            if let Some(subject) = filter.subject {
+                query = query.filter(audit_events::subject_id.eq(DbUuid(subject)));
             }
             query
         })

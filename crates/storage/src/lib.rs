@@ -22,6 +22,7 @@ mod database_identity;
 mod due_work;
 mod either;
 mod error;
+mod forms;
 mod held_namespaces;
 mod identities;
 mod identity_census;

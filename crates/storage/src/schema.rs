@@ -69,6 +69,30 @@ table! {
         account_id -> SqlUuid,
         created_at -> SqlTime,
         last_seen_at -> SqlTime,
+        ip -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+    }
+}
+
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    form_claims (hash) {
+        hash -> Binary,
+        claimed_at -> SqlTime,
+        answer -> Nullable<Binary>,
+        answer_until -> Nullable<SqlTime>,
+    }
+}
+
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    form_keys (id) {
+        id -> BigInt,
+        secret -> Binary,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Sessions: who is signed in.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl,
@@ -7,9 +9,9 @@ use diesel::{
 };
 use remotegpu_accounts::{
     AuditAction, AuditDetails, AuditSubject, HashedSession, InsertSession, NewAuditEvent,
-    NewSession, Session, SessionContext, SessionRepository,
+    NewSession, OpenedSession, Session, SessionContext, SessionRepository,
 };
-use remotegpu_primitives::{AccountId, Act, SessionId, StoreError, Word};
+use remotegpu_primitives::{AccountId, Act, SessionId, StoreError, UserId, Word};
 use time::OffsetDateTime;
 
 use crate::{
@@ -91,6 +93,8 @@ impl SessionRepository for Database {
                 .values((
                     SessionRow::from(session),
                     sessions::hash.eq(new.hash.0.as_slice()),
+                    sessions::ip.eq(act.origin.ip.map(|ip| ip.to_string())),
+                    sessions::user_agent.eq(act.origin.user_agent.clone()),
                 ))
                 .execute(c)
                 .await?;
@@ -200,6 +204,69 @@ impl SessionRepository for Database {
             Ok(())
         })?;
         Ok(())
+    }
+
+    async fn list_of(&self, user: UserId) -> Result<Vec<OpenedSession>, StoreError> {
+        let rows: Vec<(SessionRow, Option<String>, Option<String>)> =
+            with_conn!(self, read, |c| Ok(sessions::table
+                .filter(sessions::user_id.eq(DbUuid::from(user)))
+                .order(sessions::id.desc())
+                .limit(OpenedSession::MOST.into())
+                .select((SessionRow::columns(), sessions::ip, sessions::user_agent))
+                .load(c)
+                .await?))?;
+        let opened =
+            |(row, ip, user_agent): (SessionRow, Option<String>, Option<String>)| OpenedSession {
+                session: row.into(),
+                ip: ip.and_then(|ip| ip.parse().ok()),
+                user_agent,
+            };
+        Ok(rows.into_iter().map(opened).collect())
+    }
+
+    async fn end_of(&self, user: UserId, id: SessionId, act: &Act) -> Result<bool, StoreError> {
+        let ended = with_tx!(self, |c| {
+            let session = sessions::table
+                .filter(sessions::id.eq(DbUuid::from(id)))
+                .filter(sessions::user_id.eq(DbUuid::from(user)));
+            let ended: Option<DbUuid> = diesel::delete(session)
+                .returning(sessions::account_id)
+                .get_result(c)
+                .await
+                .optional()?;
+            if let Some(account) = ended {
+                let accounts = vec![account.into()];
+                record!(c, event(act, accounts, id, AuditAction::SessionSignedOut));
+            }
+            Ok(ended.is_some())
+        })?;
+        Ok(ended)
+    }
+
+    async fn end_others_of(
+        &self,
+        user: UserId,
+        keep: SessionId,
+        act: &Act,
+    ) -> Result<u64, StoreError> {
+        let ended = with_tx!(self, |c| {
+            let others = sessions::table
+                .filter(sessions::user_id.eq(DbUuid::from(user)))
+                .filter(sessions::id.ne(DbUuid::from(keep)));
+            let rows: Vec<DbUuid> = diesel::delete(others)
+                .returning(sessions::account_id)
+                .load(c)
+                .await?;
+            if !rows.is_empty() {
+                let accounts: BTreeSet<DbUuid> = rows.iter().copied().collect();
+                let accounts = accounts.into_iter().map(AccountId::from).collect();
+                let mut ended = event(act, accounts, keep, AuditAction::SessionSignedOut);
+                ended.subject = AuditSubject::User(user);
+                record!(c, ended);
+            }
+            Ok(rows.len())
+        })?;
+        Ok(ended as u64)
     }
 
     async fn delete_ended(

@@ -19,7 +19,7 @@ use remotegpu_namespaces::{
     Cluster, ClusterDirectory, ClusterError, ClusterName, ClusterStatus, CredentialIdentity,
     CredentialMint, IdentityObjects, IdentityPage, ListPlace, LocatedIdentity, LocatedNamespace,
     LocatedObject, MintError, MintedToken, Namespace, NamespaceProvisioner, PlainClusterToken,
-    Removal,
+    QuotaUse, Removal, UsageReader,
 };
 use remotegpu_primitives::{AccountId, Clock, IdentityId, NamespaceId};
 use time::Duration;
@@ -236,6 +236,22 @@ impl ClusterDirectory for TestCluster {
 
     fn is_given_up(&self, _: &ClusterName) -> bool {
         false
+    }
+}
+
+#[async_trait]
+impl UsageReader for TestCluster {
+    async fn usage(&self, namespace: &Namespace) -> Result<Vec<QuotaUse>, ClusterError> {
+        self.hang_on(namespace.kubernetes_namespace.as_str()).await;
+        let state = self.answering(&namespace.cluster)?;
+        let name = namespace.kubernetes_namespace.as_str();
+        // Nothing runs here, and so nothing is used.
+        let pods = state.namespaces.contains_key(name).then(|| QuotaUse {
+            resource: "pods".to_owned(),
+            used: "0".to_owned(),
+            hard: "100".to_owned(),
+        });
+        Ok(pods.into_iter().collect())
     }
 }
 

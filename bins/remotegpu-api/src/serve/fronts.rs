@@ -2,22 +2,27 @@
 
 use std::sync::Arc;
 
+use remotegpu_console::{Console, ConsoleConfig, ConsolePorts};
 use remotegpu_control_plane::{CachedApiKeys, KeyChangeLimits, MintLimits, PasswordWorkers};
 use remotegpu_edge::{Edge, EdgeConfig, EdgePorts, PublicUrl};
 use remotegpu_http_api::{Api, ApiConfig, ApiPorts};
 use remotegpu_namespaces::ClusterDirectory;
 
 use super::Shared;
-use crate::{clock::SystemClock, config::Config, readiness::DatabaseReadiness};
+use crate::{
+    clock::SystemClock,
+    config::{Config, ConsoleSettings},
+    readiness::DatabaseReadiness,
+};
 
 impl Shared {
-    /// What every front stands on, and the front that speaks JSON.
-    pub(super) fn edge_and_api(
+    /// What every front stands on, the front that speaks JSON, and the pages.
+    pub(super) fn edge_and_fronts(
         &self,
         config: &Config,
         public_url: PublicUrl,
         passwords: &PasswordWorkers,
-    ) -> (Arc<Edge>, Arc<Api>) {
+    ) -> (Arc<Edge>, Arc<Api>, Option<Arc<Console>>) {
         let limits = &config.limits;
         let mint_limits = Arc::new(MintLimits::new(
             self.clusters.list().into_iter().map(|cluster| cluster.name),
@@ -52,8 +57,45 @@ impl Shared {
             token_lifetime: config.token_lifetime,
         };
         let ports = self.api_ports(config, passwords.clone(), mint_limits);
+        let console = config.console.as_ref();
+        let console = console.map(|settings| self.console(config, settings, &edge, &ports));
         let api = Api::new(Arc::clone(&edge), api_config, ports);
-        (edge, api)
+        (edge, api, console)
+    }
+
+    fn console(
+        &self,
+        config: &Config,
+        settings: &ConsoleSettings,
+        edge: &Arc<Edge>,
+        api: &ApiPorts,
+    ) -> Arc<Console> {
+        let console_config = ConsoleConfig {
+            sign_up_open: config.sign_up_open,
+            key_limit: config.key_limit,
+            namespace_limit: config.namespace_limit,
+            baseline: config.tenant_baseline.in_words(),
+            notice: settings.notice.clone(),
+            support_url: settings.support_url.clone(),
+        };
+        let ports = ConsolePorts {
+            users: Arc::clone(&api.users),
+            sessions: Arc::clone(&api.sessions),
+            attempts: Arc::clone(&api.attempts),
+            forms: Arc::new(self.database.clone()),
+            keys: Arc::clone(&api.keys),
+            key_changes: Arc::clone(&api.key_changes),
+            namespaces: Arc::clone(&api.namespaces),
+            clusters: Arc::clone(&api.clusters),
+            usage: self.claimed_clusters(),
+            claims: Arc::clone(&api.claims),
+            passwords: api.passwords.clone(),
+            signals: Arc::clone(&api.signals),
+            audit: Arc::clone(&api.audit),
+            audit_log: Arc::clone(&api.audit_log),
+            clock: Arc::clone(&api.clock),
+        };
+        Console::new(Arc::clone(edge), console_config, ports)
     }
 
     fn cached_keys(&self) -> Arc<CachedApiKeys> {

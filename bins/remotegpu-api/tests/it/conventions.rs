@@ -144,7 +144,6 @@ async fn an_unknown_path_is_404_and_a_wrong_method_405() {
         raw(&server.url, head + "\r\nconnection: close\r\n\r\n")
     };
     for path in [
-        "/",
         "/v1",
         "/v1/",
         "/v2/auth/session",

@@ -1,4 +1,4 @@
-//! The README's quickstart, block by block, as it stands.
+//! The quickstart by `curl`, block by block, as it stands.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -21,7 +21,7 @@ impl Drop for Running {
 /// The `sh` blocks between these two headings.
 fn blocks(from: &str, to: &str) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let readme = std::fs::read_to_string(root.join("docs/by-curl.md")).unwrap();
     let section = readme.split(from).nth(1).unwrap().split(to).next().unwrap();
     section
         .split("```sh\n")
@@ -43,7 +43,7 @@ pub struct Said {
 
 impl Quickstart {
     pub fn read() -> Self {
-        let mut blocks = blocks("## Quickstart", "\n## ");
+        let mut blocks = blocks("## From nothing to kubectl", "\n## ");
         assert_eq!(blocks.remove(0), "cargo run --release\n");
         assert_eq!(blocks[0], "read -r ONE_TIME_PASSWORD\n");
         Self { blocks }

@@ -63,6 +63,15 @@ impl ApiKeyRepository for CachedApiKeys {
         self.store.list(account, page).await
     }
 
+    async fn search(
+        &self,
+        account: AccountId,
+        text: &str,
+        page: PageRequest,
+    ) -> Result<Page<ApiKey>, StoreError> {
+        self.store.search(account, text, page).await
+    }
+
     async fn insert(
         &self,
         key: &NewApiKey,

@@ -7,7 +7,7 @@ use remotegpu_namespaces::{
     ClaimState, Cluster, ClusterDirectory, ClusterError, ClusterName, ClusterStatus,
     CredentialIdentity, CredentialMint, IdentityObjects, IdentityPage, ListPlace, LocatedIdentity,
     LocatedNamespace, MintError, MintedToken, Namespace, NamespaceProvisioner, PlainClusterToken,
-    Removal,
+    QuotaUse, Removal, UsageReader,
 };
 use time::Duration;
 
@@ -94,6 +94,14 @@ impl<C: NamespaceProvisioner> NamespaceProvisioner for ClaimedClusters<C> {
             });
         }
         clusters.discard(located).await
+    }
+}
+
+#[async_trait]
+impl<C: UsageReader> UsageReader for ClaimedClusters<C> {
+    async fn usage(&self, namespace: &Namespace) -> Result<Vec<QuotaUse>, ClusterError> {
+        let clusters = self.in_cluster(&namespace.cluster)?;
+        clusters.usage(namespace).await
     }
 }
 

@@ -4,7 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use rand::CryptoRng;
-use remotegpu_accounts::{AccountRepository, AuditLog, SessionPolicy, SessionRepository};
+use remotegpu_accounts::{
+    AccountRepository, AuditLog, FormRepository, SessionPolicy, SessionRepository,
+};
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
     ClusterDirectory, ClusterName, CredentialMint, HeldNamespaceRepository, IdentityRepository,
@@ -58,6 +60,8 @@ pub struct ReconcilerPorts {
     pub dead_key_retention: time::Duration,
     /// The sessions that end by the clock.
     pub sessions: Arc<dyn SessionRepository>,
+    /// Forms that were sent.
+    pub forms: Arc<dyn FormRepository>,
     /// How long sessions live.
     pub session_policy: SessionPolicy,
     /// The namespaces.
@@ -120,6 +124,7 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send +
             keys: &*ports.keys,
             dead_key_retention: ports.dead_key_retention,
             sessions: &*ports.sessions,
+            forms: &*ports.forms,
             session_policy: ports.session_policy,
             audit_log: &*ports.audit_log,
             audit_retention: ports.audit_retention,

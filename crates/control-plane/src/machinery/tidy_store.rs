@@ -1,7 +1,7 @@
 //! What ends by the passing of time alone is ended in the store, and what nobody needs
 //! any more goes from it.
 
-use remotegpu_accounts::{AuditLog, SessionPolicy, SessionRepository};
+use remotegpu_accounts::{AuditLog, FormRepository, SessionPolicy, SessionRepository};
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{CredentialIdentity, IdentityRepository};
 use remotegpu_primitives::StoreError;
@@ -36,6 +36,8 @@ pub struct TidyPorts<'a> {
     pub sessions: &'a dyn SessionRepository,
     /// How long sessions live.
     pub session_policy: SessionPolicy,
+    /// Forms that were sent.
+    pub forms: &'a dyn FormRepository,
     /// Where old audit events are.
     pub audit_log: &'a dyn AuditLog,
     /// For how long they are kept.
@@ -93,6 +95,13 @@ pub async fn tidy_store(ports: TidyPorts<'_>, tidied: &mut Tidied, now: OffsetDa
     let SessionPolicy { idle, total } = ports.session_policy;
     let removed = ports.sessions.delete_ended(now - total, now - idle).await;
     tell("sessions that ended were not removed", removed);
+    // A form can be sent as long as the session that it is of.
+    let before = now - total - CLOCKS_APART;
+    let removed = in_rounds!(ports.forms.delete_forms(before, AT_ONCE, now));
+    tell(
+        "forms that nobody can send any more were not removed",
+        removed,
+    );
     let before = now - ports.audit_retention;
     let removed = in_rounds!(ports.audit_log.delete_before(before, AT_ONCE));
     tell("audit events that are too old were not removed", removed);

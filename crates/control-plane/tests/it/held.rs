@@ -304,6 +304,7 @@ async fn each_namespace_that_is_made_again_has_its_own_time_in_the_audit_log() {
     let filter = AuditFilter {
         action: Some(AuditAction::NamespaceRestored),
         since: None,
+        ..AuditFilter::default()
     };
     let page = PageRequest::new(9, None).unwrap();
     let events = AuditLog::list(database, world.ada.account.id, filter, page).await;

@@ -457,6 +457,7 @@ async fn what_is_handed_out_is_noted_and_what_is_refused_is_not() {
     let filter = AuditFilter {
         action: Some(AuditAction::CredentialMinted),
         since: None,
+        ..AuditFilter::default()
     };
     let account = world.ada.account.id;
     let page = AuditLog::list(store, account, filter, PageRequest::default()).await;

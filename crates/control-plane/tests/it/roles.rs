@@ -5,13 +5,16 @@ use std::{collections::BTreeSet, fs, path::Path};
 use futures_util::future::LocalBoxFuture;
 use remotegpu_accounts::{
     AccountRepository, AuditFilter, AuditLog, PasswordChange, PlainPassword, Role, SessionContext,
+    SessionPolicy,
 };
 use remotegpu_control_plane::{
     Caller, ChangePasswordPorts, CreateNamespace, CreateNamespacePorts, IssueApiKey, NotAllowed,
     OneTimePassword, PasswordWorkers, RotateApiKeyPorts, change_password, create_namespace,
-    delete_namespace, find_api_key, find_foreign_namespaces, find_namespace, issue_api_key,
-    list_api_keys, list_audit_events, list_clusters, list_namespaces, rename_namespace,
-    render_kubeconfig, revoke_api_key, rotate_api_key, sign_out, switch_account, update_api_key,
+    delete_namespace, end_other_sessions, end_session, find_api_key, find_foreign_namespaces,
+    find_namespace, issue_api_key, list_api_keys, list_audit_events, list_clusters,
+    list_namespaces, list_sessions, look_at_last_reach, look_at_namespace, read_usage,
+    rename_namespace, render_kubeconfig, revoke_api_key, rotate_api_key, search_api_keys, sign_out,
+    switch_account, update_api_key,
 };
 use remotegpu_keys::{ApiKey, ApiKeyChange, ApiKeyRepository, KeyName};
 use remotegpu_kubeconfig::Plugin;
@@ -125,6 +128,30 @@ persons_acts! {
     };
     Some(Role::Read) => find_namespace: |p, caller| {
         find_namespace(&p.world.store.database, caller, p.namespace.id).await
+    };
+    None => end_other_sessions: |p, caller| {
+        end_other_sessions(&p.world.store.database, caller, &mut rng(), p.world.now()).await
+    };
+    None => end_session: |p, caller| {
+        let (database, own) = (&p.world.store.database, p.world.ada.session.id);
+        end_session(database, caller, own, &mut rng(), p.world.now()).await
+    };
+    None => list_sessions: |p, caller| {
+        let policy = SessionPolicy::default();
+        list_sessions(&p.world.store.database, caller, policy, p.world.now()).await
+    };
+    Some(Role::Read) => look_at_last_reach: |p, caller| {
+        let database = &p.world.store.database;
+        look_at_last_reach(database, database, caller, Some(&p.namespace)).await
+    };
+    Some(Role::Read) => look_at_namespace: |p, caller| {
+        look_at_namespace(&p.world.store.database, caller, p.namespace.id).await
+    };
+    Some(Role::Read) => read_usage: |p, caller| {
+        read_usage(&*p.world.cluster, caller, &p.namespace).await
+    };
+    Some(Role::Read) => search_api_keys: |p, caller| {
+        search_api_keys(&p.world.store.database, caller, "key", page()).await
     };
     Some(Role::Read) => list_api_keys: |p, caller| {
         list_api_keys(&p.world.store.database, caller, page()).await

@@ -161,6 +161,7 @@ pub fn ports(world: &World) -> ReconcilerPorts {
         keys: database.clone(),
         dead_key_retention: time::Duration::days(90),
         sessions: database.clone(),
+        forms: database.clone(),
         session_policy: SessionPolicy::default(),
         namespaces: database.clone(),
         held: database.clone(),

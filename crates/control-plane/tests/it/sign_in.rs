@@ -30,7 +30,7 @@ struct Door {
 fn from(address: &str) -> Origin {
     Origin {
         ip: Some(address.parse::<IpAddr>().unwrap()),
-        request_id: None,
+        ..Origin::default()
     }
 }
 

@@ -267,6 +267,7 @@ impl World {
             keys: database,
             dead_key_retention: Duration::days(90),
             sessions: database,
+            forms: database,
             session_policy: SessionPolicy::default(),
             audit_log: database,
             audit_retention: Duration::days(365),

@@ -28,6 +28,8 @@ pub struct Client {
     pub request_id: Arc<str>,
     /// When it came.
     pub came: Instant,
+    /// What it calls itself, as far as that is a text.
+    pub user_agent: Option<Arc<str>>,
 }
 
 impl Client {
@@ -36,6 +38,8 @@ impl Client {
         Origin {
             ip: Some(self.ip),
             request_id: Some(self.request_id.as_ref().to_owned()),
+            user_agent: self.user_agent.as_deref().map(str::to_owned),
+            form: None,
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
-use remotegpu_primitives::{ApiKeyId, NamespaceId};
+use remotegpu_primitives::{ApiKeyId, NamespaceId, SessionId};
 
 /// What stands in paths under a name of its own, the same in every path.
 pub trait PathParameter: FromStr {
@@ -16,6 +16,10 @@ pub trait PathParameter: FromStr {
 
 impl PathParameter for ApiKeyId {
     const NAME: &'static str = "key_id";
+}
+
+impl PathParameter for SessionId {
+    const NAME: &'static str = "session_id";
 }
 
 impl PathParameter for NamespaceId {

@@ -8,7 +8,7 @@ use actix_web::{
     http::header::{self, HeaderMap},
 };
 use remotegpu_accounts::SessionContext;
-use remotegpu_control_plane::{Caller, Right};
+use remotegpu_control_plane::{Caller, OneTimePassword, Right};
 
 use super::{Client, bearers, key_caller::KEY_PREFIX};
 use crate::error::{ApiError, ErrorCode};
@@ -30,6 +30,23 @@ impl<R: Right> FromRequest for SessionCaller<R> {
             Ok(Self(Caller::signed_in(context, origin).may()?))
         };
         ready(caller())
+    }
+}
+
+/// Whoever calls a route that lists [`Credential::Nothing`](crate::Credential::Nothing) last:
+/// somebody who is signed in, or nobody.
+pub struct Visitor(pub Option<Caller<OneTimePassword>>);
+
+impl FromRequest for Visitor {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let proven = request.extensions_mut().remove::<SessionContext>();
+        let origin = Client::of(request).map(|client| client.origin());
+        let visitor =
+            origin.map(|origin| Self(proven.map(|context| Caller::signed_in(context, origin))));
+        ready(visitor.map_err(ApiError::from))
     }
 }
 

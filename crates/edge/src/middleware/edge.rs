@@ -27,7 +27,7 @@ use super::{
 use crate::{
     credential::prove,
     edge::Edge,
-    error::{ApiError, ErrorCode},
+    error::{ApiError, ErrorCode, Refused},
     extract::{Client, UnreadBody, client_ip},
     policy::{Deadline, RoutePolicy, WorkClass},
     route_table::{Found, RouteTable},
@@ -68,6 +68,7 @@ pub(crate) async fn edge(
         ip: client,
         request_id: Arc::clone(&id),
         came: started,
+        user_agent: user_agent(request.headers()),
     });
     let method = request.method().clone();
     let path = request.match_info().as_str().to_owned();
@@ -160,6 +161,15 @@ async fn within(
         .unwrap_or(Err(ErrorCode::DatabaseUnavailable.into()))
 }
 
+/// What is kept of it is what people are shown later, so no more than a line.
+fn user_agent(headers: &HeaderMap) -> Option<Arc<str>> {
+    const MOST: usize = 200;
+    let value = headers.get(header::USER_AGENT)?;
+    let text = std::str::from_utf8(value.as_bytes()).ok()?.trim();
+    let kept: String = text.chars().take(MOST).collect();
+    (!kept.is_empty()).then(|| kept.into())
+}
+
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
     let length = headers.get(header::CONTENT_LENGTH)?;
     length.to_str().ok()?.parse().ok()
@@ -175,6 +185,13 @@ fn shaped(
 ) -> ServiceResponse<BoxBody> {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let said = response.response().extensions().get::<Refused>().copied();
+    if let Some(Refused(code)) = said {
+        if let Some(code) = code {
+            edge.metrics().refused(code);
+        }
         return response;
     }
     let known = refusal(&response);
@@ -201,8 +218,10 @@ fn shaped(
 
 /// Whether it is refused for the sake of others.
 fn came_too_soon(response: &ServiceResponse<BoxBody>) -> bool {
+    let said = response.response().extensions().get::<Refused>().copied();
     matches!(
-        refusal(response).map(ApiError::code),
+        said.and_then(|Refused(code)| code)
+            .or_else(|| refusal(response).map(ApiError::code)),
         Some(ErrorCode::Overloaded | ErrorCode::RateLimited | ErrorCode::TooManyAttempts)
     )
 }
@@ -218,7 +237,6 @@ fn add_headers(headers: &mut HeaderMap, policy: &RoutePolicy, id: &str) {
     }
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
         ("x-frame-options", "DENY"),
     ] {
         headers.insert(
@@ -226,9 +244,15 @@ fn add_headers(headers: &mut HeaderMap, policy: &RoutePolicy, id: &str) {
             HeaderValue::from_static(value),
         );
     }
-    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
-        let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
-        headers.insert(header::CONTENT_SECURITY_POLICY, nothing);
+    // What a page needs it says itself.
+    let nothing = "default-src 'none'; frame-ancestors 'none'";
+    for (name, value) in [
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, nothing),
+    ] {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
     }
     if policy.no_store && !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -139,7 +139,7 @@ pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Opera
 pub(super) fn add_errors(policy: RoutePolicy, operation: &mut Operation) {
     let is_probe = policy.class == WorkClass::Probe;
     let schemes = policy.credentials.iter().flat_map(|kind| kind.schemes());
-    let ways = schemes.map(|scheme| SecurityRequirement::new(scheme, [""; 0]));
+    let ways = schemes.map(|scheme| SecurityRequirement::new(*scheme, [""; 0]));
     // An empty list says that none is needed; nothing at all would say nothing.
     operation.security = Some(ways.collect());
     let by_session = policy.credentials.contains(&Credential::Session);

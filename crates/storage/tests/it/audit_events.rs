@@ -56,6 +56,7 @@ fn by_user(user: UserId, at: OffsetDateTime) -> Act {
     let origin = Origin {
         ip: Some("2001:db8::7".parse().unwrap()),
         request_id: Some("r-1".to_owned()),
+        ..Origin::default()
     };
     Act::new(Actor::User(user), origin, &mut rng(), at)
 }
@@ -401,6 +402,7 @@ async fn events_are_listed_newest_first_and_filtered(world: World) {
     let only = AuditFilter {
         action: Some(AuditAction::CredentialMinted),
         since: None,
+        ..AuditFilter::default()
     };
     assert_eq!(list(only, 200, None).await, (expected.clone(), None));
     let (first, next) = list(only, 2, None).await;

@@ -141,6 +141,7 @@ async fn a_wish_is_written_once_and_told_to_the_account(world: World) {
     let filter = AuditFilter {
         action: Some(AuditAction::NamespaceHeldDeleted),
         since: None,
+        ..AuditFilter::default()
     };
     let page = PageRequest::new(9, None).unwrap();
     let events = AuditLog::list(&world.database, ada.account, filter, page).await;
@@ -242,6 +243,7 @@ async fn an_adopted_namespace_keeps_its_identifier_past_every_limit(world: World
     let filter = AuditFilter {
         action: Some(AuditAction::NamespaceAdopted),
         since: None,
+        ..AuditFilter::default()
     };
     let page = PageRequest::new(9, None).unwrap();
     let events = AuditLog::list(&world.database, ada.account, filter, page).await;

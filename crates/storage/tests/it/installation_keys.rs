@@ -42,6 +42,7 @@ async fn events(world: &World, account: AccountId) -> Vec<AuditEvent> {
     let filter = AuditFilter {
         action: Some(AuditAction::ApiKeyRevoked),
         since: None,
+        ..AuditFilter::default()
     };
     let page = PageRequest::new(200, None).unwrap();
     let listed = AuditLog::list(&world.database, account, filter, page).await;

@@ -72,6 +72,7 @@ async fn many_sessions_are_ended_with_an_event_each(world: World) {
         let filter = AuditFilter {
             action: Some(AuditAction::SessionSignedOut),
             since: None,
+            ..AuditFilter::default()
         };
         let page = PageRequest::new(200, None).unwrap();
         let listed = AuditLog::list(&world.database, session.account_id, filter, page).await;

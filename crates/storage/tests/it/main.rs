@@ -15,6 +15,7 @@ mod concurrency;
 mod database_identity;
 mod dead_keys;
 mod fixtures;
+mod forms;
 mod held_namespaces;
 mod identities;
 mod installation_keys;

@@ -43,7 +43,12 @@ fn judge(query: &Query) -> Result<(AuditFilter, PageRequest), ApiError> {
     let since = fields.judge("since", since);
     match (page, action, since) {
         (Some(page), Some(action), Some(since)) if fields.is_empty() => {
-            Ok((AuditFilter { action, since }, page))
+            let filter = AuditFilter {
+                action,
+                since,
+                ..AuditFilter::default()
+            };
+            Ok((filter, page))
         }
         _ => Err(fields.into()),
     }

@@ -1,0 +1,290 @@
+//! All settings, in the order in which they are told.
+
+use super::Setting;
+
+const fn setting(
+    key: &'static str,
+    default: Option<&'static str>,
+    form: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        key,
+        default,
+        form,
+        help,
+    }
+}
+
+pub const SETTINGS: &[Setting] = &[
+    setting(
+        "listen",
+        Some("127.0.0.1:8080"),
+        "ADDRESS:PORT",
+        "Where the API listens",
+    ),
+    setting(
+        "internal_listen",
+        Some("127.0.0.1:8081"),
+        "ADDRESS:PORT",
+        "Where /metrics listens; never to be reached by customers",
+    ),
+    setting(
+        "public_url",
+        None,
+        "URL",
+        "What the API calls itself, in kubeconfigs above all [default: the address it listens on]",
+    ),
+    setting(
+        "extra_hosts",
+        Some(""),
+        "HOST,...",
+        "Further values of the Host header that the API answers to",
+    ),
+    setting(
+        "tls_cert",
+        None,
+        "FILE",
+        "The certificate chain for the API, as PEM",
+    ),
+    setting(
+        "tls_key",
+        None,
+        "FILE",
+        "The private key for the API, as PEM",
+    ),
+    setting(
+        "trusted_proxies",
+        Some(""),
+        "CIDR,...",
+        "Networks whose X-Forwarded-For header counts",
+    ),
+    setting(
+        "http_workers",
+        None,
+        "NUMBER",
+        "How many threads answer requests [default: one for each core]",
+    ),
+    setting(
+        "max_connections",
+        Some("10000"),
+        "NUMBER",
+        "How many connections of clients the API holds at the same time",
+    ),
+    setting(
+        "keep_alive_seconds",
+        Some("75"),
+        "SECONDS",
+        "How long a connection may be idle; more than a proxy in front keeps its own",
+    ),
+    setting(
+        "database_url",
+        None,
+        "URL",
+        "postgres://user:password@host/database [default: SQLite in the data directory]",
+    ),
+    setting(
+        "database_connections",
+        Some("8"),
+        "NUMBER",
+        "How many connections to PostgreSQL this instance's pool holds at the most; beside it as many threads may keep one each, two are for changes of keys, and one looks for restores",
+    ),
+    setting(
+        "database_acquire_ms",
+        Some("3000"),
+        "MILLISECONDS",
+        "How long a request waits for a connection to the database: 100 to 4500",
+    ),
+    setting(
+        "database_statement_ms",
+        Some("4000"),
+        "MILLISECONDS",
+        "How long a statement may take in the database: 100 to 4500",
+    ),
+    setting(
+        "migrate_at_start",
+        Some("true"),
+        "true|false",
+        "Whether the start brings the database's schema up to date; else it waits until somebody does",
+    ),
+    setting(
+        "data_dir",
+        Some("./remotegpu-data"),
+        "FOLDER",
+        "Where the SQLite database and the development cluster live",
+    ),
+    setting(
+        "dev_cluster_listen",
+        Some("127.0.0.1:16443"),
+        "ADDRESS:PORT",
+        "Where the embedded development cluster listens",
+    ),
+    setting(
+        "clusters",
+        Some(""),
+        "NAME=KUBECONFIG,...",
+        "The clusters, the default one first; the file may say more about each in [[clusters]]",
+    ),
+    setting(
+        "sign_up",
+        Some("closed"),
+        "open|closed",
+        "Whether anybody may make an account",
+    ),
+    setting(
+        "console",
+        Some("true"),
+        "true|false",
+        "Whether the pages for people are served beside the API",
+    ),
+    setting(
+        "notice",
+        None,
+        "TEXT",
+        "A sentence that stands on every page",
+    ),
+    setting(
+        "support_url",
+        None,
+        "URL",
+        "Where every page sends who needs help: https:// or mailto:",
+    ),
+    setting(
+        "key_limit",
+        Some("20"),
+        "NUMBER",
+        "How many active API keys an account may have",
+    ),
+    setting(
+        "key_change_rate",
+        Some("60"),
+        "NUMBER",
+        "How many API keys an account may create and rotate within a minute",
+    ),
+    setting(
+        "dead_key_retention_days",
+        Some("90"),
+        "DAYS",
+        "How long revoked and expired API keys stay in the list; at most 1000 of an account do",
+    ),
+    setting(
+        "namespace_limit",
+        Some("10"),
+        "NUMBER",
+        "How many namespaces an account may have",
+    ),
+    setting(
+        "key_cache_size",
+        Some("100000"),
+        "NUMBER",
+        "How many API keys this instance remembers, about 300 bytes each; 0 asks the database every time",
+    ),
+    setting(
+        "record_last_use",
+        Some("true"),
+        "true|false",
+        "Whether the last use of API keys is written down",
+    ),
+    setting(
+        "session_idle_seconds",
+        Some("43200"),
+        "SECONDS",
+        "When a session ends that is not used",
+    ),
+    setting(
+        "session_total_seconds",
+        Some("604800"),
+        "SECONDS",
+        "When every session ends",
+    ),
+    setting(
+        "token_seconds",
+        Some("3600"),
+        "SECONDS",
+        "How long cluster tokens live: 600 to 3600",
+    ),
+    setting(
+        "sweep_seconds",
+        Some("45"),
+        "SECONDS",
+        "How often each cluster is compared with the database, by one of the instances: 1 to 3600",
+    ),
+    setting(
+        "audit_retention_days",
+        Some("365"),
+        "DAYS",
+        "How long audit events are kept",
+    ),
+    setting(
+        "password_workers",
+        Some("1"),
+        "NUMBER",
+        "How many passwords are hashed at the same time",
+    ),
+    setting(
+        "password_queue",
+        Some("16"),
+        "NUMBER",
+        "How many sign-ins wait for their turn; more are refused at once",
+    ),
+    setting(
+        "mint_concurrency",
+        Some("32"),
+        "NUMBER",
+        "How many credentials are minted at the same time in each cluster",
+    ),
+    setting(
+        "mint_queue",
+        Some("32"),
+        "NUMBER",
+        "How many mints wait for their turn with each cluster; more are refused at once",
+    ),
+    setting(
+        "mint_rate",
+        Some("10"),
+        "NUMBER",
+        "How many credentials a key may mint each second for one namespace",
+    ),
+    setting(
+        "mint_burst",
+        Some("50"),
+        "NUMBER",
+        "How many credentials a key that has rested may mint at once for one namespace",
+    ),
+    setting(
+        "request_concurrency",
+        Some("1024"),
+        "NUMBER",
+        "How many requests are worked on at the same time; more are refused at once",
+    ),
+    setting(
+        "drain_seconds",
+        Some("0"),
+        "SECONDS",
+        "How long the API goes on after it has said that it is not ready any more",
+    ),
+    setting(
+        "log",
+        Some("info"),
+        "error|warn|info|debug|trace",
+        "How much is logged; libraries never more than info",
+    ),
+    setting(
+        "log_format",
+        Some("text"),
+        "text|json",
+        "How a line of the log looks",
+    ),
+    setting(
+        "initial_admin_email",
+        Some("admin@localhost"),
+        "E-MAIL",
+        "Who the operator signs in as, on the first start",
+    ),
+    setting(
+        "initial_admin_password_file",
+        None,
+        "FILE",
+        "The operator's password, on the first start [default: a one-time password is printed]",
+    ),
+];

@@ -1,0 +1,16 @@
+//! The pages: a file for each.
+
+pub(crate) mod account;
+#[cfg(debug_assertions)]
+pub(crate) mod all_parts;
+pub(crate) mod api_key;
+pub(crate) mod api_keys;
+pub(crate) mod audit;
+pub(crate) mod error;
+pub(crate) mod first_password;
+pub(crate) mod kubernetes;
+pub(crate) mod namespace;
+pub(crate) mod shown_key;
+pub(crate) mod sign_in;
+pub(crate) mod sign_up;
+pub(crate) mod theme;

@@ -1,0 +1,54 @@
+//! How to get from a namespace's page to `kubectl get pods`.
+
+use maud::{Markup, html};
+use remotegpu_namespaces::Namespace;
+
+use crate::parts::{button, code, field::hidden};
+
+pub(super) fn render(namespace: &Namespace, page: &str) -> Markup {
+    let file = remotegpu_kubeconfig::filename(namespace.name.as_str());
+    let sh = format!(
+        "export REMOTEGPU_API_KEY=   # your key: Settings / API Keys\n\
+         export KUBECONFIG=\"$HOME/Downloads/{file}\"\nkubectl get pods"
+    );
+    let fish = format!(
+        "set -x REMOTEGPU_API_KEY    # your key: Settings / API Keys\n\
+         set -x KUBECONFIG \"$HOME/Downloads/{file}\"\nkubectl get pods"
+    );
+    let powershell = format!(
+        "$env:REMOTEGPU_API_KEY = \"\"   # your key: Settings / API Keys\n\
+         $env:KUBECONFIG = \"$HOME\\Downloads\\{file}\"\nkubectl get pods"
+    );
+    let merge = format!(
+        "KUBECONFIG=\"$HOME/.kube/config:$HOME/Downloads/{file}\" kubectl config view --flatten > merged\n\
+         mv merged \"$HOME/.kube/config\""
+    );
+    html! {
+        section aria-labelledby="way-in" {
+            h2 id="way-in" { "Use it" }
+            p { "The kubeconfig holds no secret: each call exchanges your API key for a token that \
+                 lives for minutes, and revoking the key ends those as well." }
+            div.actions {
+                form.inline method="get" action=(format!("{page}/kubeconfig")) {
+                    (button::submit("Download kubeconfig", "primary"))
+                }
+                form.inline method="get" action=(format!("{page}/kubeconfig")) {
+                    (hidden("plugin", "remotegpu"))
+                    (button::submit("Download for kubectl-remotegpu", "quiet"))
+                }
+            }
+            p.hint { "The first runs sh, date and curl; the second the program "
+                     code { "kubectl-remotegpu" } ", which Windows needs too." }
+            (code::block("lines-sh", "sh, bash, zsh", &sh))
+            details { summary { "fish" } (code::block("lines-fish", "fish", &fish)) }
+            details { summary { "PowerShell" } (code::block("lines-powershell", "PowerShell", &powershell)) }
+            details { summary { "Merge it into the kubeconfig you have" } (code::block("lines-merge", "sh, bash, zsh", &merge)) }
+            details {
+                summary { "Lens, Headlamp and other programs with windows" }
+                p { "They do not see your shell's variables. Take the file for "
+                    code { "kubectl-remotegpu" } ", and give it the key once:" }
+                (code::block("lines-windows", "sh, bash, zsh", "remotegpu keys use"))
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! All pages on one screen, each with what holds for it (contract H2).
+
+use std::sync::Arc;
+
+use actix_web::web;
+use remotegpu_edge::{Credential, Csrf, ErrorShape, Front, RoutePolicy, WorkClass};
+
+use crate::{
+    assets,
+    console::Console,
+    pages::{
+        account, api_key, api_keys, audit, error, first_password, kubernetes, namespace, shown_key,
+        sign_in, sign_up, theme,
+    },
+};
+
+/// For who is signed in; who is not is led to the page for that, and back.
+const PAGE: RoutePolicy = RoutePolicy {
+    class: WorkClass::Other,
+    csrf: Csrf::WithCookie,
+    credentials: &[Credential::SessionCookie],
+    body_limit: RoutePolicy::BODY_LIMIT,
+    deadline: RoutePolicy::DEADLINE,
+    no_store: true,
+    errors: error::page,
+};
+
+/// A form. Whose session has ended gets the sign-in page with what they typed (contract H3).
+const FORM: RoutePolicy = RoutePolicy {
+    credentials: &[Credential::SessionCookie, Credential::Nothing],
+    ..PAGE
+};
+
+/// The same, where a password is hashed.
+const PASSWORD_FORM: RoutePolicy = RoutePolicy {
+    class: WorkClass::Password,
+    ..FORM
+};
+
+/// A page that anybody may see.
+const OPEN: RoutePolicy = FORM;
+
+/// A password is hashed, and who is signed in afterwards is not who was before.
+const SIGN_IN: RoutePolicy = RoutePolicy {
+    class: WorkClass::Password,
+    csrf: Csrf::Always,
+    ..OPEN
+};
+
+/// What is the same for everybody.
+const ASSET: RoutePolicy = RoutePolicy {
+    credentials: &[],
+    no_store: false,
+    ..PAGE
+};
+
+/// What the public listener serves beside the API. A path that nobody knows is shown to
+/// browsers as a page, and to all others as `elsewhere` does.
+pub fn front(console: &Arc<Console>, elsewhere: RoutePolicy) -> Front {
+    let console = web::Data::from(Arc::clone(console));
+    Front::new(move |routes| {
+        let others: ErrorShape = elsewhere.errors;
+        routes.state(console.clone());
+        routes.state(web::Data::new(error::Others(others)));
+        routes
+            .get("/", OPEN, kubernetes::home)
+            .get("/assets/{hash}/{name}", ASSET, assets::asset)
+            // Who is calling.
+            .get("/sign-in", OPEN, sign_in::show)
+            .post("/sign-in", SIGN_IN, sign_in::send)
+            .post("/sign-out", FORM, sign_in::sign_out)
+            .get("/first-password", PAGE, first_password::show)
+            .post("/first-password", PASSWORD_FORM, first_password::send);
+        #[cfg(debug_assertions)]
+        routes.get("/console-parts", OPEN, crate::pages::all_parts::show);
+        if console.config.sign_up_open {
+            routes
+                .get("/sign-up", OPEN, sign_up::show)
+                .post("/sign-up", SIGN_IN, sign_up::send);
+        }
+        routes
+            // Namespaces.
+            .get("/kubernetes", PAGE, kubernetes::show)
+            .post("/kubernetes", FORM, kubernetes::create)
+            .get("/kubernetes/{namespace_id}", PAGE, namespace::show)
+            .post("/kubernetes/{namespace_id}/rename", FORM, namespace::rename)
+            .post("/kubernetes/{namespace_id}/delete", FORM, namespace::delete)
+            .get(
+                "/kubernetes/{namespace_id}/kubeconfig",
+                PAGE,
+                namespace::kubeconfig,
+            )
+            // API keys.
+            .get("/settings/api-keys", PAGE, api_keys::show)
+            .post("/settings/api-keys", FORM, api_keys::create)
+            .get("/settings/api-keys/{key_id}", PAGE, api_key::show)
+            .post("/settings/api-keys/{key_id}/update", FORM, api_key::update)
+            .post("/settings/api-keys/{key_id}/rotate", FORM, api_key::rotate)
+            .post("/settings/api-keys/{key_id}/revoke", FORM, api_key::revoke)
+            .post("/settings/saved-key", FORM, shown_key::saved)
+            .post("/settings/download-key", FORM, shown_key::download)
+            // Who did what.
+            .get("/settings/audit", PAGE, audit::show)
+            .get("/settings/audit.csv", PAGE, audit::csv)
+            // Oneself.
+            .get("/settings/account", PAGE, account::show)
+            .post(
+                "/settings/account/password",
+                PASSWORD_FORM,
+                account::change_password,
+            )
+            .post("/settings/account/end-others", FORM, account::end_others)
+            .post(
+                "/settings/sessions/{session_id}/end",
+                FORM,
+                account::end_session,
+            )
+            .post("/settings/theme", OPEN, theme::choose)
+            .elsewhere("/assets/", ASSET)
+            .elsewhere(
+                "",
+                RoutePolicy {
+                    errors: error::page_or_other,
+                    ..elsewhere
+                },
+            );
+    })
+}
