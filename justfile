@@ -42,6 +42,17 @@ conformance *arguments:
     done
     cargo nextest run {{ locked }} --workspace -E 'test(/real_control_plane/) - test(/^conformance_/)' {{ arguments }}
 
+# Pictures of the console's pages, which docs/console.md shows; all of them go into target/screenshots.
+screenshots:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    export REMOTEGPU_TEST_BROWSER="${REMOTEGPU_TEST_BROWSER:?./x screenshots installs a browser and names it}"
+    cargo build {{ locked }} --workspace --bins
+    # Wherever cargo puts it.
+    target=$(cargo metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+    node bins/remotegpu-api/tests/browser/screenshots.mjs \
+        "$target/debug/remotegpu-api" target/screenshots docs/images
+
 # Measures what is promised about speed and load, in the build that packages hold; `--help` lists what there is.
 bench *arguments:
     #!/usr/bin/env bash

@@ -15,6 +15,7 @@ mod claims;
 mod command_line;
 mod configuration;
 mod connecting;
+mod console;
 mod content_types;
 mod conventions;
 mod crash;

@@ -1,0 +1,18 @@
+//! The console: over plain HTTP, as a browser without scripts sees it (contract section 11), and in a real browser.
+
+mod access;
+mod accessible;
+mod account;
+mod audit;
+mod browser;
+mod errors;
+mod forms;
+mod gallery;
+mod headers;
+mod hostile;
+mod keys;
+mod namespaces;
+mod reader;
+mod secrets;
+mod signing;
+mod visitor;
