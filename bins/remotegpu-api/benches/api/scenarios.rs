@@ -7,6 +7,7 @@ mod key_checks;
 mod kubectl;
 mod listing;
 mod overload;
+mod pages;
 mod sign_ins;
 mod slow_clients;
 
@@ -23,6 +24,8 @@ pub enum Scenario {
     Keys,
     /// Listing an account's keys.
     Listing,
+    /// A page of fifty keys.
+    Pages,
     /// Key checks while 200 clients guess passwords.
     SignIns,
     /// Three times as many sign-ins as there is room for.
@@ -41,9 +44,10 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Keys,
         Self::Listing,
+        Self::Pages,
         Self::SignIns,
         Self::OverloadSignIns,
         Self::OverloadMints,
@@ -66,6 +70,7 @@ impl Scenario {
         match self {
             Self::Keys => key_checks::run(backend, effort, report),
             Self::Listing => listing::run(backend, effort, report),
+            Self::Pages => pages::measure(backend, effort, report),
             Self::SignIns => sign_ins::measure(backend, effort, report),
             Self::OverloadSignIns => overload::sign_ins(backend, effort, report),
             Self::OverloadMints => overload::mints(backend, effort, report),
