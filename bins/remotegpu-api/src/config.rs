@@ -339,8 +339,6 @@ fn network(text: &str) -> Result<ipnet::IpNet> {
     })
 }
 
-/// A host as a `Host` header may say it.
-/// What a page may link to: nothing that would run.
 fn console(settings: &Settings) -> Result<Option<ConsoleSettings>> {
     let wanted = choice(settings, "console", ["true", "false"])? == "true";
     let console = ConsoleSettings {
@@ -357,6 +355,7 @@ fn notice(text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
+/// What a page may link to: nothing that would run.
 fn support_url(text: &str) -> Result<String> {
     let fits = text.starts_with("https://") || text.starts_with("mailto:");
     if !fits || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
@@ -365,6 +364,7 @@ fn support_url(text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
+/// A host as a `Host` header may say it.
 fn host(text: &str) -> Result<ExtraHost> {
     ExtraHost::parse(text).map_err(|expected| {
         let shown = without_passwords(text);

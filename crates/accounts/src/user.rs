@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use remotegpu_primitives::{UserId, Word};
+use remotegpu_primitives::{UserId, Word, is_unfit_in_a_name};
 use time::OffsetDateTime;
 
 use crate::{Account, HashedPassword, Role};
@@ -78,13 +78,14 @@ impl Email {
     /// mail's own limit (RFC 5321) is as many bytes, but no mail is sent from here.
     pub const MAX_CHARS: usize = 254;
 
-    /// Takes one `@` with something on both sides, no blanks, no control
-    /// characters.
+    /// Takes one `@` with something on both sides, no blanks, nothing that breaks or turns
+    /// a line (contract K4).
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
         let typed = text.trim();
         let email = typed.to_lowercase();
         let (local, domain) = email.split_once('@').ok_or(InvalidEmail)?;
-        let odd = |c: char| c.is_whitespace() || c.is_control() || "<>()[],;:\\\"".contains(c);
+        let odd =
+            |c: char| c.is_whitespace() || is_unfit_in_a_name(c) || "<>()[],;:\\\"".contains(c);
         if typed.chars().count() > Self::MAX_CHARS
             || local.is_empty()
             || domain.is_empty()

@@ -2,15 +2,15 @@
 (() => {
   "use strict";
   const doc = document;
+  const of = (id) => doc.getElementById(id);
   const all = (selector, root = doc) => [...root.querySelectorAll(selector)];
   const say = (text) => {
     const toast = doc.createElement("p");
     toast.textContent = text;
-    doc.getElementById("toasts").append(toast);
+    of("toasts").append(toast);
     setTimeout(() => toast.remove(), 4000);
   };
 
-  // By the server's clock.
   const ahead = Date.now() - doc.documentElement.dataset.now;
   const words = (at) => {
     const apart = (Date.now() - ahead - at) / 1000;
@@ -27,77 +27,73 @@
     button.hidden = false;
   });
 
-  // "Copied" only after it was.
-  let copied, leaving;
+  const secret = doc.querySelector("[data-secret]");
+  let safe = !secret;
+
   const copy = async (button) => {
-    const source = doc.getElementById(button.dataset.copy);
+    const source = of(button.dataset.copy);
     try {
       await navigator.clipboard.writeText(source.textContent);
       button.textContent = "Copied";
       say("Copied");
-      copied = true;
+      safe ||= source.id !== "secret-try";
     } catch {
       getSelection().selectAllChildren(source);
       button.textContent = "Press Ctrl+C";
-      say("Copying is not allowed here. The text is selected: press Ctrl+C");
+      say("No copying here. The text is selected: press Ctrl+C");
     }
     setTimeout(() => { button.textContent = "Copy"; }, 3000);
   };
-  doc.addEventListener("click", ({ target }) => {
-    const button = target.closest("button");
+  addEventListener("click", ({ target }) => {
+    const button = target.closest("[data-copy], [data-show]");
     if (button?.dataset.copy) copy(button);
-    if (button?.dataset.show) {
-      const field = doc.getElementById(button.dataset.show);
-      const hide = field.type !== "password";
-      field.type = hide ? "password" : "text";
-      button.textContent = hide ? "Show" : "Hide";
+    else if (button) {
+      const field = of(button.dataset.show);
+      const show = field.type === "password";
+      field.type = show ? "text" : "password";
+      button.textContent = show ? "Hide" : "Show";
     }
   });
 
-  // Nothing is sent twice.
-  doc.addEventListener("submit", (event) => {
+  addEventListener("submit", (event) => {
     const form = event.target;
     if (form.method !== "post") return;
-    if ("stays" in form.dataset) return copied = true;
-    if (form.dataset.sent) return event.preventDefault();
-    form.dataset.sent = leaving = true;
-    setTimeout(() => all("button[type=submit]", form).forEach((button) => {
+    safe ||= secret.contains(form);
+    const { dataset } = form;
+    if ("stays" in dataset) return;
+    if (dataset.sent) return event.preventDefault();
+    dataset.sent = 1;
+    setTimeout(() => all("button", form).forEach((button) => {
       button.disabled = true;
       button.ariaBusy = "true";
     }));
   });
+  addEventListener("beforeunload", (event) => { if (!safe) event.preventDefault(); });
+  addEventListener("pagehide", () => {
+    secret?.replaceChildren();
+    doc.body.hidden = true;
+  });
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
-  // Esc leads to the page without the dialog.
   const dialog = doc.querySelector("dialog[open]");
   if (dialog) {
+    const fields = "input:not([type=hidden]), select, button";
     dialog.close();
     dialog.showModal();
-    dialog.querySelector("[autofocus], input:not([type=hidden]), button")?.focus();
+    [...all("[autofocus]", dialog), ...all(fields, dialog)][0]?.focus();
     dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
       location.assign(dialog.dataset.back);
     });
   }
 
-  // A secret leaves with the reader; a page that comes back asks the server first.
-  const secret = doc.querySelector("[data-secret]");
-  addEventListener("beforeunload", (event) => {
-    if (secret && !copied && !leaving) event.preventDefault();
-  });
-  addEventListener("pagehide", () => {
-    secret?.replaceChildren();
-    doc.body.hidden = true;
-  });
-  addEventListener("pageshow", (event) => {
-    if (event.persisted) location.reload();
-  });
-
-  // What follows something disturbs nobody.
-  const busy = (part) => part.contains(doc.activeElement) || part.matches(":hover")
-    || doc.querySelector("dialog[open]") || !getSelection().isCollapsed;
+  // Disturbs nobody.
+  const selected = () => !getSelection().isCollapsed;
+  const live = (root) => all("[data-live]", root);
+  const ids = (root) => live(root).map((part) => part.id + part.dataset.state).join();
   let failing = 0, timer;
   const refresh = async () => {
-    if (doc.hidden || !all("[data-live]").length) return;
+    if (doc.hidden || dialog || !ids()) return;
     try {
       const answer = await fetch(location.href, { headers: { "hx-request": "true" } });
       const way = answer.headers.get("hx-redirect");
@@ -105,34 +101,31 @@
       if (answer.status === 404) return location.reload();
       if (!answer.ok) throw 0;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      all("[data-live]").forEach((part) => {
+      if (ids(page) !== ids() && !selected() && doc.activeElement === doc.body) return location.reload();
+      live().forEach((part) => {
         const fresh = page.getElementById(part.id);
-        if (!fresh || busy(part)) return;
-        all("details", part).forEach((old, i) => {
-          const now = all("details", fresh)[i];
-          if (now) now.open = old.open;
-        });
+        if (!fresh || part.matches(":hover, :focus-within") || selected()) return;
+        const open = all("details", part).map((old) => old.open);
+        all("details", fresh).forEach((now, i) => { now.open = open[i]; });
+        if (fresh.dataset.say !== part.dataset.say) say(fresh.textContent);
         part.replaceWith(fresh);
         enhance(fresh);
       });
       failing = 0;
-    } catch { failing += 1; }
+    } catch { failing++; }
   };
   const follow = () => {
     clearTimeout(timer);
-    const every = all("[data-live]").map((part) => part.dataset.live * 1000 * (1 + failing));
+    const every = live().map((part) => part.dataset.live * 1000 * (1 + failing));
     if (every.length) timer = setTimeout(look, Math.min(...every));
   };
-  const look = async () => {
-    await refresh();
-    tellTimes();
-    follow();
-  };
-  doc.addEventListener("visibilitychange", () => { if (!doc.hidden) look(); });
+  const look = () => refresh().then(tellTimes).then(follow);
+  addEventListener("visibilitychange", () => { if (!doc.hidden) look(); });
 
-  if (matchMedia("(max-width: 719px)").matches) {
-    all("details.menu").forEach((menu) => { menu.open = false; });
-  }
+  const narrow = matchMedia("(max-width: 719px)");
+  (narrow.onchange = () => all("details.menu").forEach((menu) => {
+    menu.open = !narrow.matches;
+  }))();
   enhance(doc);
   setInterval(tellTimes, 10000);
   follow();

@@ -71,7 +71,9 @@ pub(crate) type Answer = Result<HttpResponse, Stop>;
 /// A page.
 pub(crate) fn page(console: &Console, request: &HttpRequest, markup: Markup) -> HttpResponse {
     let mut answer = html(console, HttpResponse::Ok(), markup.into_string());
-    Done::forget(console, request, &mut answer);
+    if !is_fragment(request) {
+        Done::forget(console, request, &mut answer);
+    }
     answer
 }
 

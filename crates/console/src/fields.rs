@@ -6,9 +6,13 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header};
 use remotegpu_edge::{ApiError, ErrorCode, FieldError, UnreadBody};
 use url::form_urlencoded;
 
+use crate::answer::is_fragment;
+
 /// A form that nobody has read yet.
 pub(crate) struct SentForm {
     is_form: bool,
+    /// Whether a script sent it, to show the answer itself.
+    pub(crate) is_fragment: bool,
     body: UnreadBody,
 }
 
@@ -32,6 +36,7 @@ impl FromRequest for SentForm {
             is_form: kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
                 && is_utf8
                 && !encoded,
+            is_fragment: is_fragment(request),
             body: UnreadBody::of(request, payload),
         }))
     }
@@ -52,8 +57,8 @@ impl SentForm {
 }
 
 /// The fields of a form that are not taken yet. What nobody takes is refused, as an unknown
-/// member is (contract H3).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// member is (contract H3). They may hold secrets, and so are shown by no `Debug`.
+#[derive(Clone, Default)]
 pub(crate) struct Fields(Vec<(String, String)>);
 
 impl Fields {

@@ -1,6 +1,6 @@
 //! The frame of every page: the rail, the header row, notices.
 
-use actix_web::{HttpRequest, cookie::Cookie};
+use actix_web::{HttpRequest, cookie::Cookie, http::Method};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use remotegpu_accounts::{Account, Role, User};
 use remotegpu_control_plane::Caller;
@@ -95,7 +95,7 @@ impl<'a> Frame<'a> {
             console,
             who: None,
             theme: Theme::of(request),
-            path: request.path().to_owned(),
+            path: seen_at(request),
             done: Done::said(request),
         }
     }
@@ -247,6 +247,26 @@ pub(crate) fn support(console: &Console) -> Markup {
     html! {
         @if let Some(url) = &console.config.support_url { p { a href=(url) { "Support" } } }
     }
+}
+
+/// The address of the page that somebody sees: of a form that came back, where it stands.
+fn seen_at(request: &HttpRequest) -> String {
+    let path = request.path();
+    if request.method() == Method::POST {
+        const ACTS: [&str; 7] = [
+            "/rename",
+            "/delete",
+            "/update",
+            "/rotate",
+            "/revoke",
+            "/password",
+            "/end-others",
+        ];
+        let page = ACTS.iter().find_map(|act| path.strip_suffix(act));
+        return page.unwrap_or(path).to_owned();
+    }
+    let whole = request.uri().path_and_query();
+    whole.map_or(path, |whole| whole.as_str()).to_owned()
 }
 
 /// The header row of a page.

@@ -1,14 +1,14 @@
 //! One-time identifiers of forms: a form that is sent twice does one thing, on whatever
 //! instance (contract H3).
 //!
-//! An identifier is 128 random bits and two proofs of 128 bits each, made with the
+//! An identifier is 256 random bits and two proofs of 128 bits each, made with the
 //! installation's key: that it was made for this person, account and address, and that it
 //! was made in this session. So nothing is stored of a form that is only shown, and it is a
 //! proof against forged requests as well. When the form is sent, the act claims the
 //! identifier's hash in its own transaction, and what was answered is kept for ten minutes,
 //! sealed with a key that only the identifier gives.
 
-use std::time::Duration as StdDuration;
+use std::{sync::Arc, time::Duration as StdDuration};
 
 use actix_web::{HttpResponse, http::header};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -40,14 +40,16 @@ pub(crate) const FIELD: &str = "form";
 /// For how long the first answer is kept.
 const KEPT: Duration = Duration::minutes(10);
 /// How long a second post waits for the first one's answer, and how often it looks.
-const WAIT: StdDuration = StdDuration::from_secs(15);
+const WAIT: StdDuration = StdDuration::from_secs(5);
 const POLL: StdDuration = StdDuration::from_millis(200);
 
-const PART: usize = 16;
+const RANDOM: usize = 32;
+const PROOF: usize = 16;
+const WHOLE: usize = RANDOM + 2 * PROOF;
 
 /// A form's identifier, as it stands in the page.
 #[derive(Clone)]
-pub(crate) struct FormId([u8; 3 * PART]);
+pub(crate) struct FormId([u8; WHOLE]);
 
 /// What an identifier says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,11 +70,11 @@ impl FormId {
         address: &str,
     ) -> Result<Self, StoreError> {
         let key = console.form_key().await?;
-        let mut id = [0; 3 * PART];
-        rng().fill_bytes(&mut id[..PART]);
-        let (person, session) = proofs(&key.0, context, address, &id[..PART]);
-        id[PART..2 * PART].copy_from_slice(&person);
-        id[2 * PART..].copy_from_slice(&session);
+        let mut id = [0; WHOLE];
+        rng().fill_bytes(&mut id[..RANDOM]);
+        let (person, session) = proofs(&key.0, context, address, &id[..RANDOM]);
+        id[RANDOM..RANDOM + PROOF].copy_from_slice(&person);
+        id[RANDOM + PROOF..].copy_from_slice(&session);
         Ok(Self(id))
     }
 
@@ -90,8 +92,8 @@ impl FormId {
     }
 
     fn made(&self, key: &[u8; 32], context: &SessionContext, address: &str) -> Made {
-        let (person, session) = proofs(key, context, address, &self.0[..PART]);
-        let same = |wanted: &[u8; PART], found: &[u8]| {
+        let (person, session) = proofs(key, context, address, &self.0[..RANDOM]);
+        let same = |wanted: &[u8; PROOF], found: &[u8]| {
             // Without telling by its time how much of it is right.
             let wrong = wanted
                 .iter()
@@ -99,8 +101,8 @@ impl FormId {
                 .fold(0, |wrong, (a, b)| wrong | (a ^ b));
             wrong == 0
         };
-        let of_person = same(&person, &self.0[PART..2 * PART]);
-        let of_session = same(&session, &self.0[2 * PART..]);
+        let of_person = same(&person, &self.0[RANDOM..RANDOM + PROOF]);
+        let of_session = same(&session, &self.0[RANDOM + PROOF..]);
         match (of_person, of_session) {
             (true, true) => Made::Here,
             (true, false) => Made::Earlier,
@@ -123,7 +125,7 @@ fn proofs(
     context: &SessionContext,
     address: &str,
     random: &[u8],
-) -> ([u8; PART], [u8; PART]) {
+) -> ([u8; PROOF], [u8; PROOF]) {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key);
     let proof = |parts: &[&[u8]]| {
         let mut signed = hmac::Context::with_key(&key);
@@ -131,8 +133,8 @@ fn proofs(
             signed.update(&(part.len() as u64).to_be_bytes());
             signed.update(part);
         }
-        let mut cut = [0; PART];
-        cut.copy_from_slice(&signed.sign().as_ref()[..PART]);
+        let mut cut = [0; PROOF];
+        cut.copy_from_slice(&signed.sign().as_ref()[..PROOF]);
         cut
     };
     let user = context.user.id.as_uuid();
@@ -149,8 +151,9 @@ fn proofs(
     (proof(&person), proof(&here))
 }
 
-/// What an act answers; it can be kept and given again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What an act answers; it can be kept and given again. It may hold a secret, and so is shown
+/// by no `Debug`.
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) enum Reply {
     /// Look there.
     SeeOther(String, Done),
@@ -191,8 +194,26 @@ pub(crate) async fn asked<R: Right>(
     let Visitor(caller) = visitor;
     let Some(caller) = caller else {
         // Whoever has no session any more must not lose what they typed.
-        let fields = sent.read().await?;
-        return Err(sign_in::interrupted(console, &fields, page, address).into());
+        let is_fragment = sent.is_fragment;
+        let mut fields = sent.read().await?;
+        let id = FormId::parse(&fields.clone().text(FIELD)?);
+        let claimed = match id {
+            Some(id) => {
+                console
+                    .ports
+                    .forms
+                    .find_claimed(id.hash(), console.now())
+                    .await?
+            }
+            None => None,
+        };
+        if claimed.is_some() {
+            fields = Fields::default();
+        }
+        let done = claimed.map(|claimed| done_at(claimed.at));
+        let sentence = done.as_deref().unwrap_or(sign_in::INTERRUPTED);
+        let answer = sign_in::interrupted(console, &fields, page, address, sentence, is_fragment);
+        return Err(answer.into());
     };
     let context = caller.context().clone();
     let may = caller.may::<R>()?;
@@ -243,12 +264,6 @@ impl<R> Asked<R> {
         spent: impl Fn(OffsetDateTime) -> String,
         act: impl AsyncFnOnce(&Caller<R>) -> Result<Reply, ApiError>,
     ) -> Result<HttpResponse, Refusal> {
-        if self.is_earlier {
-            return Err(Refusal::conflict(
-                "You have signed in again since this page was opened. Nothing was done yet: \
-                 look at it and send it again",
-            ));
-        }
         let (id, hash) = (self.id(), self.id_hash());
         let refused = |error: StoreError| Refusal::from(&ApiError::from(error));
         let forms = &console.ports.forms;
@@ -257,7 +272,17 @@ impl<R> Asked<R> {
             .await
             .map_err(refused)?;
         if let Some(claimed) = claimed {
+            if self.is_earlier {
+                // What an earlier session was shown, a later one is not.
+                return Err(Refusal::conflict(spent(claimed.at)));
+            }
             return again(console, &id, claimed, spent).await;
+        }
+        if self.is_earlier {
+            return Err(Refusal::conflict(
+                "You have signed in again since this page was opened. Nothing was done yet: \
+                 look at it and send it again",
+            ));
         }
         let caller = self.caller.by_form(hash);
         match act(&caller).await {
@@ -266,16 +291,38 @@ impl<R> Asked<R> {
                 Ok(reply.into_response(console))
             }
             Err(error) => {
-                // Perhaps because the same form did it a moment ago.
-                let claimed = forms
-                    .find_claimed(hash, console.now())
-                    .await
-                    .map_err(refused)?;
-                match claimed {
-                    Some(claimed) => again(console, &id, claimed, spent).await,
-                    None => Err(Refusal::from(&error)),
+                // Perhaps because the same form did it a moment ago, or is about to: a limit
+                // counts it as soon as it comes.
+                let looks = if error.code() == ErrorCode::RateLimited {
+                    5
+                } else {
+                    1
+                };
+                for look in 0..looks {
+                    if look > 0 {
+                        tokio::time::sleep(POLL).await;
+                    }
+                    let claimed = forms.find_claimed(hash, console.now()).await;
+                    if let Some(claimed) = claimed.map_err(refused)? {
+                        return again(console, &id, claimed, spent).await;
+                    }
                 }
+                Err(Refusal::from(&error))
             }
+        }
+    }
+
+    /// What was answered to this form before, if it was: what it is about may be gone since.
+    pub(crate) async fn answered(&self, console: &Console) -> Result<Option<HttpResponse>, Stop> {
+        let claimed = console
+            .ports
+            .forms
+            .find_claimed(self.id_hash(), console.now())
+            .await?;
+        match claimed {
+            None => Ok(None),
+            Some(_) if self.is_earlier => Ok(None),
+            Some(claimed) => Ok(again(console, &self.id, claimed, done_at).await.ok()),
         }
     }
 
@@ -289,6 +336,7 @@ impl<R> Asked<R> {
     }
 }
 
+/// Keeps the answer, whether the one who asked still waits for it or not: they may ask again.
 async fn keep(console: &Console, id: &FormId, reply: &Reply) {
     let sealed = serde_json::to_vec(reply).ok().zip(id.seal());
     let Some((mut bytes, key)) = sealed else {
@@ -302,16 +350,19 @@ async fn keep(console: &Console, id: &FormId, reply: &Reply) {
     {
         return;
     }
+    let (forms, hash) = (Arc::clone(&console.ports.forms), id.hash());
     let until = console.now() + KEPT;
-    if let Err(error) = console
-        .ports
-        .forms
-        .keep_answer(id.hash(), &bytes, until)
-        .await
-    {
-        let error = &error as &dyn std::error::Error;
-        tracing::warn!(error, "what a form was answered could not be kept");
-    }
+    let kept = tokio::spawn(async move {
+        for is_last in [false, true] {
+            let Err(error) = forms.keep_answer(hash, &bytes, until).await else {
+                return;
+            };
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, is_last, "what a form was answered could not be kept");
+        }
+    });
+    // A panic in there is told where it happens.
+    let _ = kept.await;
 }
 
 fn open(id: &FormId, mut sealed: Vec<u8>) -> Option<Reply> {

@@ -28,6 +28,10 @@ impl Refusal {
     /// What is wrong with a field, as a sentence about what the page calls it.
     pub(crate) fn of(&self, field: &str, called: &str) -> Option<String> {
         let wrong = self.fields.iter().find(|wrong| wrong.field == field)?;
+        // What is a sentence already is one.
+        if wrong.message.starts_with(char::is_uppercase) {
+            return Some(wrong.message.clone());
+        }
         Some(format!("{called} {}", wrong.message))
     }
 
@@ -50,6 +54,10 @@ impl Refusal {
 
 impl From<&ApiError> for Refusal {
     fn from(error: &ApiError) -> Self {
+        if error.code().status().is_server_error() && error.code() != ErrorCode::Overloaded {
+            let error = error as &dyn std::error::Error;
+            tracing::error!(error, "what a form asks for could not be done");
+        }
         Self {
             status: error.code().status(),
             code: Some(error.code()),
@@ -58,6 +66,15 @@ impl From<&ApiError> for Refusal {
             retry_after: error.retry_after(),
         }
     }
+}
+
+/// A refusal that is about one field, whatever its code.
+pub(crate) fn at_field(mut error: ApiError, field: &str, code: ErrorCode) -> ApiError {
+    if error.code() == code && error.errors().is_empty() {
+        let sentence = error.detail().to_owned();
+        error = error.and(&ApiError::field(FieldError::new(field, sentence)));
+    }
+    error
 }
 
 /// A refusal that names several fields.

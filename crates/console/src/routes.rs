@@ -47,6 +47,13 @@ const SIGN_IN: RoutePolicy = RoutePolicy {
     ..OPEN
 };
 
+/// What sets a cookie without asking for one: another site's form comes without it.
+const THEME: RoutePolicy = RoutePolicy {
+    csrf: Csrf::Always,
+    ..OPEN
+};
+const SIGN_OUT: RoutePolicy = THEME;
+
 /// What is the same for everybody.
 const ASSET: RoutePolicy = RoutePolicy {
     credentials: &[],
@@ -68,7 +75,7 @@ pub fn front(console: &Arc<Console>, elsewhere: RoutePolicy) -> Front {
             // Who is calling.
             .get("/sign-in", OPEN, sign_in::show)
             .post("/sign-in", SIGN_IN, sign_in::send)
-            .post("/sign-out", FORM, sign_in::sign_out)
+            .post("/sign-out", SIGN_OUT, sign_in::sign_out)
             .get("/first-password", PAGE, first_password::show)
             .post("/first-password", PASSWORD_FORM, first_password::send);
         #[cfg(debug_assertions)]
@@ -115,7 +122,7 @@ pub fn front(console: &Arc<Console>, elsewhere: RoutePolicy) -> Front {
                 FORM,
                 account::end_session,
             )
-            .post("/settings/theme", OPEN, theme::choose)
+            .post("/settings/theme", THEME, theme::choose)
             .elsewhere("/assets/", ASSET)
             .elsewhere(
                 "",

@@ -71,7 +71,9 @@ async fn prove_one(
             {
                 return Err(ErrorCode::MissingAccessToken.into());
             }
-            let context = session(edge, headers).await?;
+            // A page that looks again by itself is no use of the session (contract A6).
+            let is_use = credential == Credential::Session || !headers.contains_key("hx-request");
+            let context = session(edge, headers, is_use).await?;
             request.extensions_mut().insert(context);
         }
         Credential::ApiKey => {
@@ -91,10 +93,14 @@ fn is_missing(error: &ApiError, wanted: &[Credential]) -> bool {
     }
 }
 
-async fn session(edge: &Edge, headers: &HeaderMap) -> Result<SessionContext, ApiError> {
+async fn session(
+    edge: &Edge,
+    headers: &HeaderMap,
+    is_use: bool,
+) -> Result<SessionContext, ApiError> {
     let token = token_in(headers, edge.public_url().is_https())?;
     let (sessions, policy) = (&*edge.ports.sessions, edge.session_policy());
-    Ok(authenticate_session(sessions, policy, token, edge.now()).await?)
+    Ok(authenticate_session(sessions, policy, token, is_use, edge.now()).await?)
 }
 
 async fn api_key(edge: &Edge, headers: &HeaderMap) -> Result<PresentedKey, ApiError> {

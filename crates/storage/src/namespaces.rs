@@ -19,6 +19,7 @@ use crate::{
     connection::{with_conn, with_tx},
     either::{Columns, RunQuery, on_each},
     error::Failure,
+    forms::claim,
     identities::end_identities,
     readable::list_page,
     schema::{accounts, credential_identities, namespaces},
@@ -209,6 +210,7 @@ impl NamespaceRepository for Database {
                 }
             }
             if namespace.name == *name {
+                claim!(c, act);
                 return Ok(RenameNamespace::Renamed(namespace));
             }
             let taken: i64 = namespaces::table
@@ -265,11 +267,15 @@ impl NamespaceRepository for Database {
                 end_identities!(c, here, now);
                 record!(c, event(act, account, id, AuditAction::NamespaceDeleted));
             }
-            Ok(namespace!(account, id)
+            let row = namespace!(account, id)
                 .select(NamespaceRow::columns())
                 .first::<NamespaceRow>(c)
                 .await
-                .optional()?)
+                .optional()?;
+            if changed == 0 && row.is_some() {
+                claim!(c, act);
+            }
+            Ok(row)
         })?;
         Ok(row.map(Namespace::from))
     }

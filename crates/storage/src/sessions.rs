@@ -20,6 +20,7 @@ use crate::{
     audit_events::record,
     connection::{with_conn, with_tx},
     either::{Columns, RunQuery},
+    forms::claim,
     schema::{accounts, memberships, sessions, users},
     types::{DbTime, DbUuid},
     users::{UserRow, hold_password},
@@ -237,6 +238,8 @@ impl SessionRepository for Database {
             if let Some(account) = ended {
                 let accounts = vec![account.into()];
                 record!(c, event(act, accounts, id, AuditAction::SessionSignedOut));
+            } else {
+                claim!(c, act);
             }
             Ok(ended.is_some())
         })?;
@@ -257,7 +260,9 @@ impl SessionRepository for Database {
                 .returning(sessions::account_id)
                 .load(c)
                 .await?;
-            if !rows.is_empty() {
+            if rows.is_empty() {
+                claim!(c, act);
+            } else {
                 let accounts: BTreeSet<DbUuid> = rows.iter().copied().collect();
                 let accounts = accounts.into_iter().map(AccountId::from).collect();
                 let mut ended = event(act, accounts, keep, AuditAction::SessionSignedOut);

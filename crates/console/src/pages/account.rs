@@ -81,7 +81,9 @@ pub(crate) async fn change(
     });
     Ok(done.await.map_err(|mut refusal| {
         if refusal.code == Some(remotegpu_edge::ErrorCode::WrongCredentials) {
-            "This is not your current password".clone_into(&mut refusal.sentence);
+            let sentence = "This is not your current password";
+            sentence.clone_into(&mut refusal.sentence);
+            refusal.fields = vec![FieldError::new("current", sentence)];
         }
         refusal
     }))

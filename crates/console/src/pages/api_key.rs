@@ -104,6 +104,9 @@ pub(crate) async fn update(
     let draft = Draft::read(&mut asked.fields)?;
     asked.fields.finish()?;
     let caller = asked.caller.may::<Read>()?;
+    if let Some(answer) = asked.answered(&console).await? {
+        return Ok(answer);
+    }
     let key = find(&console, &caller, id).await?;
     let (ports, id, now) = (&console.ports, key.id, console.now());
     let all = namespaces(&console, &caller).await?;
@@ -151,6 +154,9 @@ pub(crate) async fn rotate(
     let grace = asked.fields.text("grace")?;
     asked.fields.finish()?;
     let caller = asked.caller.may::<Read>()?;
+    if let Some(answer) = asked.answered(&console).await? {
+        return Ok(answer);
+    }
     let key = find(&console, &caller, id).await?;
     let (id, now) = (key.id, console.now());
     let ports = RotateApiKeyPorts {
@@ -192,6 +198,9 @@ pub(crate) async fn revoke(
     let asked = once::asked::<Write>(&console, visitor, sent, &own, &back).await?;
     asked.fields.finish()?;
     let caller = asked.caller.may::<Read>()?;
+    if let Some(answer) = asked.answered(&console).await? {
+        return Ok(answer);
+    }
     let key = find(&console, &caller, id).await?;
     let (ports, id, now) = (&console.ports, key.id, console.now());
     let done = asked.once(&console, done_at, async |caller| {
@@ -238,7 +247,7 @@ async fn render(
     let may_change = is_active && caller.may::<Write>().is_ok();
     let dialog = match open {
         Open::Change(draft) if may_change => {
-            let form = draft.render(&namespaces, refusal);
+            let form = draft.render(&namespaces, true, refusal);
             Some((
                 "change",
                 "Change API key",

@@ -35,6 +35,9 @@ use crate::{
     refusal::Refusal,
 };
 
+/// How many namespaces are offered for a key. Whoever has more names them by the API.
+const MOST_NAMESPACES: usize = 2000;
+
 pub(crate) const PAGE: &str = "/settings/api-keys";
 
 /// How long before its end a key is marked, and how long it rests before it is.
@@ -124,15 +127,24 @@ fn refusal(error: IssueApiKeyError) -> ApiError {
 }
 
 /// The account's namespaces, as many as one can choose from.
+/// The account's namespaces, as many as one may choose from.
 pub(crate) async fn namespaces<R: Right>(
     console: &Console,
     caller: &Caller<R>,
 ) -> Result<Vec<Namespace>, Stop> {
     let reader = caller.may::<Read>()?;
-    let all = PageRequest::new(PageRequest::MAX_LIMIT, None).map_err(ApiError::from)?;
     let namespaces = &*console.ports.namespaces;
-    let page = remotegpu_control_plane::list_namespaces(namespaces, &reader, all).await?;
-    Ok(page.items)
+    let (mut all, mut after) = (Vec::new(), None);
+    while all.len() < MOST_NAMESPACES {
+        let page = PageRequest::new(PageRequest::MAX_LIMIT, after).map_err(ApiError::from)?;
+        let page = remotegpu_control_plane::list_namespaces(namespaces, &reader, page).await?;
+        all.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(all)
 }
 
 async fn render<R: Right>(
@@ -159,7 +171,7 @@ async fn render<R: Right>(
                     (refusal_box(view.refusal, &["name", "expires_at"]))
                     form method="post" action=(PAGE) {
                         (hidden(once::FIELD, &id))
-                        (draft.render(&namespaces, view.refusal))
+                        (draft.render(&namespaces, false, view.refusal))
                         (dialog::actions(PAGE, &button::submit("Create API key", "primary")))
                     }
                 },

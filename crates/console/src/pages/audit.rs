@@ -92,6 +92,7 @@ impl Asked {
                 return None;
             }
             let day = Date::parse(text, &Iso8601::DATE).ok();
+            let day = day.filter(|day| (1970..=9998).contains(&day.year()));
             if day.is_none() {
                 note(name, "must be a date such as 2027-01-31");
             }
@@ -256,6 +257,12 @@ fn details(event: &AuditEvent) -> String {
     parts.extend(told.changed.as_ref().map(|changed| changed.join(", ")));
     parts.extend(told.role.as_ref().map(|role| role.as_str().to_owned()));
     parts.extend(told.token_id.as_ref().map(|id| format!("token {id}")));
+    parts.extend(told.expires_at.map(|end| format!("ends {}", exact(end))));
+    let old = told.old_secret_ends_at;
+    parts.extend(old.map(|end| format!("the old secret ends {}", exact(end))));
+    let limit = |of: &str, limit: Option<u32>| limit.map(|limit| format!("{of} {limit}"));
+    parts.extend(limit("key limit", told.key_limit));
+    parts.extend(limit("namespace limit", told.namespace_limit));
     fit(&parts.join(" · "))
 }
 
@@ -293,6 +300,10 @@ pub(crate) async fn csv(
         if after.is_none() {
             break;
         }
+    }
+    if after.is_some() {
+        let told = "There is more: this file ends after 10000 events. Narrow it by time";
+        file.push_str(&row(&[told, "", "", "", "", "", "", "", ""]));
     }
     let attachment = "attachment; filename=\"audit.csv\"";
     Ok(HttpResponse::Ok()

@@ -5,8 +5,8 @@ use std::time::Duration;
 use actix_web::{HttpRequest, web};
 use maud::{Markup, html};
 use remotegpu_control_plane::{
-    Caller, CreateNamespace, CreateNamespacePorts, Read, Right, Write, list_api_keys,
-    look_at_last_reach,
+    Caller, CreateNamespace, CreateNamespaceError, CreateNamespacePorts, Read, Right, Write,
+    list_api_keys, look_at_last_reach,
 };
 use remotegpu_edge::{ApiError, ErrorCode, FieldError, Query, SessionCaller, Visitor, rng};
 use remotegpu_keys::{ApiKey, KeyStatus};
@@ -27,7 +27,7 @@ use crate::{
         status::{Look, is_changing, of_namespace, status},
         time::relative,
     },
-    refusal::Refusal,
+    refusal::{Refusal, at_field},
 };
 
 const PAGE: &str = "/kubernetes";
@@ -44,6 +44,10 @@ pub(crate) async fn home(Visitor(visitor): Visitor) -> Answer {
 struct Draft {
     name: String,
     cluster: String,
+}
+
+fn refusal(error: CreateNamespaceError) -> ApiError {
+    at_field(error.into(), "name", ErrorCode::NameTaken)
 }
 
 /// What the page shows beside its list.
@@ -109,7 +113,7 @@ pub(crate) async fn create(
         let made =
             remotegpu_control_plane::create_namespace(ports, caller, wanted, &mut random, now);
         Ok(Reply::SeeOther(
-            format!("{PAGE}/{}", made.await?.id),
+            format!("{PAGE}/{}", made.await.map_err(refusal)?.id),
             Done::NamespaceCreated,
         ))
     });

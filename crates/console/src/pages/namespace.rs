@@ -1,5 +1,6 @@
 //! `/kubernetes/{namespace_id}`: one namespace, and the way into it.
 
+mod reach;
 mod way_in;
 
 use std::time::Duration;
@@ -7,13 +8,12 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use maud::{Markup, html};
 use remotegpu_control_plane::{
-    Caller, Reach, Read, Right, Write, look_at_last_reach, read_usage, render_kubeconfig,
+    Caller, Read, RenderedKubeconfig, Right, Write, read_usage, render_kubeconfig,
 };
 use remotegpu_edge::{ApiError, ErrorCode, FieldError, PathId, Query, SessionCaller, Visitor, rng};
 use remotegpu_kubeconfig::Plugin;
 use remotegpu_namespaces::{Namespace, NamespaceName, NamespaceStatus, QuotaUse};
 use remotegpu_primitives::NamespaceId;
-use time::OffsetDateTime;
 
 use crate::{
     answer::{self, Answer, Stop},
@@ -26,10 +26,10 @@ use crate::{
         button, code, dialog,
         field::{Field, hidden},
         quota,
-        status::{Look, is_changing, of_namespace, status},
+        status::{is_changing, of_namespace},
         time::relative,
     },
-    refusal::Refusal,
+    refusal::{Refusal, at_field},
 };
 
 const LIST: &str = "/kubernetes";
@@ -98,6 +98,9 @@ pub(crate) async fn rename(
     let typed = asked.fields.text("name")?;
     asked.fields.finish()?;
     let caller = asked.caller.may::<Read>()?;
+    if let Some(answer) = asked.answered(&console).await? {
+        return Ok(answer);
+    }
     let namespace = find(&console, &caller, id).await?;
     let (namespaces, id, now) = (&*console.ports.namespaces, namespace.id, console.now());
     let name = NamespaceName::parse(&typed);
@@ -113,7 +116,9 @@ pub(crate) async fn rename(
             &mut random,
             now,
         );
-        renamed.await?;
+        renamed
+            .await
+            .map_err(|error| at_field(error.into(), "name", ErrorCode::NameTaken))?;
         Ok(Reply::SeeOther(address(id), Done::NamespaceRenamed))
     });
     match done.await {
@@ -144,6 +149,9 @@ pub(crate) async fn delete(
     let typed = asked.fields.text("name")?;
     asked.fields.finish()?;
     let caller = asked.caller.may::<Read>()?;
+    if let Some(answer) = asked.answered(&console).await? {
+        return Ok(answer);
+    }
     let namespace = find(&console, &caller, id).await?;
     let (ports, id, now) = (&console.ports, namespace.id, console.now());
     let is_meant = typed.trim() == namespace.name.as_str();
@@ -192,16 +200,23 @@ pub(crate) async fn kubeconfig(
             ApiError::field(FieldError::new("plugin", "must be shell or remotegpu"))
         })?,
     };
-    let (clusters, claims) = (&*console.ports.clusters, &*console.ports.claims);
-    let url = console.edge.public_url().as_str();
-    let file = render_kubeconfig(clusters, claims, &caller, url, &namespace, plugin)
-        .await
-        .map_err(ApiError::from)?;
+    let file = file_of(&console, &caller, &namespace, plugin).await?;
     let attachment = format!("attachment; filename=\"{}\"", file.filename);
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/yaml"))
         .insert_header((header::CONTENT_DISPOSITION, attachment))
         .body(file.yaml))
+}
+
+async fn file_of(
+    console: &Console,
+    reader: &Caller<Read>,
+    namespace: &Namespace,
+    plugin: Plugin,
+) -> Result<RenderedKubeconfig, ApiError> {
+    let (clusters, claims) = (&*console.ports.clusters, &*console.ports.claims);
+    let url = console.edge.public_url().as_str();
+    Ok(render_kubeconfig(clusters, claims, reader, url, namespace, plugin).await?)
 }
 
 async fn render<R: Right>(
@@ -215,6 +230,11 @@ async fn render<R: Right>(
     let may_write = caller.may::<Write>().is_ok();
     let is_going = namespace.status == NamespaceStatus::Deleting;
     let (whom, reader) = (caller.context(), caller.may::<Read>()?);
+    let usage = if namespace.status == NamespaceStatus::Active {
+        usage(console, &reader, namespace).await
+    } else {
+        None
+    };
     let dialog = if let Some(typed) = view.rename.filter(|_| may_write && !is_going) {
         let own = format!("{page}/rename");
         let id = once::id_for(console, whom, &own).await?;
@@ -222,8 +242,7 @@ async fn render<R: Right>(
     } else if let Some(typed) = view.delete.filter(|_| may_write && !is_going) {
         let own = format!("{page}/delete");
         let id = once::id_for(console, whom, &own).await?;
-        let inside = usage(console, &reader, namespace).await;
-        let inside = inside.as_deref().map(quota::contents);
+        let inside = usage.as_deref().map(quota::contents);
         Some(delete_dialog(
             &page,
             &own,
@@ -237,14 +256,13 @@ async fn render<R: Right>(
         None
     };
     let now = console.now();
-    let usage = if namespace.status == NamespaceStatus::Active {
-        usage(console, &reader, namespace).await
-    } else {
-        None
-    };
-    let reach = reach(console, &reader, namespace).await;
+    let reach = reach::find(console, &reader, namespace).await;
+    let file = file_of(console, &reader, namespace, Plugin::default())
+        .await
+        .ok();
     let content = html! {
-        section data-live=(if is_changing(namespace) { "2" } else { "30" }) id="state" {
+        section id="state" data-live=(if is_changing(namespace) { "2" } else { "30" })
+            data-state=(namespace.status.as_str()) {
             dl.facts {
                 dt { "Status" }
                 dd {
@@ -267,15 +285,17 @@ async fn render<R: Right>(
                 dt { "Made" } dd { (relative(namespace.created_at, now)) }
             }
         }
-        @if namespace.status == NamespaceStatus::Active { (way_in::render(namespace, &page)) }
-        @if !is_going { (reached(reach.as_ref(), now)) }
-        @if let Some(usage) = &usage {
+        @if namespace.status == NamespaceStatus::Active {
+            (way_in::render(namespace, &page, file.as_ref()))
+        }
+        @if !is_going { (reach::render(reach.as_ref(), now)) }
+        @if namespace.status == NamespaceStatus::Active {
             section id="usage" data-live="30" aria-labelledby="usage-title" {
                 h2 id="usage-title" { "Quota" }
-                @if usage.is_empty() {
-                    p.hint { "The cluster counts nothing here yet." }
-                } @else {
-                    (quota::bars(usage))
+                @match usage.as_deref() {
+                    None => p.hint { "The cluster does not say just now what is used." },
+                    Some([]) => p.hint { "The cluster counts nothing here yet." },
+                    Some(usage) => (quota::bars(usage)),
                 }
             }
         }
@@ -309,44 +329,6 @@ async fn usage(
 ) -> Option<Vec<QuotaUse>> {
     let asked = read_usage(&*console.ports.usage, reader, namespace);
     tokio::time::timeout(SOON, asked).await.ok()?.ok()
-}
-
-/// Who has reached it last; nothing where that is not known soon.
-async fn reach(
-    console: &Console,
-    reader: &Caller<Read>,
-    namespace: &Namespace,
-) -> Option<Option<Reach>> {
-    let (log, keys) = (&*console.ports.audit_log, &*console.ports.keys);
-    let asked = look_at_last_reach(log, keys, reader, Some(namespace));
-    tokio::time::timeout(SOON, asked).await.ok()?.ok()
-}
-
-fn reached(reach: Option<&Option<Reach>>, now: OffsetDateTime) -> Markup {
-    let every = if matches!(reach, Some(None)) {
-        "2"
-    } else {
-        "30"
-    };
-    html! {
-        p.reach id="reach" role="status" data-live=(every) {
-            @match reach {
-                None => {}
-                Some(None) => {
-                    (status(Look::Waiting, "No key has reached this namespace yet."))
-                }
-                Some(Some(reach)) => {
-                    (status(Look::Well, "Reached by"))
-                    " "
-                    @match &reach.key {
-                        Some(key) => a href=(format!("/settings/api-keys/{}", key.id)) { (key.name.as_str()) },
-                        None => "a key that is gone",
-                    }
-                    ", " (relative(reach.at, now)) "."
-                }
-            }
-        }
-    }
 }
 
 fn what_applies(baseline: &[String]) -> Markup {

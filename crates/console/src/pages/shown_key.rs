@@ -98,6 +98,13 @@ pub(crate) fn render(
     frame.page(Place::ApiKeys, &head, &content)
 }
 
+/// What was typed is nothing, and what was sent is a secret.
+fn nobody(console: &Console, sent: &SentForm, address: &str) -> HttpResponse {
+    let told = sign_in::INTERRUPTED;
+    let nothing = Fields::default();
+    sign_in::interrupted(console, &nothing, PAGE, address, told, sent.is_fragment)
+}
+
 /// `POST /settings/saved-key`: the answer that is kept is forgotten.
 pub(crate) async fn saved(
     console: web::Data<Console>,
@@ -106,12 +113,7 @@ pub(crate) async fn saved(
 ) -> Answer {
     let Some(caller) = visitor else {
         // What was typed is nothing, and what was sent is a secret.
-        return Ok(sign_in::interrupted(
-            &console,
-            &Fields::default(),
-            PAGE,
-            SAVED,
-        ));
+        return Ok(nobody(&console, &sent, SAVED));
     };
     let mut fields = sent.read().await?;
     let (form, made) = (fields.text(once::FIELD)?, fields.text("made")?);
@@ -135,12 +137,7 @@ pub(crate) async fn download(
     sent: SentForm,
 ) -> Answer {
     let Some(caller) = visitor else {
-        return Ok(sign_in::interrupted(
-            &console,
-            &Fields::default(),
-            PAGE,
-            DOWNLOAD,
-        ));
+        return Ok(nobody(&console, &sent, DOWNLOAD));
     };
     let mut fields = sent.read().await?;
     let (form, name) = (fields.text(once::FIELD)?, fields.text("name")?);

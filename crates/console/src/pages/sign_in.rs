@@ -3,13 +3,14 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     cookie::{Cookie, SameSite},
-    http::StatusCode,
+    http::{StatusCode, header},
     web,
 };
 use maud::{Markup, html};
 use remotegpu_accounts::PasswordChange;
 use remotegpu_control_plane::{SignInPorts, SignedIn};
 use remotegpu_edge::{ApiError, Client, ErrorCode, Query, Visitor, cookie_name, rng};
+use url::form_urlencoded;
 
 use crate::{
     answer::{self, Answer},
@@ -33,16 +34,25 @@ struct Carried {
     typed: String,
 }
 
+/// What a sign-in page says to whoever sent a form after their session had ended.
+pub(crate) const INTERRUPTED: &str = "Your session has ended. Nothing was done";
+
+/// How much of what was typed goes with an address.
+const CARRIED: usize = 4000;
+
 #[derive(Default)]
 struct Draft {
     email: String,
     next: String,
     carried: Carried,
+    /// Why one is here.
+    told: String,
 }
 
 impl Draft {
     fn read(fields: &mut Fields) -> Result<(Self, String), ApiError> {
         let draft = Self {
+            told: String::new(),
             email: fields.text("email")?,
             next: fields.text("next")?,
             carried: Carried {
@@ -59,9 +69,11 @@ impl Draft {
     fn render(&self, frame: &Frame<'_>, sign_up_open: bool, refusal: Option<&Refusal>) -> Markup {
         frame.card("Sign in", &html! {
             (refusal_box(refusal, &[]))
-            @if !self.carried.typed.is_empty() && refusal.is_none() {
+            @if !self.told.is_empty() && refusal.is_none() {
                 div.callout role="status" {
-                    "Your session has ended. Nothing was done; what you typed comes back after you sign in."
+                    (self.told)
+                    @if !self.carried.typed.is_empty() { "; what you typed comes back after you sign in" }
+                    "."
                 }
             }
             form method="post" action="/sign-in" {
@@ -155,8 +167,13 @@ async fn welcome(console: &Console, draft: &Draft, signed_in: &SignedIn) -> Answ
             typed,
         } = &draft.carried;
         if once::is_of(console, form, context, address).await? {
+            let typed = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(form_urlencoded::parse(typed.as_bytes()))
+                .finish();
             let glue = if to.contains('?') { '&' } else { '?' };
-            to = format!("{to}{glue}{typed}");
+            if typed.len() <= CARRIED {
+                to = format!("{to}{glue}{typed}");
+            }
         }
     }
     let mut answer = answer::see_other(&to);
@@ -174,6 +191,8 @@ pub(crate) fn interrupted(
     fields: &Fields,
     page: &str,
     address: &str,
+    sentence: &str,
+    is_fragment: bool,
 ) -> HttpResponse {
     let mut fields = fields.clone();
     let form = fields
@@ -189,10 +208,17 @@ pub(crate) fn interrupted(
             address: address.to_owned(),
             typed: fields.encoded(),
         },
+        told: sentence.to_owned(),
     };
     let refusal = Refusal::from(&ApiError::from(ErrorCode::InvalidAccessToken));
     let markup = draft.render(&Frame::bare(console), console.config.sign_up_open, None);
-    answer::refused(console, &refusal, markup)
+    let mut answer = answer::refused(console, &refusal, markup);
+    if is_fragment {
+        let name = header::HeaderName::from_static("hx-redirect");
+        let way = header::HeaderValue::from_static("/sign-in");
+        answer.headers_mut().insert(name, way);
+    }
+    answer
 }
 
 pub(crate) async fn sign_out(
@@ -200,16 +226,27 @@ pub(crate) async fn sign_out(
     Visitor(visitor): Visitor,
     sent: SentForm,
 ) -> Answer {
+    let Some(caller) = visitor else {
+        let nothing = Fields::default();
+        let is_fragment = sent.is_fragment;
+        let told = "Your session has ended";
+        return Ok(interrupted(
+            &console,
+            &nothing,
+            "/",
+            SIGN_OUT,
+            told,
+            is_fragment,
+        ));
+    };
     let mut fields = sent.read().await?;
     let form = fields.text(once::FIELD)?;
     fields.finish()?;
-    if let Some(caller) = visitor {
-        once::check(&console, &form, caller.context(), SIGN_OUT).await?;
-        let sessions = &*console.ports.sessions;
-        let caller = caller.may()?;
-        let now = console.now();
-        remotegpu_control_plane::sign_out(sessions, &caller, &mut rng(), now).await?;
-    }
+    once::check(&console, &form, caller.context(), SIGN_OUT).await?;
+    let sessions = &*console.ports.sessions;
+    let caller = caller.may()?;
+    let now = console.now();
+    remotegpu_control_plane::sign_out(sessions, &caller, &mut rng(), now).await?;
     let mut answer = answer::see_other("/sign-in");
     let mut gone = session_cookie(&console, "");
     gone.make_removal();

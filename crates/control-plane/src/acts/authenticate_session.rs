@@ -27,12 +27,14 @@ pub enum AuthenticateSessionError {
 }
 
 /// Finds the session that `text` is, if it still counts at `now`, and notes its
-/// use at most once a minute. A use that cannot be noted counts all the same: the
-/// next one is noted instead.
+/// use at most once a minute, if somebody uses it: what a page asks by itself keeps no
+/// session alive. A use that cannot be noted counts all the same: the next one is noted
+/// instead.
 pub async fn authenticate_session(
     sessions: &dyn SessionRepository,
     policy: SessionPolicy,
     text: &str,
+    is_use: bool,
     now: OffsetDateTime,
 ) -> Result<SessionContext, AuthenticateSessionError> {
     let plain = PlainSession::parse(text)?;
@@ -44,7 +46,7 @@ pub async fn authenticate_session(
         // does what it has opened.
         .filter(|context| !context.user.password_change.is_over(now))
         .ok_or(AuthenticateSessionError::Ended)?;
-    if context.session.is_stale(now) {
+    if is_use && context.session.is_stale(now) {
         note_use(sessions, context.session.id, now).await;
     }
     Ok(context)

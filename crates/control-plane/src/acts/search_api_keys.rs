@@ -1,7 +1,7 @@
 //! A person looks for some of the account's keys.
 
-use remotegpu_keys::{ApiKey, ApiKeyRepository};
-use remotegpu_primitives::{Page, PageRequest, StoreError};
+use remotegpu_keys::{ApiKey, ApiKeyRepository, KeyName};
+use remotegpu_primitives::{Page, PageRequest, StoreError, is_unfit_in_a_name};
 
 use crate::{Caller, Read};
 
@@ -13,9 +13,16 @@ pub async fn search_api_keys(
     text: &str,
     page: PageRequest,
 ) -> Result<Page<ApiKey>, StoreError> {
-    let account = caller.account().id;
-    match text.trim() {
-        "" => keys.list(account, page).await,
-        text => keys.search(account, text, page).await,
+    let (account, text) = (caller.account().id, text.trim());
+    if text.is_empty() {
+        return keys.list(account, page).await;
     }
+    if text.chars().count() > KeyName::MAX_CHARS || text.chars().any(is_unfit_in_a_name) {
+        // No name and no prefix has this in it.
+        return Ok(Page {
+            items: Vec::new(),
+            next: None,
+        });
+    }
+    keys.search(account, text, page).await
 }

@@ -247,7 +247,7 @@ async fn a_one_time_password_works_for_a_day() {
     };
     let session = async || {
         let (sessions, now) = (&door.world.store.database, door.world.now());
-        authenticate_session(sessions, policy, signed_in.secret.reveal(), now).await
+        authenticate_session(sessions, policy, signed_in.secret.reveal(), true, now).await
     };
     assert!(session().await.is_ok());
     door.world.clock.advance(Duration::hours(24));

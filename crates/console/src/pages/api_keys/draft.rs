@@ -17,6 +17,9 @@ use crate::{
     refusal::Refusal,
 };
 
+/// Says that a key's end stays.
+const KEEP: &str = "keep";
+
 /// As it was typed.
 #[derive(Debug, Clone)]
 pub(crate) struct Draft {
@@ -88,7 +91,7 @@ impl Draft {
                 .namespace_ids()
                 .map(|id| id.to_string())
                 .collect(),
-            ends: "keep".to_owned(),
+            ends: KEEP.to_owned(),
             date: String::new(),
         }
     }
@@ -107,8 +110,8 @@ impl Draft {
         address.finish()
     }
 
-    pub(crate) fn keeps_end(&self) -> bool {
-        self.ends == "keep"
+    fn keeps_end(&self) -> bool {
+        self.ends == KEEP
     }
 
     /// What it asks for, or all that is wrong with it.
@@ -118,10 +121,10 @@ impl Draft {
     ) -> Result<(KeyName, Scopes, Option<OffsetDateTime>), ApiError> {
         let mut wrong = Vec::new();
         // Contract K10: its sentences are exact, and go before all others.
-        let scopes = self.scopes()?;
+        let scopes = self.scopes(true)?;
         let name = KeyName::parse(&self.name)
             .map_err(|error| wrong.push(FieldError::from_refusal("name", &error)));
-        let end = self.end(now).map_err(|error| wrong.push(error));
+        let end = self.end(now, false).map_err(|error| wrong.push(error));
         match (name, end) {
             (Ok(name), Ok(end)) => Ok((name, scopes, end)),
             _ => Err(crate::refusal::refusal_of(wrong)),
@@ -142,11 +145,15 @@ impl Draft {
         let is_same = (&self.scope, &self.reach) == (&before.scope, &before.reach)
             && (self.reach != "chosen"
                 || self.namespaces.iter().collect::<BTreeSet<_>>() == chosen);
-        let scopes = if is_same { None } else { Some(self.scopes()?) };
+        let scopes = if is_same {
+            None
+        } else {
+            Some(self.scopes(before.reach != "chosen")?)
+        };
         let mut wrong = Vec::new();
         let name = KeyName::parse(&self.name)
             .map_err(|error| wrong.push(FieldError::from_refusal("name", &error)));
-        let end = self.end(now).map_err(|error| wrong.push(error));
+        let end = self.end(now, true).map_err(|error| wrong.push(error));
         match (name, end) {
             (Ok(name), Ok(end)) => Ok(ApiKeyChange {
                 name: Some(name),
@@ -157,24 +164,37 @@ impl Draft {
         }
     }
 
-    fn scopes(&self) -> Result<Scopes, ApiError> {
+    /// The scopes. `reach_stood` says that "every namespace" was chosen beforehand: whoever
+    /// ticks some then has not meant all of them.
+    fn scopes(&self, reach_stood: bool) -> Result<Scopes, ApiError> {
+        let is_all = (self.scope.as_str(), self.reach.as_str()) == ("kubernetes_exec", "all");
+        if is_all && reach_stood && !self.namespaces.is_empty() {
+            let detail = "Namespaces are ticked, and every namespace is chosen: choose \
+                          \"Only these\", or tick none";
+            return Err(ApiError::new(ErrorCode::InvalidScopes, detail));
+        }
         let payload = match (self.scope.as_str(), self.reach.as_str()) {
             ("all", _) => json!({"all": true}),
             ("inference", _) => json!({"inference": true}),
             ("kubernetes_exec", "chosen") => {
                 json!({"kubernetes_exec": {"namespace_ids": self.namespaces}})
             }
-            ("kubernetes_exec", _) => json!({"kubernetes_exec": {"all_namespaces": true}}),
+            ("kubernetes_exec", "all") => json!({"kubernetes_exec": {"all_namespaces": true}}),
             _ => json!({}),
         };
         Scopes::parse(&payload.to_string())
             .map_err(|error| ApiError::new(ErrorCode::InvalidScopes, error.to_string()))
     }
 
-    fn end(&self, now: OffsetDateTime) -> Result<Option<OffsetDateTime>, FieldError> {
+    fn end(
+        &self,
+        now: OffsetDateTime,
+        may_stay: bool,
+    ) -> Result<Option<OffsetDateTime>, FieldError> {
         let wrong = |what: &str| FieldError::new("expires_at", what);
         let end = match self.ends.as_str() {
-            "never" | "keep" => return Ok(None),
+            "never" => return Ok(None),
+            KEEP if may_stay => return Ok(None),
             "30" => now + Duration::days(30),
             "90" => now + Duration::days(90),
             "365" => now + Duration::days(365),
@@ -193,7 +213,13 @@ impl Draft {
         Ok(Some(end))
     }
 
-    pub(crate) fn render(&self, namespaces: &[Namespace], refusal: Option<&Refusal>) -> Markup {
+    /// The fields; of a key that is there, whose end may stay, or of one that is made.
+    pub(crate) fn render(
+        &self,
+        namespaces: &[Namespace],
+        is_there: bool,
+        refusal: Option<&Refusal>,
+    ) -> Markup {
         let living: Vec<&Namespace> = living(namespaces).collect();
         let wrong_end = refusal.and_then(|refusal| refusal.of("expires_at", "The end"));
         let mut ends = vec![
@@ -203,8 +229,8 @@ impl Draft {
             ("never", "Never"),
             ("date", "A date"),
         ];
-        if self.keeps_end() {
-            ends.insert(0, ("keep", "As it is"));
+        if is_there {
+            ends.insert(0, (KEEP, "As it is"));
         }
         html! {
             (Field {
@@ -291,6 +317,12 @@ mod tests {
             judged("name=a&scope=inference&ends=never").unwrap(),
             (r#"{"inference":true}"#.to_owned(), None)
         );
+        let ticked = "name=a&reach=all&namespace=0198c0de-0000-7000-8000-000000000001&scope=";
+        let said = judged(&format!("{ticked}kubernetes_exec")).unwrap_err();
+        assert!(said.starts_with("Namespaces are ticked"), "{said}");
+        assert!(judged(&format!("{ticked}all")).is_ok());
+        assert!(judged("name=a&scope=kubernetes_exec&reach=al").is_err());
+        assert!(judged("name=a&scope=all&ends=keep").is_err());
         let date = judged("name=a&scope=kubernetes_exec&ends=date&date=2026-01-31").unwrap();
         assert_eq!(date.1, Some(datetime!(2026-02-01 00:00 UTC)));
         assert_eq!(

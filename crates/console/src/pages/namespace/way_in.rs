@@ -1,26 +1,22 @@
 //! How to get from a namespace's page to `kubectl get pods`.
 
 use maud::{Markup, html};
+use remotegpu_control_plane::RenderedKubeconfig;
 use remotegpu_namespaces::Namespace;
 
 use crate::parts::{button, code, field::hidden};
 
-pub(super) fn render(namespace: &Namespace, page: &str) -> Markup {
+pub(super) fn render(
+    namespace: &Namespace,
+    page: &str,
+    kubeconfig: Option<&RenderedKubeconfig>,
+) -> Markup {
     let file = remotegpu_kubeconfig::filename(namespace.name.as_str());
-    let sh = format!(
-        "export REMOTEGPU_API_KEY=   # your key: Settings / API Keys\n\
-         export KUBECONFIG=\"$HOME/Downloads/{file}\"\nkubectl get pods"
-    );
-    let fish = format!(
-        "set -x REMOTEGPU_API_KEY    # your key: Settings / API Keys\n\
-         set -x KUBECONFIG \"$HOME/Downloads/{file}\"\nkubectl get pods"
-    );
-    let powershell = format!(
-        "$env:REMOTEGPU_API_KEY = \"\"   # your key: Settings / API Keys\n\
-         $env:KUBECONFIG = \"$HOME\\Downloads\\{file}\"\nkubectl get pods"
-    );
+    let sh = format!("export KUBECONFIG=\"$HOME/Downloads/{file}\"\nkubectl get pods");
+    let fish = format!("set -x KUBECONFIG \"$HOME/Downloads/{file}\"\nkubectl get pods");
+    let powershell = format!("$env:KUBECONFIG = \"$HOME\\Downloads\\{file}\"\nkubectl get pods");
     let merge = format!(
-        "KUBECONFIG=\"$HOME/.kube/config:$HOME/Downloads/{file}\" kubectl config view --flatten > merged\n\
+        "(umask 077; KUBECONFIG=\"$HOME/.kube/config:$HOME/Downloads/{file}\" kubectl config view --flatten > merged) &&\n\
          mv merged \"$HOME/.kube/config\""
     );
     html! {
@@ -39,6 +35,11 @@ pub(super) fn render(namespace: &Namespace, page: &str) -> Markup {
             }
             p.hint { "The first runs sh, date and curl; the second the program "
                      code { "kubectl-remotegpu" } ", which Windows needs too." }
+            @if let Some(RenderedKubeconfig { filename, yaml }) = kubeconfig {
+                details { summary { "Look at the kubeconfig, or copy it" } (code::block("kubeconfig", filename, yaml)) }
+            }
+            p { "In a shell that has your key in " code { "REMOTEGPU_API_KEY" } ", as "
+                a href="/settings/api-keys" { "Settings / API Keys" } " shows with each new one:" }
             (code::block("lines-sh", "sh, bash, zsh", &sh))
             details { summary { "fish" } (code::block("lines-fish", "fish", &fish)) }
             details { summary { "PowerShell" } (code::block("lines-powershell", "PowerShell", &powershell)) }
