@@ -120,13 +120,13 @@
     if (every.length) timer = setTimeout(look, Math.min(...every));
   };
   const look = () => refresh().then(tellTimes).then(follow);
-  addEventListener("visibilitychange", () => { if (!doc.hidden) look(); });
+  doc.addEventListener("visibilitychange", () => { if (!doc.hidden) look(); });
 
   const narrow = matchMedia("(max-width: 719px)");
   (narrow.onchange = () => all("details.menu").forEach((menu) => {
     menu.open = !narrow.matches;
   }))();
   enhance(doc);
-  setInterval(tellTimes, 10000);
+  setInterval(tellTimes, 1e4);
   follow();
 })();
