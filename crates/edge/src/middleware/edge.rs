@@ -61,6 +61,8 @@ pub(crate) async fn edge(
     ) else {
         return Err(ApiError::from(ErrorCode::Internal).into());
     };
+    // As it was when the request came: it may open before the answer is shaped.
+    let was_closed = edge.is_closed();
     let id = request_id(request.headers());
     let trusted = &edge.config.trusted_proxies;
     let client = client_ip(request.peer_addr(), request.headers(), trusted);
@@ -99,7 +101,7 @@ pub(crate) async fn edge(
     if came_too_soon(&response) && !edge.is_draining() {
         tokio::time::sleep(REFUSED_AFTER).await;
     }
-    let mut response = shaped(&edge, response, policy, &id);
+    let mut response = shaped(&edge, response, policy, &id, was_closed);
     if !has_body {
         response = response.map_body(|_, body| BoxBody::new(HeadOnly(body.size())));
     }
@@ -182,6 +184,7 @@ fn shaped(
     response: ServiceResponse<BoxBody>,
     policy: &RoutePolicy,
     id: &str,
+    was_closed: bool,
 ) -> ServiceResponse<BoxBody> {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -204,6 +207,7 @@ fn shaped(
         && code.status().is_server_error()
         && code != ErrorCode::Overloaded
         && !edge.is_restored()
+        && !was_closed
         && !edge.is_closed()
     {
         tracing::error!(request_id = id, error = error.chain(), "a request failed");
