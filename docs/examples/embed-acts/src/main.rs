@@ -73,7 +73,7 @@ impl House {
 
         // As every request does: from the session's secret to who is calling.
         let (policy, secret) = (SessionPolicy::default(), signed_in.secret.reveal());
-        let context = authenticate_session(database, policy, secret, now).await?;
+        let context = authenticate_session(database, policy, secret, true, now).await?;
         Ok(Caller::signed_in(context, Origin::default()))
     }
 }
