@@ -2,9 +2,9 @@
 
 use actix_web::{HttpRequest, cookie::Cookie, http::Method};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use remotegpu_accounts::{Account, Role, User};
+use remotegpu_accounts::{Account, Role, SessionContext, User};
 use remotegpu_control_plane::Caller;
-use remotegpu_edge::ApiError;
+use remotegpu_edge::{ApiError, ErrorCode};
 use remotegpu_namespaces::ClusterStatus;
 use time::OffsetDateTime;
 
@@ -61,6 +61,11 @@ struct Who<'a> {
     sign_out: String,
 }
 
+/// The session of whoever looks: pages are shown to people alone.
+pub(crate) fn whom<R>(caller: &Caller<R>) -> Result<&SessionContext, ApiError> {
+    Ok(caller.session().ok_or(ErrorCode::MissingAccessToken)?)
+}
+
 /// What the frame needs to know of whoever looks.
 pub(crate) struct Frame<'a> {
     console: &'a Console,
@@ -77,7 +82,7 @@ impl<'a> Frame<'a> {
         caller: &'a Caller<R>,
         request: &HttpRequest,
     ) -> Result<Self, ApiError> {
-        let context = caller.context();
+        let context = whom(caller)?;
         Ok(Self {
             who: Some(Who {
                 user: &context.user,

@@ -7,7 +7,7 @@ use std::{fmt, marker::PhantomData, time::Instant};
 use rand::CryptoRng;
 use remotegpu_accounts::{Account, PasswordChange, Role, SessionContext, User};
 use remotegpu_keys::PresentedKey;
-use remotegpu_primitives::{Act, Actor, FormHash, Origin};
+use remotegpu_primitives::{Act, Actor, FormHash, Origin, UserId};
 use time::OffsetDateTime;
 
 /// What an act asks of a person who is signed in (contract A11).
@@ -16,7 +16,12 @@ pub trait Right: 'static {
     const ROLE: Option<Role>;
     /// Whether somebody may come with a password that must be changed first.
     const ONE_TIME_PASSWORD: bool = false;
+    /// Whether it takes a person, and no machine that manages (contract T8).
+    const PERSON: bool = false;
 }
+
+/// What only people may: to whom it is given has a session of their own.
+pub trait PersonsRight: Right {}
 
 /// Nothing but to be signed in, for what is about nothing but the session: also where
 /// this version does not know the role (contract R6).
@@ -31,8 +36,12 @@ pub enum Write {}
 /// To manage members, and see who did what.
 pub enum Admin {}
 
-/// [`Anyone`], with whatever password (contract A10).
+/// A person, with whatever password (contract A10).
 pub enum OneTimePassword {}
+
+/// The right `R`, for people alone: what is about a person's own session and tokens, and
+/// about who else has a right.
+pub struct Person<R>(PhantomData<fn() -> R>);
 
 impl Right for Anyone {
     const ROLE: Option<Role> = None;
@@ -53,7 +62,17 @@ impl Right for Admin {
 impl Right for OneTimePassword {
     const ROLE: Option<Role> = None;
     const ONE_TIME_PASSWORD: bool = true;
+    const PERSON: bool = true;
 }
+
+impl<R: Right> Right for Person<R> {
+    const ROLE: Option<Role> = R::ROLE;
+    const ONE_TIME_PASSWORD: bool = R::ONE_TIME_PASSWORD;
+    const PERSON: bool = true;
+}
+
+impl PersonsRight for OneTimePassword {}
+impl<R: Right> PersonsRight for Person<R> {}
 
 /// Why a person may not do something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -109,9 +128,10 @@ impl<R> Caller<R> {
         self
     }
 
-    /// Who it is.
-    pub fn user(&self) -> &User {
-        &self.context.user
+    /// By what those are known that they make: whoever makes something answers for it
+    /// (contract K15).
+    pub fn id(&self) -> UserId {
+        self.context.user.id
     }
 
     /// The account they act for.
@@ -119,9 +139,9 @@ impl<R> Caller<R> {
         &self.context.account
     }
 
-    /// Their session, with all that decides what it opens.
-    pub fn context(&self) -> &SessionContext {
-        &self.context
+    /// Their session, where it is a person who asks.
+    pub fn session(&self) -> Option<&SessionContext> {
+        Some(&self.context)
     }
 
     /// What they do now.
@@ -131,9 +151,21 @@ impl<R> Caller<R> {
     }
 }
 
+impl<R: PersonsRight> Caller<R> {
+    /// Who it is.
+    pub fn user(&self) -> &User {
+        &self.context.user
+    }
+
+    /// Their session, with all that decides what it opens.
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+}
+
 impl<R> fmt::Debug for Caller<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (user, account) = (self.user().id, self.account().id);
+        let (user, account) = (self.id(), self.account().id);
         write!(f, "the user {user} in the account {account}")
     }
 }

@@ -63,7 +63,8 @@ pub use acts::switch_account::switch_account;
 pub use acts::update_api_key::{UpdateApiKeyError, update_api_key};
 pub use acts::want_of_held::want_of_held;
 pub use caller::{
-    Admin, Anyone, Caller, KeyHolder, NotAllowed, OneTimePassword, Operator, Read, Right, Write,
+    Admin, Anyone, Caller, KeyHolder, NotAllowed, OneTimePassword, Operator, Person, PersonsRight,
+    Read, Right, Write,
 };
 pub use machinery::audit_buffer::AuditBuffer;
 pub use machinery::buffer::{Buffer, Entry, Pace};

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use maud::{Markup, html};
 use remotegpu_accounts::{OpenedSession, PlainPassword};
-use remotegpu_control_plane::{Anyone, Caller, ChangePasswordPorts, OneTimePassword};
+use remotegpu_control_plane::{Anyone, Caller, ChangePasswordPorts, OneTimePassword, Person};
 use remotegpu_edge::{ApiError, FieldError, PathId, SessionCaller, Visitor, rng};
 use remotegpu_primitives::{SessionId, is_unfit_in_a_name};
 
@@ -12,7 +12,7 @@ use crate::{
     console::Console,
     done::Done,
     fields::SentForm,
-    layout::{Frame, Head, Place, refusal_box},
+    layout::{Frame, Head, Place, refusal_box, whom},
     once::{self, Asked, Reply, done_at},
     parts::{
         button,
@@ -91,7 +91,7 @@ pub(crate) async fn change(
 
 pub(crate) async fn show(
     console: web::Data<Console>,
-    SessionCaller(caller): SessionCaller<Anyone>,
+    SessionCaller(caller): SessionCaller<Person<Anyone>>,
     request: HttpRequest,
 ) -> Answer {
     let markup = render(&console, &caller, &request, None).await?;
@@ -111,25 +111,25 @@ async fn render<R: remotegpu_control_plane::Right>(
     );
     let person = caller.may()?;
     let all = remotegpu_control_plane::list_sessions(sessions, &person, policy, now).await?;
-    let whom = caller.context();
-    let own = whom.session.id;
+    let context = whom(caller)?;
+    let own = context.session.id;
     let (password, others) = (
-        once::id_for(console, whom, PASSWORD).await?,
-        once::id_for(console, whom, OTHERS).await?,
+        once::id_for(console, context, PASSWORD).await?,
+        once::id_for(console, context, OTHERS).await?,
     );
     let mut rows = Vec::with_capacity(all.len());
     for opened in &all {
         let address = ending(opened.session.id);
-        let id = once::id_for(console, whom, &address).await?;
+        let id = once::id_for(console, context, &address).await?;
         rows.push((opened, address, id));
     }
     let content = html! {
         section aria-labelledby="who" {
             h2 id="who" { "You" }
             dl.facts {
-                dt { "E-mail" } dd { (whom.user.email.as_str()) }
-                dt { "Account" } dd { (whom.account.name.as_str()) }
-                dt { "Role" } dd { (whom.role.as_str()) }
+                dt { "E-mail" } dd { (context.user.email.as_str()) }
+                dt { "Account" } dd { (context.account.name.as_str()) }
+                dt { "Role" } dd { (context.role.as_str()) }
             }
         }
         section aria-labelledby="password" {
@@ -137,7 +137,7 @@ async fn render<R: remotegpu_control_plane::Right>(
             (refusal_box(refusal, &["current", "new"]))
             form.narrow method="post" action=(PASSWORD) {
                 (hidden(once::FIELD, &password))
-                (password_fields(caller.user().email.as_str(), "Current password", refusal))
+                (password_fields(context.user.email.as_str(), "Current password", refusal))
                 p.hint { "All your other sessions end with it." }
                 div.actions { (button::submit("Change password", "primary")) }
             }
@@ -240,7 +240,7 @@ pub(crate) async fn end_others(
     sent: SentForm,
     request: HttpRequest,
 ) -> Answer {
-    let asked = once::asked::<Anyone>(&console, visitor, sent, OTHERS, PAGE).await?;
+    let asked = once::asked::<Person<Anyone>>(&console, visitor, sent, OTHERS, PAGE).await?;
     asked.fields.finish()?;
     let caller = asked.caller.may::<OneTimePassword>()?;
     let (sessions, now) = (&*console.ports.sessions, console.now());
@@ -259,7 +259,7 @@ pub(crate) async fn end_session(
     request: HttpRequest,
 ) -> Answer {
     let address = request.path().to_owned();
-    let asked = once::asked::<Anyone>(&console, visitor, sent, &address, PAGE).await?;
+    let asked = once::asked::<Person<Anyone>>(&console, visitor, sent, &address, PAGE).await?;
     asked.fields.finish()?;
     let caller = asked.caller.may::<OneTimePassword>()?;
     let (sessions, now) = (&*console.ports.sessions, console.now());

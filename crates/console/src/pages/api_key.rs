@@ -19,7 +19,7 @@ use crate::{
     console::Console,
     done::Done,
     fields::SentForm,
-    layout::{Frame, Head, Place, refusal_box},
+    layout::{Frame, Head, Place, refusal_box, whom},
     once::{self, Reply, done_at},
     parts::{
         button, code, dialog,
@@ -164,7 +164,7 @@ pub(crate) async fn rotate(
         signals: &console.ports.signals,
         limits: &console.ports.key_changes,
     };
-    let forms = Forms::of(&console, caller.context(), asked.id()).await?;
+    let forms = Forms::of(&console, whom(&caller)?, asked.id()).await?;
     let frame = Frame::of(&console, &caller, &request).await?;
     let done = asked.once(&console, shown_key::spent, async |caller| {
         let known = GRACES.iter().find(|(value, _)| *value == grace);
@@ -279,7 +279,7 @@ async fn render(
         None => None,
         Some((id, title, act, form, verb, kind)) => {
             let own = format!("{page}/{act}");
-            let once = once::id_for(console, caller.context(), &own).await?;
+            let once = once::id_for(console, whom(caller)?, &own).await?;
             Some(dialog::open(
                 id,
                 title,

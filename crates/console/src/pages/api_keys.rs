@@ -23,7 +23,7 @@ use crate::{
     answer::{self, Answer, Stop},
     console::Console,
     fields::SentForm,
-    layout::{Frame, Head, Place, refusal_box},
+    layout::{Frame, Head, Place, refusal_box, whom},
     once::{self, Reply},
     parts::{
         button, dialog,
@@ -83,7 +83,7 @@ pub(crate) async fn create(
     let caller = asked.caller.may::<Read>()?;
     let (ports, now) = (&console.ports, console.now());
     let default_limit = console.config.key_limit;
-    let forms = Forms::of(&console, caller.context(), asked.id()).await?;
+    let forms = Forms::of(&console, whom(&caller)?, asked.id()).await?;
     let frame = Frame::of(&console, &caller, &request).await?;
     let done = asked.once(&console, shown_key::spent, async |caller| {
         let (name, scopes, expires_at) = draft.judge(now)?;
@@ -162,7 +162,7 @@ async fn render<R: Right>(
     let action = may_write.then(|| button::open(PAGE, "create", "Create API key", "primary"));
     let form = match view.draft {
         Some(draft) if may_write => {
-            let id = once::id_for(console, caller.context(), PAGE).await?;
+            let id = once::id_for(console, whom(caller)?, PAGE).await?;
             Some(dialog::open(
                 "create",
                 "Create API key",

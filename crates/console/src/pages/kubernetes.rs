@@ -18,7 +18,7 @@ use crate::{
     console::Console,
     done::Done,
     fields::SentForm,
-    layout::{Frame, Head, Place, refusal_box},
+    layout::{Frame, Head, Place, refusal_box, whom},
     once::{self, Reply, done_at},
     parts::{
         button, dialog,
@@ -144,7 +144,7 @@ async fn render<R: Right>(
     let action = may_write.then(|| button::open(PAGE, "create", "Create namespace", "primary"));
     let form = match view.draft {
         Some(draft) if may_write => {
-            let id = once::id_for(console, caller.context(), PAGE).await?;
+            let id = once::id_for(console, whom(caller)?, PAGE).await?;
             Some(create_dialog(console, &draft, &id, view.refusal))
         }
         _ => None,

@@ -20,7 +20,7 @@ use crate::{
     console::Console,
     done::Done,
     fields::SentForm,
-    layout::{Frame, Head, Place, refusal_box},
+    layout::{Frame, Head, Place, refusal_box, whom},
     once::{self, Reply, done_at},
     parts::{
         button, code, dialog,
@@ -229,7 +229,7 @@ async fn render<R: Right>(
     let page = address(namespace.id);
     let may_write = caller.may::<Write>().is_ok();
     let is_going = namespace.status == NamespaceStatus::Deleting;
-    let (whom, reader) = (caller.context(), caller.may::<Read>()?);
+    let (whom, reader) = (whom(caller)?, caller.may::<Read>()?);
     let usage = if namespace.status == NamespaceStatus::Active {
         usage(console, &reader, namespace).await
     } else {

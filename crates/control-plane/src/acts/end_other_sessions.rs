@@ -5,12 +5,12 @@ use remotegpu_accounts::SessionRepository;
 use remotegpu_primitives::StoreError;
 use time::OffsetDateTime;
 
-use crate::{Anyone, Caller};
+use crate::{Anyone, Caller, Person};
 
 /// Ends all of the caller's own sessions but the one that asks; answers how many.
 pub async fn end_other_sessions(
     sessions: &dyn SessionRepository,
-    caller: &Caller<Anyone>,
+    caller: &Caller<Person<Anyone>>,
     rng: &mut impl CryptoRng,
     now: OffsetDateTime,
 ) -> Result<u64, StoreError> {

@@ -5,12 +5,12 @@ use remotegpu_accounts::SessionRepository;
 use remotegpu_primitives::{SessionId, StoreError};
 use time::OffsetDateTime;
 
-use crate::{Anyone, Caller};
+use crate::{Anyone, Caller, Person};
 
 /// Ends one of the caller's own sessions. `false` where they have no such session.
 pub async fn end_session(
     sessions: &dyn SessionRepository,
-    caller: &Caller<Anyone>,
+    caller: &Caller<Person<Anyone>>,
     id: SessionId,
     rng: &mut impl CryptoRng,
     now: OffsetDateTime,

@@ -72,7 +72,7 @@ pub async fn issue_api_key(
         name: wanted.name,
         scopes: wanted.scopes,
         created_at: now,
-        created_by: caller.user().id,
+        created_by: caller.id(),
         expires_at: wanted.expires_at,
         secret: new_secret(&secret, rng, now),
     };

@@ -4,12 +4,12 @@ use remotegpu_accounts::{OpenedSession, SessionPolicy, SessionRepository};
 use remotegpu_primitives::StoreError;
 use time::OffsetDateTime;
 
-use crate::{Anyone, Caller};
+use crate::{Anyone, Caller, Person};
 
 /// The caller's own sessions that still count, newest first.
 pub async fn list_sessions(
     sessions: &dyn SessionRepository,
-    caller: &Caller<Anyone>,
+    caller: &Caller<Person<Anyone>>,
     policy: SessionPolicy,
     now: OffsetDateTime,
 ) -> Result<Vec<OpenedSession>, StoreError> {

@@ -5,12 +5,12 @@ use remotegpu_accounts::SessionRepository;
 use remotegpu_primitives::StoreError;
 use time::OffsetDateTime;
 
-use crate::{Anyone, Caller};
+use crate::{Anyone, Caller, Person};
 
 /// Ends the caller's session at once, everywhere.
 pub async fn sign_out(
     sessions: &dyn SessionRepository,
-    caller: &Caller<Anyone>,
+    caller: &Caller<Person<Anyone>>,
     rng: &mut impl CryptoRng,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {

@@ -5,14 +5,14 @@ use remotegpu_accounts::{Membership, SessionRepository, UserRepository};
 use remotegpu_primitives::{AccountId, StoreError};
 use time::OffsetDateTime;
 
-use crate::{Anyone, Caller};
+use crate::{Anyone, Caller, Person};
 
 /// Has the caller's session act for that account, and answers what the user is there.
 /// `None` where the user is no member of such an account, or it is suspended.
 pub async fn switch_account(
     sessions: &dyn SessionRepository,
     users: &dyn UserRepository,
-    caller: &Caller<Anyone>,
+    caller: &Caller<Person<Anyone>>,
     id: AccountId,
     rng: &mut impl CryptoRng,
     now: OffsetDateTime,

@@ -4,7 +4,7 @@ use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{StatusCode, header::ContentType},
 };
-use remotegpu_control_plane::Anyone;
+use remotegpu_control_plane::{Anyone, Person};
 use remotegpu_edge::{ApiError, Credential, Csrf, Front, RoutePolicy, SessionCaller, WorkClass};
 
 use crate::world::World;
@@ -35,7 +35,7 @@ fn front() -> Front {
     })
 }
 
-async fn home(SessionCaller(caller): SessionCaller<Anyone>) -> HttpResponse {
+async fn home(SessionCaller(caller): SessionCaller<Person<Anyone>>) -> HttpResponse {
     page(StatusCode::OK, caller.user().email.as_str())
 }
 

@@ -1,6 +1,6 @@
 use actix_web::{get, web};
 use remotegpu_control_plane::Anyone;
-use remotegpu_edge::SessionCaller;
+use remotegpu_edge::{ApiError, ErrorCode, SessionCaller};
 
 use super::SessionResponse;
 use crate::Api;
@@ -16,7 +16,8 @@ use crate::Api;
 pub(crate) async fn get_session(
     api: web::Data<Api>,
     SessionCaller(caller): SessionCaller<Anyone>,
-) -> web::Json<SessionResponse> {
+) -> Result<web::Json<SessionResponse>, ApiError> {
     let policy = api.edge.session_policy();
-    web::Json(SessionResponse::new(caller.context(), policy))
+    let context = caller.session().ok_or(ErrorCode::NotForServiceUsers)?;
+    Ok(web::Json(SessionResponse::new(context, policy)))
 }

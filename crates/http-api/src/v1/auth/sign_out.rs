@@ -1,5 +1,5 @@
 use actix_web::{HttpRequest, HttpResponse, post, web};
-use remotegpu_control_plane::Anyone;
+use remotegpu_control_plane::{Anyone, Person};
 use remotegpu_edge::{ApiError, SessionCaller, cookie_name, session_cookies};
 use time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{Api, api::rng};
 #[post("/v1/auth/sign-out")]
 pub(crate) async fn sign_out(
     api: web::Data<Api>,
-    SessionCaller(caller): SessionCaller<Anyone>,
+    SessionCaller(caller): SessionCaller<Person<Anyone>>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let sessions = &*api.ports.sessions;

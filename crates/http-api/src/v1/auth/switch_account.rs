@@ -1,5 +1,5 @@
 use actix_web::{post, web};
-use remotegpu_control_plane::Anyone;
+use remotegpu_control_plane::{Anyone, Person};
 use remotegpu_edge::{ApiError, ErrorCode, SessionCaller};
 use remotegpu_primitives::AccountId;
 use serde::Deserialize;
@@ -32,7 +32,7 @@ pub(crate) struct SwitchAccountRequest {
 #[post("/v1/auth/session/account")]
 pub(crate) async fn switch_account(
     api: web::Data<Api>,
-    SessionCaller(caller): SessionCaller<Anyone>,
+    SessionCaller(caller): SessionCaller<Person<Anyone>>,
     body: JsonBody,
 ) -> Result<web::Json<SessionResponse>, ApiError> {
     let wanted: SwitchAccountRequest = body.read().await?;
