@@ -4,7 +4,7 @@ use remotegpu_primitives::{AccountId, ApiKeyId, KeySecretId, UserId};
 use remotegpu_scopes::Scopes;
 use time::OffsetDateTime;
 
-use crate::{HashedApiKey, KeyName, KeyPrefix};
+use crate::{HashedApiKey, KeyName, SecretPrefix};
 
 /// An API key as its account sees it (contract K1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct ApiKey {
     /// What its maker calls it.
     pub name: KeyName,
     /// The shown part of the newest secret.
-    pub prefix: KeyPrefix,
+    pub prefix: SecretPrefix,
     /// What it may do.
     pub scopes: Scopes,
     /// When it was made.
@@ -96,7 +96,7 @@ pub struct NewKeySecret {
     /// What is stored of it.
     pub hash: HashedApiKey,
     /// What is shown of it.
-    pub prefix: KeyPrefix,
+    pub prefix: SecretPrefix,
 }
 
 /// What to change; what is absent stays.
@@ -197,7 +197,7 @@ mod tests {
                 id: "0198c0de-0000-7000-8000-000000000001".parse().unwrap(),
                 account_id: "0198c0de-0000-7000-8000-000000000002".parse().unwrap(),
                 name: KeyName::parse("ci").unwrap(),
-                prefix: KeyPrefix::from_stored("rgpu_aaaaaaaa".to_owned()),
+                prefix: SecretPrefix::from_stored("rgpu_aaaaaaaa".to_owned()),
                 scopes: Scopes::All,
                 created_at: NOW,
                 created_by: "0198c0de-0000-7000-8000-000000000003".parse().unwrap(),

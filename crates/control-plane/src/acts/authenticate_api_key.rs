@@ -1,7 +1,7 @@
 //! From a text in a header to a key that opens something (contract A4).
 
 use remotegpu_keys::{
-    ApiKeyRepository, HashedApiKey, KeyRefused, MalformedKey, PlainApiKey, PresentedKey,
+    ApiKeyRepository, HashedApiKey, KeyRefused, MalformedSecret, PlainApiKey, PresentedKey,
 };
 use remotegpu_primitives::StoreError;
 use time::OffsetDateTime;
@@ -13,7 +13,7 @@ use crate::{KeyCache, KeyUses};
 pub enum AuthenticateApiKeyError {
     /// The text can be no key; no query was made.
     #[error(transparent)]
-    Malformed(#[from] MalformedKey),
+    Malformed(#[from] MalformedSecret),
     /// Nobody has this key.
     #[error("the key is unknown")]
     Unknown,

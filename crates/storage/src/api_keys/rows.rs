@@ -3,7 +3,7 @@
 use diesel::{Insertable, Queryable, Selectable};
 use remotegpu_accounts::Role;
 use remotegpu_keys::{
-    ApiKey, KeyName, KeyPrefix, KeySecret, NewApiKey, NewKeySecret, PresentedKey,
+    ApiKey, KeyName, KeySecret, NewApiKey, NewKeySecret, PresentedKey, SecretPrefix,
 };
 use remotegpu_primitives::ApiKeyId;
 use remotegpu_scopes::{NamespaceAccess, Scopes};
@@ -65,7 +65,7 @@ impl From<ApiKeyRow> for ApiKey {
             id: row.id.into(),
             account_id: row.account_id.into(),
             name: KeyName::from_stored(row.name),
-            prefix: KeyPrefix::from_stored(row.prefix),
+            prefix: SecretPrefix::from_stored(row.prefix),
             scopes: Scopes::from_stored(row.scopes),
             created_at: row.created_at.into(),
             created_by: row.created_by.into(),

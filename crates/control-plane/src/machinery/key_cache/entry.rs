@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use compact_str::CompactString;
-use remotegpu_keys::{ApiKey, KeyName, KeyPrefix, KeySecret, PresentedKey};
+use remotegpu_keys::{ApiKey, KeyName, KeySecret, PresentedKey, SecretPrefix};
 use remotegpu_primitives::{AccountId, ApiKeyId, KeySecretId, NamespaceId, UserId};
 use remotegpu_scopes::{NamespaceAccess, Scopes};
 use time::OffsetDateTime;
@@ -85,7 +85,7 @@ impl Entry {
                 id: ApiKeyId::from_uuid(self.key),
                 account_id: AccountId::from_uuid(self.account),
                 name: KeyName::from_stored(self.name.to_string()),
-                prefix: KeyPrefix::from_stored(self.prefix.to_string()),
+                prefix: SecretPrefix::from_stored(self.prefix.to_string()),
                 scopes: Scopes::from(&self.scopes),
                 created_at: self.created_at.time().unwrap_or(OffsetDateTime::UNIX_EPOCH),
                 created_by: UserId::from_uuid(self.maker),

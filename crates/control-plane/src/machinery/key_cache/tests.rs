@@ -1,4 +1,4 @@
-use remotegpu_keys::{ApiKey, KeyName, KeyPrefix, KeySecret, PlainApiKey};
+use remotegpu_keys::{ApiKey, KeyName, KeySecret, PlainApiKey, SecretPrefix};
 use remotegpu_primitives::{AccountId, ApiKeyId, KeySecretId, NamespaceId, UserId};
 use remotegpu_scopes::{NamespaceAccess, Scopes};
 use remotegpu_test_support::rng;
@@ -66,7 +66,7 @@ fn what_comes_out_is_what_went_in() {
     key.key.expires_at = Some(datetime!(9999-12-31 23:59:59.999999 UTC));
     key.key.revoked_at = Some(NOW);
     key.key.created_at = datetime!(1969-12-31 23:59:59.5 UTC);
-    key.key.prefix = KeyPrefix::from_stored(String::new());
+    key.key.prefix = SecretPrefix::from_stored(String::new());
     key.secret.ends_at = Some(NOW + Span::DAY);
     (key.account_suspended, key.maker_may_write) = (true, false);
     cache.insert(&hash, cache.begin(), &key);

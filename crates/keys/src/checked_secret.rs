@@ -1,99 +1,132 @@
-//! The secret itself: its format, checksum and hash (contract K2, K3).
+//! The one format of the secrets that programs hold: a prefix that tells their kind, 30
+//! random characters, and a checksum (contract K2, K3).
 
-use std::fmt;
+use std::{fmt, hash::Hash, marker::PhantomData};
 
 use rand::CryptoRng;
 use sha2::{Digest, Sha256};
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const PREFIX: &str = "rgpu_";
+const PREFIX_LEN: usize = 5;
 const RANDOM_LEN: usize = 30;
 const CHECKSUM_LEN: usize = 6;
-const BODY_LEN: usize = PREFIX.len() + RANDOM_LEN;
-const KEY_LEN: usize = BODY_LEN + CHECKSUM_LEN;
-const SHOWN_LEN: usize = PREFIX.len() + 8;
+const BODY_LEN: usize = PREFIX_LEN + RANDOM_LEN;
+const SECRET_LEN: usize = BODY_LEN + CHECKSUM_LEN;
+const SHOWN_LEN: usize = PREFIX_LEN + 8;
 
-/// A raw API key. It is answered once, by what made it, and never stored.
+/// A kind of secret: one of another kind is none.
+pub trait SecretKind: Copy + Eq + Hash + 'static {
+    /// What all of the kind begin with: four letters and `_`.
+    const PREFIX: &'static str;
+    /// What a secret of the kind opens things as; all that `Debug` tells of one.
+    const NAME: &'static str;
+}
+
+/// A raw secret. It is answered once, by what made it, and never stored.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PlainApiKey(String);
+pub struct PlainSecret<K>(String, PhantomData<K>);
 
-/// The SHA-256 of a whole raw key: what is stored and looked up.
+/// The SHA-256 of a whole raw secret: what is stored and looked up.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct HashedApiKey(pub [u8; 32]);
+pub struct HashedSecret<K>(pub [u8; 32], PhantomData<K>);
 
-/// The part of a key that may be shown: `rgpu_` and the next eight characters.
+/// The part of a secret that may be shown: what tells its kind, and the next eight characters.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct KeyPrefix(String);
+pub struct SecretPrefix(String);
 
-/// A text that can be no key: its length, alphabet or checksum is wrong.
+/// A text that can be no secret of the kind: its prefix, length, alphabet or checksum is
+/// wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an API key")]
-pub struct MalformedKey;
+#[error("not a secret of this kind")]
+pub struct MalformedSecret;
 
-impl PlainApiKey {
-    /// Makes a new key, each character drawn without bias.
+/// The kind of API keys.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ApiKeySecret {}
+
+/// A raw API key.
+pub type PlainApiKey = PlainSecret<ApiKeySecret>;
+
+/// What is stored of an API key.
+pub type HashedApiKey = HashedSecret<ApiKeySecret>;
+
+impl SecretKind for ApiKeySecret {
+    const PREFIX: &'static str = "rgpu_";
+    const NAME: &'static str = "ApiKey";
+}
+
+impl<K: SecretKind> PlainSecret<K> {
+    /// Makes a new secret, each character drawn without bias.
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        let mut key = String::with_capacity(KEY_LEN);
-        key.push_str(PREFIX);
-        while key.len() < BODY_LEN {
+        const { assert!(K::PREFIX.len() == PREFIX_LEN) };
+        let mut secret = String::with_capacity(SECRET_LEN);
+        secret.push_str(K::PREFIX);
+        while secret.len() < BODY_LEN {
             let mut bytes = [0; 64];
             rng.fill_bytes(&mut bytes);
             // 248 is the greatest multiple of 62 in a byte; what lies above it
             // would make the first characters likelier than the others.
             let drawn = bytes.iter().filter(|byte| **byte < 248);
-            for byte in drawn.take(BODY_LEN - key.len()) {
-                key.push(char::from(ALPHABET[usize::from(*byte % 62)]));
+            for byte in drawn.take(BODY_LEN - secret.len()) {
+                secret.push(char::from(ALPHABET[usize::from(*byte % 62)]));
             }
         }
-        let checksum = checksum(&key);
-        key.push_str(&checksum);
-        Self(key)
+        let checksum = checksum(&secret);
+        secret.push_str(&checksum);
+        Self(secret, PhantomData)
     }
 
-    /// Takes a text as a key if its length, alphabet and checksum say that it
+    /// Takes a text as a secret if its length, alphabet and checksum say that it
     /// may be one.
-    pub fn parse(text: &str) -> Result<Self, MalformedKey> {
-        let alphabet = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if text.len() != KEY_LEN || !text.starts_with(PREFIX) || !alphabet(&text[PREFIX.len()..]) {
-            return Err(MalformedKey);
+    pub fn parse(text: &str) -> Result<Self, MalformedSecret> {
+        let rest = text.strip_prefix(K::PREFIX).ok_or(MalformedSecret)?;
+        if text.len() != SECRET_LEN || !rest.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(MalformedSecret);
         }
         let (body, check) = text.split_at(BODY_LEN);
         if checksum_digits(body) == *check.as_bytes() {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.to_owned(), PhantomData))
         } else {
-            Err(MalformedKey)
+            Err(MalformedSecret)
         }
     }
 
-    /// What is stored in the key's place.
-    pub fn hash(&self) -> HashedApiKey {
-        HashedApiKey(Sha256::digest(self.0.as_bytes()).into())
+    /// What is stored in its place.
+    pub fn hash(&self) -> HashedSecret<K> {
+        HashedSecret::from_stored(Sha256::digest(self.0.as_bytes()).into())
     }
 
-    /// What may be shown of the key ever after.
-    pub fn prefix(&self) -> KeyPrefix {
-        KeyPrefix(self.0[..SHOWN_LEN].to_owned())
+    /// What may be shown of it ever after.
+    pub fn prefix(&self) -> SecretPrefix {
+        SecretPrefix(self.0[..SHOWN_LEN].to_owned())
     }
 
-    /// The raw key, for the one answer that tells it.
+    /// The raw secret, for the one answer that tells it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Debug for PlainApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PlainApiKey")
+impl<K> HashedSecret<K> {
+    /// The hash as it was stored.
+    pub fn from_stored(hash: [u8; 32]) -> Self {
+        Self(hash, PhantomData)
     }
 }
 
-impl fmt::Debug for HashedApiKey {
+impl<K: SecretKind> fmt::Debug for PlainSecret<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HashedApiKey")
+        write!(f, "Plain{}", K::NAME)
     }
 }
 
-impl KeyPrefix {
+impl<K: SecretKind> fmt::Debug for HashedSecret<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Hashed{}", K::NAME)
+    }
+}
+
+impl SecretPrefix {
     /// The prefix as it was stored.
     pub fn from_stored(prefix: String) -> Self {
         Self(prefix)
@@ -110,9 +143,9 @@ impl KeyPrefix {
     }
 }
 
-impl fmt::Debug for KeyPrefix {
+impl fmt::Debug for SecretPrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyPrefix({})", self.0)
+        write!(f, "SecretPrefix({})", self.0)
     }
 }
 
@@ -174,7 +207,7 @@ mod tests {
         let keys = 20_000_u32;
         for _ in 0..keys {
             let key = PlainApiKey::generate(&mut rng);
-            for byte in key.reveal()[PREFIX.len()..BODY_LEN].bytes() {
+            for byte in key.reveal()[PREFIX_LEN..BODY_LEN].bytes() {
                 counts[ALPHABET.iter().position(|a| *a == byte).unwrap()] += 1;
             }
         }
@@ -193,6 +226,25 @@ mod tests {
         assert_eq!(
             format!("{key:?} {:?}", key.hash()),
             "PlainApiKey HashedApiKey"
+        );
+    }
+
+    #[test]
+    fn a_secret_of_another_kind_is_malformed() {
+        // A3, A4
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        enum Other {}
+        impl SecretKind for Other {
+            const PREFIX: &'static str = "rgxx_";
+            const NAME: &'static str = "Other";
+        }
+        let other = PlainSecret::<Other>::generate(&mut system());
+        assert!(other.reveal().starts_with("rgxx_"));
+        assert_eq!(PlainSecret::parse(other.reveal()), Ok(other.clone()));
+        assert_eq!(PlainApiKey::parse(other.reveal()), Err(MalformedSecret));
+        assert_eq!(
+            format!("{other:?} {:?}", other.hash()),
+            "PlainOther HashedOther"
         );
     }
 
