@@ -8,7 +8,7 @@
 
 use std::{
     fs::File,
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -25,7 +25,7 @@ use ureq::{
     tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig},
 };
 
-use crate::left_out::left_out;
+use crate::{left_out::left_out, ports::free_port};
 
 const PROGRAMS: [&str; 3] = ["etcd", "kube-apiserver", "kube-controller-manager"];
 const AUDIT_LOG: &str = "audit.log";
@@ -102,7 +102,7 @@ impl ControlPlane {
         }
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
-        let [etcd, peer, api, controllers] = free_ports();
+        let [etcd, peer, api, controllers] = [(); 4].map(|()| free_port());
         let keys = Keys::make(at, api);
         let mut plane = Self {
             admin_kubeconfig: std::fs::read_to_string(&keys.admin).unwrap(),
@@ -154,12 +154,6 @@ impl ControlPlane {
     pub fn admin_kubeconfig(&self) -> &str {
         &self.admin_kubeconfig
     }
-}
-
-fn free_ports() -> [u16; 4] {
-    // All are held at once, so that they differ.
-    let listeners = [(); 4].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
 async fn until(program: &str, folder: &Path, done: impl AsyncFn() -> bool) {

@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod control_plane;
 pub mod left_out;
 pub mod port_suite;
+pub mod ports;
 pub mod postgres;
 pub mod self_signed;
 pub mod stopwatch;

@@ -10,7 +10,6 @@ use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::{CommandExt, parent_id};
 use std::path::{Path, PathBuf};
@@ -19,6 +18,8 @@ use std::sync::OnceLock;
 use std::{env, process};
 
 use anyhow::{Context, Result, anyhow, bail};
+
+use crate::ports::free_port;
 
 /// Who runs the server when the tests run as root: `initdb` and `postgres` refuse root.
 const SERVER_USER: &str = "postgres";
@@ -199,16 +200,8 @@ impl TestPostgres {
         }
         fs::write(&configuration, settings).context("writing postgresql.conf")?;
 
-        let mut last = anyhow!("no free port on the loopback interface");
-        for port in (0..5).filter_map(|_| free_port()) {
-            self.port = port;
-            // Somebody else may have taken the port in between.
-            match self.start() {
-                Ok(()) => return Ok(()),
-                Err(error) => last = error,
-            }
-        }
-        Err(last.context("starting a PostgreSQL server"))
+        self.port = free_port();
+        self.start().context("starting a PostgreSQL server")
     }
 
     /// Under the names that the server looks for; the key for its own user alone.
@@ -438,15 +431,6 @@ const WATCHDOG: &str = r#"(
 
 fn database_url(port: u16, name: &str) -> String {
     format!("postgres://{DATABASE_USER}@127.0.0.1:{port}/{name}")
-}
-
-/// A port below those that the system gives to clients and to listeners that name none, so that nobody gets
-/// it by chance while the server is stopped.
-fn free_port() -> Option<u16> {
-    let ports = (0..100).filter_map(|_| u16::try_from(20_000 + random() % 10_000).ok());
-    ports
-        .into_iter()
-        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
 }
 
 /// The standard library seeds each hasher's state by chance; names and ports need no more than that.

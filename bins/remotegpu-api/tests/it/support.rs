@@ -22,8 +22,9 @@ pub use operations::{Asks, Operation, filled, operations};
 pub use person::{KeyHolder, Person, client};
 pub use plain_proxy::PlainProxy;
 pub use raw::Raw;
+pub use remotegpu_test_support::ports::free_port;
 pub use server::{
-    ADMIN_PASSWORD, Backend, Server, ServerOptions, command, foreign_cluster, free_port, terminate,
+    ADMIN_PASSWORD, Backend, Server, ServerOptions, command, foreign_cluster, terminate,
 };
 pub use slow_clients::{Slow, Target, connector, keep_waiting};
 pub use time::{Stopwatch, eventually, in_millis, time_of};

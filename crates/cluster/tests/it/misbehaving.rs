@@ -607,9 +607,10 @@ async fn a_cluster_that_is_silent_or_away_costs_less_than_five_seconds() {
         .await
         .unwrap();
     // There is nothing.
-    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let closed_at = format!("https://{}", closed.local_addr().unwrap());
-    drop(closed);
+    let closed_at = format!(
+        "https://127.0.0.1:{}",
+        remotegpu_test_support::ports::free_port()
+    );
     let closed_clusters = connect(&kubeconfig(&closed_at, &ca.cert.pem()))
         .await
         .unwrap();

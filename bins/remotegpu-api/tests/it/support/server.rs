@@ -2,7 +2,6 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    net::TcpListener,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -12,7 +11,10 @@ use std::{
 
 use remotegpu_dev_cluster::{DevCluster, DevClusterConfig};
 use remotegpu_namespaces::ClusterName;
-use remotegpu_test_support::postgres::{TestDatabase, TestPostgres};
+use remotegpu_test_support::{
+    ports::free_port,
+    postgres::{TestDatabase, TestPostgres},
+};
 use tempfile::TempDir;
 
 use super::{Person, client};
@@ -84,18 +86,6 @@ pub struct Server {
     environment: Vec<(&'static str, String)>,
     child: Option<Child>,
     log: Arc<Mutex<String>>,
-}
-
-/// A port that nobody listens on, below those that the system gives to
-/// connections: one of these could take it before the server does.
-pub fn free_port() -> u16 {
-    loop {
-        let [high, low, ..] = uuid::Uuid::new_v4().into_bytes();
-        let port = 20_000 + u16::from_be_bytes([high, low]) % 12_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 impl Server {
