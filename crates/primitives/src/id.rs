@@ -99,6 +99,10 @@ id! {
     KeySecretId
 }
 id! {
+    /// An access token, as the store and audit events know it (contract T5).
+    AccessTokenId
+}
+id! {
     /// A tenant namespace (contract N3).
     NamespaceId
 }

@@ -10,8 +10,8 @@ mod word;
 
 pub use act::{Act, Actor, FormHash, Origin};
 pub use id::{
-    AccountId, ApiKeyId, AuditEventId, IdentityId, InstallationId, InstanceId, KeySecretId,
-    MalformedId, NamespaceId, SessionId, UserId,
+    AccessTokenId, AccountId, ApiKeyId, AuditEventId, IdentityId, InstallationId, InstanceId,
+    KeySecretId, MalformedId, NamespaceId, SessionId, UserId,
 };
 pub use paging::{Cursor, InvalidPage, Page, PageRequest};
 pub use store_error::StoreError;
