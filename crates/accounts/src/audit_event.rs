@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 use remotegpu_primitives::{
-    AccountId, Act, Actor, ApiKeyId, AuditEventId, NamespaceId, Origin, Page, PageRequest,
-    SessionId, StoreError, UserId, Vocabulary, Word,
+    AccessTokenId, AccountId, Act, Actor, ApiKeyId, AuditEventId, NamespaceId, Origin, Page,
+    PageRequest, SessionId, StoreError, UserId, Vocabulary, Word,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -70,6 +70,10 @@ audit_actions! {
     UserPasswordReset => "user.password_reset",
     /// The operator made a user who is a member of the account.
     UserCreated => "user.created",
+    /// A member made themselves an access token.
+    AccessTokenIssued => "access_token.issued",
+    /// An access token was deleted: by its holder, by an admin, or with what it stood on.
+    AccessTokenDeleted => "access_token.deleted",
     /// The account was made.
     AccountCreated => "account.created",
     /// The operator suspended the account.
@@ -167,6 +171,8 @@ pub enum AuditSubject {
     ApiKey(ApiKeyId),
     /// A namespace.
     Namespace(NamespaceId),
+    /// An access token.
+    AccessToken(AccessTokenId),
     /// A session.
     Session(SessionId),
     /// A user.
@@ -177,13 +183,21 @@ pub enum AuditSubject {
 
 impl AuditSubject {
     /// The words of all kinds.
-    pub const KINDS: [&str; 5] = ["api_key", "namespace", "session", "user", "account"];
+    pub const KINDS: [&str; 6] = [
+        "api_key",
+        "namespace",
+        "access_token",
+        "session",
+        "user",
+        "account",
+    ];
 
     /// Its kind, and its identifier.
     pub fn parts(self) -> (&'static str, Uuid) {
         match self {
             Self::ApiKey(id) => ("api_key", id.as_uuid()),
             Self::Namespace(id) => ("namespace", id.as_uuid()),
+            Self::AccessToken(id) => ("access_token", id.as_uuid()),
             Self::Session(id) => ("session", id.as_uuid()),
             Self::User(id) => ("user", id.as_uuid()),
             Self::Account(id) => ("account", id.as_uuid()),
@@ -195,6 +209,7 @@ impl AuditSubject {
         match kind {
             "api_key" => Some(Self::ApiKey(ApiKeyId::from_uuid(id))),
             "namespace" => Some(Self::Namespace(NamespaceId::from_uuid(id))),
+            "access_token" => Some(Self::AccessToken(AccessTokenId::from_uuid(id))),
             "session" => Some(Self::Session(SessionId::from_uuid(id))),
             "user" => Some(Self::User(UserId::from_uuid(id))),
             "account" => Some(Self::Account(AccountId::from_uuid(id))),
@@ -242,7 +257,8 @@ pub struct AuditDetails {
     pub old_secret_ends_at: Option<OffsetDateTime>,
     /// The name of the cluster's `ServiceAccount` that a token is for.
     pub identity: Option<String>,
-    /// The token's `jti`, by which the cluster's own audit log knows it.
+    /// By what the cluster's own audit log knows a token: its `jti`, or what an access token
+    /// is called.
     pub token_id: Option<String>,
     /// When a token ends.
     pub expires_at: Option<OffsetDateTime>,

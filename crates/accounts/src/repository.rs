@@ -51,8 +51,9 @@ pub trait UserRepository: Send + Sync {
     /// Sets a password and ends the user's sessions, but for `keep`. Whoever had
     /// to know the current password names in `verified` the hash they compared
     /// with. `false` when the user's password is another by now, or there is no
-    /// such user: then nothing changed, and no session ended. All of the user's
-    /// accounts have the event.
+    /// such user: then nothing changed, and no session ended. A password that must be changed
+    /// is somebody else's doing, and takes the user's access tokens with it (contract T5). All
+    /// of the user's accounts have the event.
     async fn set_password(
         &self,
         user: UserId,

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use async_trait::async_trait;
-use remotegpu_primitives::{AccountId, ApiKeyId, StoreError, UserId};
+use remotegpu_primitives::{AccessTokenId, AccountId, ApiKeyId, StoreError, UserId};
 
 /// Something changed that decides what keys open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum KeyChange {
     Account(AccountId),
     /// A member's role, and so all keys that they made (contract K15).
     Maker(UserId),
+    /// An access token: deleted, or changed.
+    AccessToken(AccessTokenId),
     /// Nobody knows what: changes may have been missed.
     Everything,
 }

@@ -37,6 +37,17 @@ impl Act {
             origin,
         }
     }
+
+    /// A part of this act, the first being 1, that has an audit event of its own.
+    #[must_use]
+    pub fn part(&self, number: u32) -> Self {
+        let id = self.id.as_uuid().as_u128().wrapping_add(number.into());
+        let mut part = self.clone();
+        part.id = AuditEventId::from_uuid(uuid::Uuid::from_u128(id));
+        // The act itself claims the form.
+        part.origin.form = None;
+        part
+    }
 }
 
 /// Who acts.

@@ -6,7 +6,7 @@ mod sqlite;
 
 use async_trait::async_trait;
 use remotegpu_keys::{KeyChange, KeyChangeFeed, KeyChangeSubscription};
-use remotegpu_primitives::{AccountId, ApiKeyId, StoreError, UserId};
+use remotegpu_primitives::{AccessTokenId, AccountId, ApiKeyId, StoreError, UserId};
 use uuid::Uuid;
 
 use crate::{Database, database::Source};
@@ -28,6 +28,7 @@ fn change_of(kind: &str, subject: Uuid) -> KeyChange {
         "key" => KeyChange::Key(ApiKeyId::from_uuid(subject)),
         "account" => KeyChange::Account(AccountId::from_uuid(subject)),
         "maker" => KeyChange::Maker(UserId::from_uuid(subject)),
+        "access_token" => KeyChange::AccessToken(AccessTokenId::from_uuid(subject)),
         _ => KeyChange::Everything,
     }
 }

@@ -10,6 +10,7 @@
 //! something, first updates that row without changing it, and so waits for
 //! whoever did before. SQLite has one writer at a time anyway.
 
+mod access_tokens;
 mod accounts;
 mod api_keys;
 mod attempts;

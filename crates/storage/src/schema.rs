@@ -275,7 +275,28 @@ table! {
     }
 }
 
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    access_tokens (id) {
+        id -> SqlUuid,
+        handle -> Text,
+        account_id -> SqlUuid,
+        name -> Text,
+        note -> Nullable<Text>,
+        hash -> Binary,
+        prefix -> Text,
+        clusters -> Text,
+        created_at -> SqlTime,
+        created_by -> SqlUuid,
+        expires_at -> Nullable<SqlTime>,
+        last_used_at -> Nullable<SqlTime>,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(
+    access_tokens,
     accounts,
     memberships,
     users,

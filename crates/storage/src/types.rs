@@ -71,6 +71,7 @@ macro_rules! id_columns {
 }
 
 id_columns!(
+    AccessTokenId,
     AccountId,
     ApiKeyId,
     AuditEventId,

@@ -12,12 +12,13 @@ use remotegpu_primitives::{AccountId, Act, SessionId, StoreError, UserId, Word};
 
 use crate::{
     Database,
+    access_tokens::delete_access_tokens,
     accounts::AccountRow,
     audit_events::record,
     connection::{with_conn, with_tx},
     either::{Columns, RunQuery},
     error::Failure,
-    schema::{accounts, installation, memberships, sessions, users},
+    schema::{access_tokens, accounts, installation, memberships, sessions, users},
     types::{DbTime, DbUuid},
 };
 
@@ -291,6 +292,11 @@ impl UserRepository for Database {
             )
             .execute(c)
             .await?;
+            let mut parts = 0;
+            if let PasswordChange::NeededUntil(_) = change {
+                let of_user = access_tokens::created_by.eq(DbUuid::from(user));
+                delete_access_tokens!(c, of_user, act, parts);
+            }
             let theirs: Vec<DbUuid> = memberships::table
                 .filter(memberships::user_id.eq(DbUuid::from(user)))
                 .select(memberships::account_id)

@@ -37,6 +37,14 @@ pub const USES: LastTimes = LastTimes {
     interval: Duration::MINUTE,
 };
 
+/// When access tokens last opened a cluster (contract T5).
+pub const TOKEN_USES: LastTimes = LastTimes {
+    table: "access_tokens",
+    column: "last_used_at",
+    known: "access_tokens.last_used_at",
+    interval: Duration::MINUTE,
+};
+
 /// When tokens were last minted for identities (contract X12).
 pub const MINTS: LastTimes = LastTimes {
     table: "credential_identities",

@@ -164,6 +164,7 @@ impl KeyCache {
             KeyChange::Key(id) => self.changes.note(id.as_uuid()),
             KeyChange::Account(id) => self.changes.note(id.as_uuid()),
             KeyChange::Maker(id) => self.changes.note(id.as_uuid()),
+            KeyChange::AccessToken(id) => self.changes.note(id.as_uuid()),
             KeyChange::Everything => self.changes.note_everything(),
         }
     }

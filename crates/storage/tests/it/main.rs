@@ -5,6 +5,7 @@
     reason = "clippy takes only functions marked as tests for tests"
 )]
 
+mod access_tokens;
 mod accounts;
 mod api_keys;
 mod attempts;
