@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_saphyr::LitStr;
 
+use crate::RenderError;
+
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Kubeconfig<'a> {
@@ -13,6 +15,17 @@ pub(crate) struct Kubeconfig<'a> {
     pub(crate) contexts: Vec<NamedContext<'a>>,
     pub(crate) current_context: &'a str,
     pub(crate) users: Vec<NamedUser<'a>>,
+}
+
+impl Kubeconfig<'_> {
+    /// The file's text, which ends with a newline.
+    pub(crate) fn to_yaml(&self) -> Result<String, RenderError> {
+        // Block scalars are for the script alone: a long address folded over two lines is still
+        // the same string, but nobody can copy it.
+        let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+        serde_saphyr::to_string_with_options(self, options)
+            .map_err(|error| RenderError::Yaml(Box::new(error)))
+    }
 }
 
 #[derive(Serialize, PartialEq, Eq)]
@@ -38,7 +51,8 @@ pub(crate) struct NamedContext<'a> {
 #[derive(Serialize)]
 pub(crate) struct Context<'a> {
     pub(crate) cluster: String,
-    pub(crate) namespace: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) namespace: Option<&'a str>,
     pub(crate) user: &'a str,
 }
 
@@ -48,9 +62,29 @@ pub(crate) struct NamedUser<'a> {
     pub(crate) user: User<'a>,
 }
 
+/// Either a plugin that brings a token, or a token.
 #[derive(Serialize)]
 pub(crate) struct User<'a> {
-    pub(crate) exec: Exec<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exec: Option<Exec<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+}
+
+impl<'a> User<'a> {
+    pub(crate) fn exec(exec: Exec<'a>) -> Self {
+        Self {
+            exec: Some(exec),
+            token: None,
+        }
+    }
+
+    pub(crate) fn token(token: &'a str) -> Self {
+        Self {
+            exec: None,
+            token: Some(token),
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -80,7 +80,7 @@ pub fn render_exec(contexts: &[ExecContext], plugin: Plugin) -> Result<String, R
                 name,
                 context: Context {
                     cluster: prefixed(&context.cluster.name),
-                    namespace: &context.kubernetes_namespace,
+                    namespace: Some(&context.kubernetes_namespace),
                     user: name,
                 },
             })
@@ -91,17 +91,11 @@ pub fn render_exec(contexts: &[ExecContext], plugin: Plugin) -> Result<String, R
             .zip(&names)
             .map(|(context, name)| NamedUser {
                 name,
-                user: User {
-                    exec: plugin.exec(&context.exec_credential_url),
-                },
+                user: User::exec(plugin.exec(&context.exec_credential_url)),
             })
             .collect(),
     };
-    // Block scalars are for the script alone: a long address folded over two lines is still the
-    // same string, but nobody can copy it.
-    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-    serde_saphyr::to_string_with_options(&document, options)
-        .map_err(|error| RenderError::Yaml(Box::new(error)))
+    document.to_yaml()
 }
 
 /// The name of the file that a namespace's kubeconfig is saved as (contract X1).

@@ -4,6 +4,11 @@
 mod document;
 mod exec;
 mod plugin;
+mod token;
 
 pub use exec::{ClusterEndpoint, ExecContext, RenderError, filename, render_exec};
 pub use plugin::{Plugin, UnknownPlugin};
+pub use token::{
+    FileWord, InvalidFileWord, TokenContext, TokenNames, UnknownTokenNames, render_token,
+    token_filename,
+};
