@@ -18,8 +18,8 @@ fn at(time: OffsetDateTime, random: &[u8; 10]) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid()
 }
 
-macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident,)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Uuid);
@@ -71,50 +71,30 @@ macro_rules! id {
                 Uuid::try_parse(text).map(Self).map_err(|_| MalformedId)
             }
         }
-    };
+    )*};
 }
 
-id! {
+ids! {
     /// One installation of the product: all instances that share a database.
-    InstallationId
-}
-id! {
+    InstallationId,
     /// The tenant that owns keys, namespaces and tokens (contract A11).
-    AccountId
-}
-id! {
+    AccountId,
     /// A person (contract A11).
-    UserId
-}
-id! {
+    UserId,
     /// A signed-in session (contract A6).
-    SessionId
-}
-id! {
+    SessionId,
     /// An API key, through all its rotations (contract K1).
-    ApiKeyId
-}
-id! {
+    ApiKeyId,
     /// One secret of an API key; a key has two while a rotation's grace lasts.
-    KeySecretId
-}
-id! {
+    KeySecretId,
     /// An access token, as the store and audit events know it (contract T5).
-    AccessTokenId
-}
-id! {
+    AccessTokenId,
     /// A tenant namespace (contract N3).
-    NamespaceId
-}
-id! {
+    NamespaceId,
     /// What one key secret is to the cluster of one namespace (contract X9).
-    IdentityId
-}
-id! {
+    IdentityId,
     /// One run of a server, for as long as it lives (contract R10).
-    InstanceId
-}
-id! {
+    InstanceId,
     /// What the audit log knows an act by (contract R5).
-    AuditEventId
+    AuditEventId,
 }
