@@ -7,6 +7,7 @@ use http::StatusCode;
 use k8s_openapi::api::{
     core::v1::{ResourceQuota, ServiceAccount},
     networking::v1::NetworkPolicy,
+    rbac::v1::RoleBinding,
 };
 use kube::Resource;
 use remotegpu_namespaces::{ClusterError, Namespace};
@@ -15,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     TenantBaseline,
+    account_bindings::{AccountBinding, BINDINGS, RoleRef},
     cluster::KubeCluster,
     labels::{ACCOUNT_ID, FIELD_MANAGER, MANAGED_BY, NAMESPACE_ID, OURS},
     listing::Listed,
@@ -48,6 +50,10 @@ pub(crate) fn owner_labels(namespace: &str, account: &str) -> BTreeMap<String, S
     .into()
 }
 
+fn account_of(labels: &BTreeMap<String, String>) -> &str {
+    labels.get(ACCOUNT_ID).map_or("", String::as_str)
+}
+
 /// The baseline as it is compared and applied, the same for every namespace.
 pub(crate) struct Baseline {
     pub(crate) parts: Vec<Part>,
@@ -79,6 +85,11 @@ impl Baseline {
             name,
             content: Content::Quota(spec),
         }));
+        // Who may come in comes last.
+        parts.extend(BINDINGS.map(|binding| Part {
+            name: binding.name,
+            content: Content::Binding(binding),
+        }));
         let labels = profile.pod_security_labels();
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         Self {
@@ -108,16 +119,20 @@ enum Content {
     NetworkPolicy(Value),
     Quota(Value),
     ServiceAccount,
+    Binding(AccountBinding),
 }
 
 /// What of an object that was found is looked at.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Found {
     pub(crate) metadata: FoundMetadata,
     spec: Option<Value>,
     status: Option<Value>,
     #[serde(rename = "automountServiceAccountToken")]
     automount: Option<bool>,
+    role_ref: Option<RoleRef>,
+    subjects: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -208,6 +223,7 @@ impl Part {
             Content::NetworkPolicy(_) => NetworkPolicy::url_path(&(), namespace),
             Content::Quota(_) => ResourceQuota::url_path(&(), namespace),
             Content::ServiceAccount => ServiceAccount::url_path(&(), namespace),
+            Content::Binding(_) => RoleBinding::url_path(&(), namespace),
         }
     }
 
@@ -224,6 +240,11 @@ impl Part {
             Content::ServiceAccount => json!({
                 "apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata,
                 "automountServiceAccountToken": false,
+            }),
+            Content::Binding(binding) => json!({
+                "apiVersion": RoleBinding::api_version(&()), "kind": "RoleBinding",
+                "metadata": metadata, "roleRef": binding.role_ref(),
+                "subjects": binding.subjects(account_of(labels)),
             }),
         }
     }
@@ -243,6 +264,10 @@ impl Part {
                         .all(|limit| !wanted["hard"][limit].is_null())
             }),
             Content::ServiceAccount => found.automount == Some(false),
+            Content::Binding(binding) => {
+                let (role, subjects) = (found.role_ref.as_ref(), found.subjects.as_ref());
+                binding.is_whole(role, subjects, account_of(labels))
+            }
         };
         same && !found.is_going() && found.has_labels(labels)
     }
@@ -277,10 +302,16 @@ impl Part {
             let mut wanted = self.manifest(&labels);
             let found = cluster.find(path.clone(), "reading the baseline").await?;
             let ask = match found.map(Found::read).transpose()? {
+                None if self.is_never_changed() => Ask::post(collection.clone(), &wanted),
                 // Not by force: what came in between is looked at first.
                 None => Ask::apply_new(&path, &wanted),
                 Some(found) if self.is_whole(&found, &labels) => {
                     return Ok(self.is_in_force(&found));
+                }
+                Some(found) if self.is_ours(&found, &id) && self.is_never_changed() => {
+                    let (uid, act) = (&found.metadata.uid, "removing what was bent");
+                    cluster.delete(path.clone(), uid, act).await?;
+                    continue;
                 }
                 Some(found) if self.is_ours(&found, &id) => {
                     wanted["metadata"]["uid"] = json!(found.metadata.uid);
@@ -300,6 +331,12 @@ impl Part {
             }
         }
         Err(Fault::Unsettled.into())
+    }
+
+    /// Whether it is deleted and made anew where it is not as it should be. What a binding
+    /// binds to cannot change, and the control plane has no right to change one.
+    fn is_never_changed(&self) -> bool {
+        matches!(self.content, Content::Binding(_))
     }
 
     fn is_ours(&self, found: &Found, id: &str) -> bool {

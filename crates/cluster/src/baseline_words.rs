@@ -40,6 +40,11 @@ impl TenantBaseline {
              and service accounts are not."
                 .to_owned(),
         );
+        said.push(
+            "Access tokens open it as their member's role says: `write` and `admin` as keys do, \
+             `read` with the role `remotegpu:viewer`, which sees all but secrets."
+                .to_owned(),
+        );
         said
     }
 }

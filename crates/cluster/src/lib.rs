@@ -11,6 +11,7 @@
 //! [`apply_prerequisites`].
 #![deny(missing_docs)]
 
+mod account_bindings;
 mod baseline;
 mod baseline_objects;
 mod baseline_words;

@@ -228,8 +228,9 @@ pub(crate) fn control_plane_rules() -> Vec<Rule> {
         )
         .named(&[DEFAULT_ACCOUNT]),
         Rule::new(
-            "An identity is bound into the one namespace that it opens, and the sweep finds the \
-             bindings of all of them. A binding is never changed: it is deleted and made anew.",
+            "An identity is bound into the one namespace that it opens, an account's members into \
+             each of the account's, and the sweep finds the bindings of all of them. A binding is \
+             never changed: it is deleted and made anew.",
             RBAC,
             &["rolebindings"],
             &["get", "list", "create", "delete"],

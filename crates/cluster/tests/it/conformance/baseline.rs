@@ -1,10 +1,10 @@
 use remotegpu_namespaces::{ClusterError, Namespace, NamespaceProvisioner};
 use serde_json::{Value, json};
 
-use crate::subject::{Subject, is_labelled_for, path_of};
+use crate::subject::{Subject, is_labelled_for, name, path_of};
 
 /// Where the objects of the baseline stand in the namespace.
-pub fn objects(namespace: &Namespace) -> [String; 5] {
+pub fn objects(namespace: &Namespace) -> [String; 7] {
     let own = namespace.kubernetes_namespace.as_str();
     [
         format!("/apis/networking.k8s.io/v1/namespaces/{own}/networkpolicies/remotegpu-tenant"),
@@ -12,6 +12,12 @@ pub fn objects(namespace: &Namespace) -> [String; 5] {
         format!("/api/v1/namespaces/{own}/resourcequotas/remotegpu-compute"),
         format!("/api/v1/namespaces/{own}/resourcequotas/remotegpu-best-effort"),
         format!("/api/v1/namespaces/{own}/serviceaccounts/default"),
+        format!(
+            "/apis/rbac.authorization.k8s.io/v1/namespaces/{own}/rolebindings/remotegpu-readers"
+        ),
+        format!(
+            "/apis/rbac.authorization.k8s.io/v1/namespaces/{own}/rolebindings/remotegpu-writers"
+        ),
     ]
 }
 
@@ -43,7 +49,7 @@ pub async fn active_namespace_holds_the_whole_baseline(subject: &Subject) {
         }
         versions.push(object["metadata"]["resourceVersion"].clone());
     }
-    let [policy, quota, .., account] = objects(&namespace);
+    let [policy, quota, _, _, account, ..] = objects(&namespace);
     let policy = get(subject, &policy).await;
     assert_eq!(policy["spec"]["podSelector"], json!({}));
     assert_eq!(
@@ -67,7 +73,14 @@ pub async fn active_namespace_holds_the_whole_baseline(subject: &Subject) {
 pub async fn whatever_of_the_baseline_is_bent_or_gone_comes_back(subject: &Subject) {
     // N5
     let namespace = subject.namespace("drifted").await;
-    let [policy, objects_quota, compute_quota, best_effort, account] = objects(&namespace);
+    let [
+        policy,
+        objects_quota,
+        compute_quota,
+        best_effort,
+        account,
+        ..,
+    ] = objects(&namespace);
     let own = path_of(&namespace);
     let before = get(subject, &policy).await;
     let open = json!({"spec": {"egress": [{}], "ingress": [{}]}});
@@ -159,4 +172,68 @@ pub async fn namespace_that_lost_its_label_is_still_ours(subject: &Subject) {
     let after = get(subject, &path).await;
     let label = &after["metadata"]["labels"]["remotegpu.ai/namespace-id"];
     assert_eq!(*label, namespace.id.to_string());
+}
+
+pub async fn bindings_of_the_account_are_put_right_where_they_are_bent(subject: &Subject) {
+    // T4
+    let namespace = subject.namespace("bent-groups").await;
+    let [.., readers, writers] = objects(&namespace);
+    let located = async || {
+        let located = subject.clusters.survey(&name()).await.unwrap();
+        let mut found = located.into_iter();
+        found
+            .find(|located| located.id == Some(namespace.id))
+            .unwrap()
+    };
+    let bound = async |path: &str| {
+        let found = get(subject, path).await;
+        is_labelled_for(&found, &namespace);
+        let subjects = found["subjects"].as_array().unwrap().iter();
+        let names = subjects.map(|subject| {
+            assert_eq!(subject["kind"], "Group");
+            subject["name"].as_str().unwrap().to_owned()
+        });
+        let role = found["roleRef"]["name"].as_str().unwrap().to_owned();
+        (role, names.collect::<Vec<_>>())
+    };
+    let group = |role: &str| format!("remotegpu:account:{}:{role}", namespace.account_id);
+    let wanted_readers = ("remotegpu:viewer".to_owned(), vec![group("read")]);
+    let wanted_writers = (
+        "remotegpu:tenant".to_owned(),
+        vec![group("write"), group("admin")],
+    );
+    let somebody = json!([{
+        "kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "somebody",
+    }]);
+    for (path, bent) in [
+        (&readers, json!({"subjects": somebody})),
+        (&writers, json!({"subjects": somebody})),
+        (&writers, json!({"subjects": null})),
+    ] {
+        subject.admin.done("PATCH", path, Some(bent)).await;
+        assert!(!located().await.is_whole);
+        subject.clusters.provision(&namespace).await.unwrap();
+        assert!(located().await.is_whole);
+        assert_eq!(bound(&readers).await, wanted_readers);
+        assert_eq!(bound(&writers).await, wanted_writers);
+    }
+    // What it binds to cannot be changed, only made otherwise.
+    let mut wider = get(subject, &readers).await;
+    subject.admin.done("DELETE", &readers, None).await;
+    assert!(!located().await.is_whole);
+    wider["roleRef"]["name"] = json!("remotegpu:tenant");
+    for field in [
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+        "managedFields",
+    ] {
+        wider["metadata"].as_object_mut().unwrap().remove(field);
+    }
+    let (collection, _) = readers.rsplit_once('/').unwrap();
+    subject.admin.done("POST", collection, Some(wider)).await;
+    assert!(!located().await.is_whole);
+    subject.clusters.provision(&namespace).await.unwrap();
+    assert_eq!(bound(&readers).await, wanted_readers);
+    assert!(located().await.is_whole);
 }

@@ -34,6 +34,8 @@ const FORBIDDEN: &str = "
     POST /apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/roles
     GET /apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings
     POST /apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings
+    PATCH /apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings/remotegpu-writers
+    DELETE /apis/rbac.authorization.k8s.io/v1/namespaces/{ns}/rolebindings/remotegpu-readers
     GET /apis/rbac.authorization.k8s.io/v1/clusterroles
     GET /apis/rbac.authorization.k8s.io/v1/clusterroles/remotegpu:tenant
     POST /apis/rbac.authorization.k8s.io/v1/clusterrolebindings

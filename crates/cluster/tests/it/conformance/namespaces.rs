@@ -137,7 +137,7 @@ pub async fn survey_finds_what_is_ours_and_whether_it_is_whole(subject: &Subject
     assert_eq!(seen.object.name, whole.kubernetes_namespace.as_str());
     assert!(seen.is_whole && !seen.is_going);
 
-    let [policy, _, _, quota, account] = objects(&bent);
+    let [policy, _, _, quota, account, ..] = objects(&bent);
     let open = json!({"spec": {"egress": [{}]}});
     let privileged =
         json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}});

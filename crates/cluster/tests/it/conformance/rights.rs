@@ -194,6 +194,79 @@ pub async fn viewer_sees_and_changes_nothing(subject: &Subject) {
     }
 }
 
+/// Whether somebody of this group may do something.
+async fn may_as(
+    subject: &Subject,
+    group: &str,
+    (namespace, verb): (&str, &str),
+    what: (&str, &str),
+) -> bool {
+    let (resource, subresource) = what.1.split_once('/').unwrap_or((what.1, ""));
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": "remotegpu:user:somebody",
+            "groups": [group, "system:authenticated"],
+            "resourceAttributes": {
+                "namespace": namespace, "verb": verb, "group": what.0,
+                "resource": resource, "subresource": subresource,
+            },
+        },
+    });
+    let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+    let answer = subject.admin.done("POST", path, Some(review)).await;
+    answer["status"]["allowed"] == true
+}
+
+pub async fn members_may_what_their_role_says_in_their_accounts_namespaces(subject: &Subject) {
+    // T4
+    let (mine, theirs) = (
+        subject.namespace("members").await,
+        subject.namespace("strangers").await,
+    );
+    let (own, foreign) = (
+        mine.kubernetes_namespace.as_str(),
+        theirs.kubernetes_namespace.as_str(),
+    );
+    let group = |role: &str| format!("remotegpu:account:{}:{role}", mine.account_id);
+    eventually("the bindings count", Duration::from_secs(15), async || {
+        may_as(subject, &group("read"), (own, "get"), ("", "pods")).await
+            && may_as(subject, &group("write"), (own, "get"), ("", "pods")).await
+    })
+    .await;
+    for role in ["read", "write", "admin", "other", ""] {
+        let known = ["read", "write", "admin"].contains(&role);
+        let works = known && role != "read";
+        let group = group(role);
+        for what in WORK.into_iter().chain(SIGHTS) {
+            let sees = may_as(subject, &group, (own, "get"), what).await;
+            assert_eq!(
+                sees,
+                known && (works || what.1 != "secrets"),
+                "{role}: {what:?}"
+            );
+            for place in [foreign, "default", "remotegpu-credentials", ""] {
+                let sees = may_as(subject, &group, (place, "get"), what).await;
+                assert!(!sees, "{role} in {place:?}: {what:?}");
+            }
+        }
+        for what in WORK {
+            let writes = may_as(subject, &group, (own, "update"), what).await;
+            assert_eq!(writes, works, "{role}: {what:?}");
+        }
+        for what in CLOSED {
+            for verb in WRITES
+                .into_iter()
+                .chain(["get", "list", "bind", "escalate"])
+            {
+                let may = may_as(subject, &group, (own, verb), what).await;
+                assert!(!may, "{role}: {verb} {what:?}");
+            }
+        }
+    }
+}
+
 /// Whoever asks is refused, by the route itself.
 async fn refused(actor: &Actor, asks: Vec<(&str, String, Value)>) {
     for (method, path, body) in asks {
@@ -246,6 +319,16 @@ pub async fn tenant_is_refused_by_the_routes_themselves(subject: &Subject) {
                 binding_to("remotegpu:tenant"),
             ),
             ("GET", format!("{rbac}/rolebindings"), Value::Null),
+            (
+                "DELETE",
+                format!("{rbac}/rolebindings/remotegpu-readers"),
+                Value::Null,
+            ),
+            (
+                "PATCH",
+                format!("{rbac}/rolebindings/remotegpu-writers"),
+                json!({"subjects": null}),
+            ),
             (
                 "GET",
                 format!("/apis/{NET}/v1/namespaces/{own}/networkpolicies"),
