@@ -4,6 +4,7 @@ pub(crate) mod button;
 pub(crate) mod code;
 pub(crate) mod dialog;
 pub(crate) mod field;
+pub(crate) mod kubeconfig;
 pub(crate) mod list;
 pub(crate) mod quota;
 pub(crate) mod status;

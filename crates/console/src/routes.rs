@@ -89,6 +89,7 @@ pub fn front(console: &Arc<Console>, elsewhere: RoutePolicy) -> Front {
             // Namespaces.
             .get("/kubernetes", PAGE, kubernetes::show)
             .post("/kubernetes", FORM, kubernetes::create)
+            .get("/kubeconfig", PAGE, kubernetes::kubeconfig)
             .get("/kubernetes/{namespace_id}", PAGE, namespace::show)
             .post("/kubernetes/{namespace_id}/rename", FORM, namespace::rename)
             .post("/kubernetes/{namespace_id}/delete", FORM, namespace::delete)

@@ -34,6 +34,7 @@ pub(crate) mod mint_exec_credential;
 pub(crate) mod preview_claim;
 pub(crate) mod read_usage;
 pub(crate) mod rename_namespace;
+pub(crate) mod render_account_kubeconfig;
 pub(crate) mod render_kubeconfig;
 pub(crate) mod reset_password;
 pub(crate) mod restore_missing;

@@ -47,6 +47,9 @@ pub use acts::mint_exec_credential::{
 pub use acts::preview_claim::{ClaimPreview, preview_claim};
 pub use acts::read_usage::read_usage;
 pub use acts::rename_namespace::{RenameNamespaceError, rename_namespace};
+pub use acts::render_account_kubeconfig::{
+    AccountKubeconfig, AccountKubeconfigPorts, render_account_kubeconfig,
+};
 pub use acts::render_kubeconfig::{RenderKubeconfigError, RenderedKubeconfig, render_kubeconfig};
 pub use acts::reset_password::{ResetPasswordError, reset_password};
 pub use acts::restore_missing::restore_missing;

@@ -103,6 +103,7 @@ pub(crate) fn described(routes: &mut Reading<'_, '_>, sign_up_open: bool) {
         .route(audit_events::list::list_audit_events, SESSION)
         // Clusters and namespaces.
         .route(kubernetes::clusters::list_clusters, SESSION)
+        .route(kubernetes::kubeconfig::get_account_kubeconfig, SESSION)
         .route(kubernetes::namespaces::list::list_namespaces, SESSION)
         .route(kubernetes::namespaces::create::create_namespace, SESSION)
         .route(kubernetes::namespaces::rename::rename_namespace, SESSION)

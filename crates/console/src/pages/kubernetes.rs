@@ -5,8 +5,8 @@ use std::time::Duration;
 use actix_web::{HttpRequest, web};
 use maud::{Markup, html};
 use remotegpu_control_plane::{
-    Caller, CreateNamespace, CreateNamespaceError, CreateNamespacePorts, Read, Right, Write,
-    list_api_keys, look_at_last_reach,
+    AccountKubeconfigPorts, Caller, CreateNamespace, CreateNamespaceError, CreateNamespacePorts,
+    Read, Right, Write, list_api_keys, look_at_last_reach, render_account_kubeconfig,
 };
 use remotegpu_edge::{ApiError, ErrorCode, FieldError, Query, SessionCaller, Visitor, rng};
 use remotegpu_keys::{ApiKey, KeyStatus};
@@ -21,8 +21,9 @@ use crate::{
     layout::{Frame, Head, Place, refusal_box, whom},
     once::{self, Reply, done_at},
     parts::{
-        button, dialog,
+        button, code, dialog,
         field::{Field, hidden},
+        kubeconfig,
         list::{cell, count, empty, more, table},
         status::{Look, is_changing, of_namespace, status},
         time::relative,
@@ -131,6 +132,22 @@ pub(crate) async fn create(
     }
 }
 
+pub(crate) async fn kubeconfig(
+    console: web::Data<Console>,
+    SessionCaller(caller): SessionCaller<Read>,
+    query: Query,
+) -> Answer {
+    let plugin = kubeconfig::plugin(&query)?;
+    let ports = AccountKubeconfigPorts {
+        namespaces: &*console.ports.namespaces,
+        clusters: &*console.ports.clusters,
+        claims: &*console.ports.claims,
+    };
+    let url = console.edge.public_url().as_str();
+    let rendered = render_account_kubeconfig(ports, &caller, url, plugin).await;
+    Ok(kubeconfig::download(rendered.map_err(ApiError::from)?.file))
+}
+
 async fn render<R: Right>(
     console: &Console,
     caller: &Caller<R>,
@@ -160,6 +177,9 @@ async fn render<R: Right>(
             (listed(&page, console))
         }
         @if let Some(steps) = steps { (steps) }
+        @if page.items.iter().any(is_ready) {
+            (all_at_once(caller.account().name.as_str()))
+        }
         @if let Some(form) = form { (form) }
     };
     let head = Head {
@@ -256,6 +276,21 @@ async fn steps(
             }
         }
     })
+}
+
+/// One file for all of them.
+fn all_at_once(account: &str) -> Markup {
+    let file = remotegpu_kubeconfig::filename(account);
+    html! {
+        section aria-labelledby="all-at-once" {
+            h2 id="all-at-once" { "All namespaces in one kubeconfig" }
+            p { "A context for each that is active, over all clusters; " code { "kubectl config use-context" }
+                " goes from one to another. It holds no secret." }
+            (kubeconfig::buttons("/kubeconfig"))
+            details { summary { "Merge it into the kubeconfig you have" }
+                (code::block("lines-merge", "sh, bash, zsh", &kubeconfig::merge_lines(&file))) }
+        }
+    }
 }
 
 fn is_ready(namespace: &Namespace) -> bool {

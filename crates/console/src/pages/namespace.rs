@@ -5,7 +5,7 @@ mod way_in;
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web::{HttpRequest, web};
 use maud::{Markup, html};
 use remotegpu_control_plane::{
     Caller, Read, RenderedKubeconfig, Right, Write, read_usage, render_kubeconfig,
@@ -25,7 +25,7 @@ use crate::{
     parts::{
         button, code, dialog,
         field::{Field, hidden},
-        quota,
+        kubeconfig, quota,
         status::{is_changing, of_namespace},
         time::relative,
     },
@@ -194,18 +194,9 @@ pub(crate) async fn kubeconfig(
     query: Query,
 ) -> Answer {
     let namespace = find(&console, &caller, id).await?;
-    let plugin = match query.get("plugin")? {
-        None => Plugin::default(),
-        Some(word) => word.parse().map_err(|_| {
-            ApiError::field(FieldError::new("plugin", "must be shell or remotegpu"))
-        })?,
-    };
+    let plugin = kubeconfig::plugin(&query)?;
     let file = file_of(&console, &caller, &namespace, plugin).await?;
-    let attachment = format!("attachment; filename=\"{}\"", file.filename);
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "application/yaml"))
-        .insert_header((header::CONTENT_DISPOSITION, attachment))
-        .body(file.yaml))
+    Ok(kubeconfig::download(file))
 }
 
 async fn file_of(

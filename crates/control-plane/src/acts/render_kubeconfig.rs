@@ -1,7 +1,9 @@
 //! A namespace's kubeconfig is rendered (contract X1 to X5).
 
 use remotegpu_kubeconfig::{ClusterEndpoint, ExecContext, Plugin, RenderError, render_exec};
-use remotegpu_namespaces::{ClaimRepository, ClusterDirectory, Namespace, NamespaceStatus};
+use remotegpu_namespaces::{
+    ClaimRepository, Cluster, ClusterDirectory, Namespace, NamespaceStatus,
+};
 use remotegpu_primitives::{InstallationId, StoreError};
 
 use crate::{Caller, Read};
@@ -24,6 +26,9 @@ pub enum RenderKubeconfigError {
     /// The namespace is not active yet.
     #[error("The namespace is not ready yet")]
     NotReady,
+    /// Of the account's namespaces none is active.
+    #[error("The account has no namespace that is ready")]
+    NoneReady,
     /// The configuration no longer names the namespace's cluster.
     #[error("The namespace's cluster is not available")]
     ClusterNotConfigured,
@@ -59,25 +64,46 @@ pub async fn render_kubeconfig(
     let cluster = clusters
         .find(&namespace.cluster)
         .ok_or(RenderKubeconfigError::ClusterNotConfigured)?;
-    let installation = claims.installation().await?;
-    let installation =
-        installation.ok_or_else(|| StoreError::unavailable("no server has started on it yet"))?;
-    let context = ExecContext {
-        cluster: ClusterEndpoint {
-            name: format!("{}-{}", cluster.name, told_apart(installation)),
-            server: cluster.server,
-            certificate_authority_pem: cluster.certificate_authority_pem,
-        },
+    let installation = installation(claims).await?;
+    let context = exec_context(cluster, installation, public_url, namespace);
+    Ok(RenderedKubeconfig {
+        filename: remotegpu_kubeconfig::filename(namespace.name.as_str()),
+        yaml: render_exec(&[context], plugin)?,
+    })
+}
+
+/// The context in which `kubectl` reaches this namespace of this cluster.
+pub(super) fn exec_context(
+    cluster: Cluster,
+    installation: InstallationId,
+    public_url: &str,
+    namespace: &Namespace,
+) -> ExecContext {
+    ExecContext {
+        cluster: endpoint(cluster, installation),
         kubernetes_namespace: namespace.kubernetes_namespace.as_str().to_owned(),
         exec_credential_url: format!(
             "{public_url}/v1/kubernetes/namespaces/{}/exec-credential",
             namespace.id
         ),
-    };
-    Ok(RenderedKubeconfig {
-        filename: remotegpu_kubeconfig::filename(namespace.name.as_str()),
-        yaml: render_exec(&[context], plugin)?,
-    })
+    }
+}
+
+/// The cluster as a client reaches it, under a name that merges with others' (contract X3).
+fn endpoint(cluster: Cluster, installation: InstallationId) -> ClusterEndpoint {
+    ClusterEndpoint {
+        name: format!("{}-{}", cluster.name, told_apart(installation)),
+        server: cluster.server,
+        certificate_authority_pem: cluster.certificate_authority_pem,
+    }
+}
+
+/// Which installation this is, as its database says.
+pub(super) async fn installation(
+    claims: &dyn ClaimRepository,
+) -> Result<InstallationId, StoreError> {
+    let installation = claims.installation().await?;
+    installation.ok_or_else(|| StoreError::unavailable("no server has started on it yet"))
 }
 
 /// Six characters that tell this installation's clusters from those that others call the same

@@ -8,13 +8,13 @@ use remotegpu_accounts::{
     SessionPolicy,
 };
 use remotegpu_control_plane::{
-    Caller, ChangePasswordPorts, CreateNamespace, CreateNamespacePorts, IssueApiKey, NotAllowed,
-    OneTimePassword, PasswordWorkers, RotateApiKeyPorts, change_password, create_namespace,
-    delete_namespace, end_other_sessions, end_session, find_api_key, find_foreign_namespaces,
-    find_namespace, issue_api_key, list_api_keys, list_audit_events, list_clusters,
-    list_namespaces, list_sessions, look_at_last_reach, look_at_namespace, read_usage,
-    rename_namespace, render_kubeconfig, revoke_api_key, rotate_api_key, search_api_keys, sign_out,
-    switch_account, update_api_key,
+    AccountKubeconfigPorts, Caller, ChangePasswordPorts, CreateNamespace, CreateNamespacePorts,
+    IssueApiKey, NotAllowed, OneTimePassword, PasswordWorkers, RotateApiKeyPorts, change_password,
+    create_namespace, delete_namespace, end_other_sessions, end_session, find_api_key,
+    find_foreign_namespaces, find_namespace, issue_api_key, list_api_keys, list_audit_events,
+    list_clusters, list_namespaces, list_sessions, look_at_last_reach, look_at_namespace,
+    read_usage, rename_namespace, render_account_kubeconfig, render_kubeconfig, revoke_api_key,
+    rotate_api_key, search_api_keys, sign_out, switch_account, update_api_key,
 };
 use remotegpu_keys::{ApiKey, ApiKeyChange, ApiKeyRepository, KeyName};
 use remotegpu_kubeconfig::Plugin;
@@ -149,6 +149,14 @@ persons_acts! {
     };
     Some(Role::Read) => read_usage: |p, caller| {
         read_usage(&*p.world.cluster, caller, &p.namespace).await
+    };
+    Some(Role::Read) => render_account_kubeconfig: |p, caller| {
+        let ports = AccountKubeconfigPorts {
+            namespaces: &p.world.store.database,
+            clusters: &*p.world.cluster,
+            claims: &p.world.store.database,
+        };
+        render_account_kubeconfig(ports, caller, "https://x", Plugin::Shell).await
     };
     Some(Role::Read) => search_api_keys: |p, caller| {
         search_api_keys(&p.world.store.database, caller, "key", page()).await

@@ -158,6 +158,9 @@ impl From<RenderKubeconfigError> for ApiError {
         let code = match error {
             RenderKubeconfigError::NotFound => ErrorCode::NotFound,
             RenderKubeconfigError::NotReady => ErrorCode::NamespaceNotReady,
+            RenderKubeconfigError::NoneReady => {
+                return Self::new(ErrorCode::NamespaceNotReady, error.to_string());
+            }
             RenderKubeconfigError::ClusterNotConfigured => ErrorCode::ClusterUnavailable,
             RenderKubeconfigError::Store(error) => return error.into(),
             RenderKubeconfigError::Render(_) => ErrorCode::Internal,

@@ -391,6 +391,33 @@ async fn what_waits_for_a_cluster_says_so_and_follows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_kubeconfig_is_for_all_namespaces() {
+    // T7
+    let server = Server::start(Backend::Sqlite).await;
+    let (person, visitor) = somebody(&server, "ada").await;
+    let page = visitor.open("/kubernetes").await;
+    assert!(!page.has_button("Download kubeconfig"));
+    person.namespace("team-ml").await;
+    person.namespace("batch").await;
+    let page = visitor.open("/kubernetes").await;
+    for (button, plugin) in [
+        ("Download kubeconfig", "shell"),
+        ("Download for kubectl-remotegpu", "remotegpu"),
+    ] {
+        let file = visitor.submit(&page.form(button)).await.expect(200);
+        let path = format!("/v1/kubernetes/kubeconfig?plugin={plugin}");
+        let body = person.get(&path).await.expect(200);
+        assert_eq!(file.answer.text, body["kubeconfig"], "{plugin}");
+        assert_eq!(
+            file.answer.header("content-disposition"),
+            Some("attachment; filename=\"kubeconfig-ada.yaml\"")
+        );
+    }
+    let lines = page.texts("#lines-merge").join("");
+    assert!(lines.contains("kubeconfig-ada.yaml"), "{lines}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_kubeconfig_is_the_api_s_own() {
     // X1, H1
     let server = Server::start(Backend::Sqlite).await;

@@ -1,3 +1,4 @@
+mod account_kubeconfig;
 mod clusters;
 mod exec_credential;
 mod kubeconfig;

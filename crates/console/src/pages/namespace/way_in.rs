@@ -4,38 +4,25 @@ use maud::{Markup, html};
 use remotegpu_control_plane::RenderedKubeconfig;
 use remotegpu_namespaces::Namespace;
 
-use crate::parts::{button, code, field::hidden};
+use crate::parts::{code, kubeconfig};
 
 pub(super) fn render(
     namespace: &Namespace,
     page: &str,
-    kubeconfig: Option<&RenderedKubeconfig>,
+    rendered: Option<&RenderedKubeconfig>,
 ) -> Markup {
     let file = remotegpu_kubeconfig::filename(namespace.name.as_str());
     let sh = format!("export KUBECONFIG=\"$HOME/Downloads/{file}\"\nkubectl get pods");
     let fish = format!("set -x KUBECONFIG \"$HOME/Downloads/{file}\"\nkubectl get pods");
     let powershell = format!("$env:KUBECONFIG = \"$HOME\\Downloads\\{file}\"\nkubectl get pods");
-    let merge = format!(
-        "(umask 077; KUBECONFIG=\"$HOME/.kube/config:$HOME/Downloads/{file}\" kubectl config view --flatten > merged) &&\n\
-         mv merged \"$HOME/.kube/config\""
-    );
+    let merge = kubeconfig::merge_lines(&file);
     html! {
         section aria-labelledby="way-in" {
             h2 id="way-in" { "Use it" }
             p { "The kubeconfig holds no secret: each call exchanges your API key for a token that \
                  lives for minutes, and revoking the key ends those as well." }
-            div.actions {
-                form.inline method="get" action=(format!("{page}/kubeconfig")) {
-                    (button::submit("Download kubeconfig", "primary"))
-                }
-                form.inline method="get" action=(format!("{page}/kubeconfig")) {
-                    (hidden("plugin", "remotegpu"))
-                    (button::submit("Download for kubectl-remotegpu", "quiet"))
-                }
-            }
-            p.hint { "The first runs sh, date and curl; the second the program "
-                     code { "kubectl-remotegpu" } ", which Windows needs too." }
-            @if let Some(RenderedKubeconfig { filename, yaml }) = kubeconfig {
+            (kubeconfig::buttons(&format!("{page}/kubeconfig")))
+            @if let Some(RenderedKubeconfig { filename, yaml }) = rendered {
                 details { summary { "Look at the kubeconfig, or copy it" } (code::block("kubeconfig", filename, yaml)) }
             }
             p { "In a shell that has your key in " code { "REMOTEGPU_API_KEY" } ", as "
