@@ -7,10 +7,10 @@ mod held;
 use std::io;
 
 use anyhow::{Context, Result, anyhow, bail};
-use remotegpu_accounts::{Account, LimitChanges, PlainPassword};
+use remotegpu_accounts::{Account, LimitChanges, MadeBefore, PlainPassword};
 use remotegpu_control_plane::{
-    Operator, PasswordWorkers, create_account, create_user, list_accounts, reset_password,
-    resume_account, set_limits, suspend_account,
+    Operator, PasswordWorkers, appoint_member, create_account, create_user, dismiss_member,
+    list_accounts, reset_password, resume_account, set_limits, suspend_account,
 };
 use remotegpu_primitives::{Clock, PageRequest};
 use remotegpu_storage::Database;
@@ -119,6 +119,20 @@ async fn user(database: &Database, operator: Operator, command: UserCommand) -> 
                 )
             })
         }
+        UserCommand::SetRole {
+            email,
+            account_id,
+            role,
+        } => {
+            let (stores, place) = ((database as _, database as _), (account_id, role));
+            let before = appoint_member(stores, operator, &email, place, rng, now).await?;
+            tell_ended(&before)
+        }
+        UserCommand::Remove { email, account_id } => {
+            let stores = (database as _, database as _);
+            let before = dismiss_member(stores, operator, &email, account_id, rng, now).await?;
+            tell_ended(&before)
+        }
         UserCommand::ResetPassword { email } => {
             let reset = reset_password(database, &passwords, operator, &email, tell, rng, now);
             reset
@@ -126,6 +140,12 @@ async fn user(database: &Database, operator: Operator, command: UserCommand) -> 
                 .map_err(|error| anyhow!(error).context(email.to_string()))
         }
     }
+}
+
+/// What has ended with a role, one on each line.
+fn tell_ended(before: &MadeBefore) -> Result<()> {
+    let mut ended = before.ended.iter();
+    ended.try_for_each(|made| say!("ended  {}  {}  {}", made.kind.as_str(), made.id, made.name))
 }
 
 /// The password alone on stdout, so that a script can take it.

@@ -202,6 +202,24 @@ pub enum UserCommand {
         #[arg(long, default_value = "admin")]
         role: Role,
     },
+    /// Give a user a role in an account, and take them into it where they are not in it.
+    /// With the role read end the API keys that they made there
+    SetRole {
+        #[arg(value_parser = |text: &str| Email::parse(text))]
+        email: Email,
+        #[arg(long)]
+        account_id: AccountId,
+        /// read, write or admin
+        #[arg(long)]
+        role: Role,
+    },
+    /// Take a user out of an account. The API keys that they made there end
+    Remove {
+        #[arg(value_parser = |text: &str| Email::parse(text))]
+        email: Email,
+        #[arg(long)]
+        account_id: AccountId,
+    },
     /// End the user's sessions, and print a one-time password
     ResetPassword {
         #[arg(value_parser = |text: &str| Email::parse(text))]

@@ -74,6 +74,12 @@ audit_actions! {
     AccessTokenIssued => "access_token.issued",
     /// An access token was deleted: by its holder, by an admin, or with what it stood on.
     AccessTokenDeleted => "access_token.deleted",
+    /// Somebody got another role in the account, or was taken into it by the operator.
+    MemberRoleChanged => "member.role_changed",
+    /// An admin, or the operator, ended somebody's membership.
+    MemberRemoved => "member.removed",
+    /// Somebody ended their own membership.
+    MemberLeft => "member.left",
     /// The account was made.
     AccountCreated => "account.created",
     /// The operator suspended the account.

@@ -6,6 +6,7 @@ mod attempt;
 mod audit_event;
 mod form;
 mod installation_sessions;
+mod member;
 mod password;
 mod repository;
 mod session;
@@ -22,6 +23,7 @@ pub use audit_event::{
 };
 pub use form::{ClaimedForm, FormKey, FormRepository};
 pub use installation_sessions::{InstallationSessions, OwnedSession};
+pub use member::{ChangeMember, KeysOfMaker, Made, MadeBefore, MadeKind, Member, MemberRepository};
 pub use password::{
     HashedPassword, InvalidPassword, PlainPassword, UnreadablePasswordHash, one_time_password,
 };

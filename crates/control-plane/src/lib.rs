@@ -6,10 +6,12 @@ mod caller;
 mod machinery;
 
 pub use acts::adopt_namespace::{AdoptHeld, HeldNamespaceError, adopt_namespace};
+pub use acts::appoint_member::{AppointMemberError, appoint_member};
 pub use acts::authenticate_api_key::{
     AuthenticateApiKeyError, RecalledApiKey, authenticate_api_key, recall_api_key,
 };
 pub use acts::authenticate_session::{AuthenticateSessionError, authenticate_session};
+pub use acts::change_member_role::{ChangeMemberError, NewRole, change_member_role};
 pub use acts::change_password::{ChangePasswordError, ChangePasswordPorts, change_password};
 pub use acts::claim_cluster::{ClaimClusterError, ClaimClusterPorts, claim_cluster};
 pub use acts::create_account::create_account;
@@ -21,6 +23,7 @@ pub use acts::create_namespace::{
 };
 pub use acts::create_user::{CreateUserError, create_user};
 pub use acts::delete_namespace::delete_namespace;
+pub use acts::dismiss_member::dismiss_member;
 pub use acts::end_all::{Choice, EndAll, Ended};
 pub use acts::end_all_keys::{EndAllKeysPorts, EndedKeys, end_all_keys};
 pub use acts::end_all_sessions::end_all_sessions;
@@ -29,13 +32,17 @@ pub use acts::end_session::end_session;
 pub use acts::find_account::{AccountError, find_account};
 pub use acts::find_api_key::find_api_key;
 pub use acts::find_foreign_namespaces::find_foreign_namespaces;
+pub use acts::find_member::find_member;
 pub use acts::find_namespace::find_namespace;
 pub use acts::issue_api_key::{IssueApiKey, IssueApiKeyError, IssuedApiKey, issue_api_key};
+pub use acts::leave_account::leave_account;
 pub use acts::list_accounts::list_accounts;
 pub use acts::list_api_keys::list_api_keys;
 pub use acts::list_audit_events::list_audit_events;
 pub use acts::list_clusters::list_clusters;
 pub use acts::list_held::list_held;
+pub use acts::list_made::list_made;
+pub use acts::list_members::list_members;
 pub use acts::list_namespaces::list_namespaces;
 pub use acts::list_sessions::list_sessions;
 pub use acts::look_at_claim::look_at_claim;
@@ -46,6 +53,7 @@ pub use acts::mint_exec_credential::{
 };
 pub use acts::preview_claim::{ClaimPreview, preview_claim};
 pub use acts::read_usage::read_usage;
+pub use acts::remove_member::remove_member;
 pub use acts::rename_namespace::{RenameNamespaceError, rename_namespace};
 pub use acts::render_account_kubeconfig::{
     AccountKubeconfig, AccountKubeconfigPorts, render_account_kubeconfig,
@@ -83,6 +91,7 @@ pub use machinery::key_change_limits::{KeyChangeLimits, KeyChangeTurn, KeyChange
 pub use machinery::known_identities::KnownIdentities;
 pub use machinery::last_uses::{IdentityUses, KeyUses, LastUses};
 pub use machinery::mint_limits::{MintLimits, MintTurn};
+pub use machinery::noted_members::NotedMembers;
 pub use machinery::password_workers::{PasswordError, PasswordTurn, PasswordWorkers};
 pub use machinery::reconcile_identities::{
     EndIdentityError, IdentityPorts, claim_ended_identities, end_identity,

@@ -15,6 +15,7 @@ pub(crate) mod known_identities;
 pub(crate) mod last_uses;
 pub(crate) mod mint_limits;
 pub(crate) mod mint_rate;
+pub(crate) mod noted_members;
 pub(crate) mod own_accounts;
 pub(crate) mod password_workers;
 pub(crate) mod reconcile_identities;

@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use remotegpu_accounts::{AttemptRepository, AuditLog, SessionRepository, UserRepository};
+use remotegpu_accounts::{
+    AttemptRepository, AuditLog, MemberRepository, SessionRepository, UserRepository,
+};
 use remotegpu_control_plane::{
     AuditBuffer, IdentityUses, KeyCache, KeyChangeLimits, KnownIdentities, MintLimits,
     PasswordWorkers, ReconcilerCounts, Signals, SweepCounts,
@@ -39,6 +41,8 @@ pub struct ApiPorts {
     pub users: Arc<dyn UserRepository>,
     /// Who is signed in.
     pub sessions: Arc<dyn SessionRepository>,
+    /// Who is in which account.
+    pub members: Arc<dyn MemberRepository>,
     /// Attempts to sign in and up.
     pub attempts: Arc<dyn AttemptRepository>,
     /// API keys.

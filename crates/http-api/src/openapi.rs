@@ -30,6 +30,7 @@ pub(crate) mod words;
     tags(
         (name = "auth", description = "Who is calling."),
         (name = "account", description = "What happens in an account."),
+        (name = "members", description = "Who is in the account."),
         (name = "api-keys", description = "Keys for programs."),
         (name = "clusters", description = "Where namespaces can stand."),
         (name = "namespaces", description = "A team's part of a cluster."),
@@ -46,6 +47,7 @@ pub(crate) mod words;
         account::audit_events::AuditActionWord,
         account::audit_events::ActorTypeWord,
         account::audit_events::SubjectTypeWord,
+        account::members::MadeTypeWord,
         auth::RoleWord,
         kubernetes::clusters::ClusterStatusWord,
         kubernetes::namespaces::NamespaceStatusWord,

@@ -12,7 +12,7 @@ use utoipa_actix_web::OpenApiFactory;
 use crate::{
     Api, docs, health, openapi, problem,
     v1::{
-        account::{api_keys, audit_events},
+        account::{api_keys, audit_events, members},
         auth, kubernetes,
     },
 };
@@ -99,6 +99,11 @@ pub(crate) fn described(routes: &mut Reading<'_, '_>, sign_up_open: bool) {
         .route(api_keys::update::update_api_key, SESSION)
         .route(api_keys::revoke::revoke_api_key, SESSION)
         .route(api_keys::rotate::rotate_api_key, SESSION)
+        // Who is in the account.
+        .route(members::list::list_members, SESSION)
+        .route(members::find::get_member, SESSION)
+        .route(members::update::update_member, SESSION)
+        .route(members::remove::remove_member_or_leave, SESSION)
         // Who did what.
         .route(audit_events::list::list_audit_events, SESSION)
         // Clusters and namespaces.

@@ -113,6 +113,8 @@ pub enum InsertApiKey {
     LimitReached,
     /// Scopes name namespaces that are not the account's living ones.
     ForeignNamespaces(Vec<NamespaceId>),
+    /// Whoever makes it may make none any more (contract K15).
+    MakerMayNot,
 }
 
 /// What came of [`ApiKeyRepository::update`].

@@ -8,7 +8,7 @@ use diesel::{
     BoolExpressionMethods, ExpressionMethods, JoinOnDsl, NullableExpressionMethods,
     OptionalExtension, QueryDsl,
 };
-use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent};
+use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent, Role};
 use remotegpu_keys::{
     ApiKey, ApiKeyChange, ApiKeyRepository, HashedApiKey, InsertApiKey, KeyStatus, NewApiKey,
     NewKeySecret, PresentedKey, RevokeApiKey, RotateApiKey, UpdateApiKey,
@@ -27,6 +27,7 @@ use crate::{
     either::{Columns, RunQuery},
     error::Failure,
     identities::{end_identities, living},
+    members::has_role,
     readable::list_page,
     schema::{accounts, api_keys, credential_identities, key_secrets, memberships, namespaces},
     types::{DbTime, DbUuid, db_time},
@@ -177,6 +178,9 @@ impl ApiKeyRepository for Database {
         let inserted = with_tx!(self, |c| {
             if !hold_account!(c, key.account_id) {
                 return Err(Failure::Conflict("there is no such account"));
+            }
+            if !has_role!(c, key.account_id, key.created_by, Role::Write) {
+                return Ok(InsertApiKey::MakerMayNot);
             }
             let foreign = foreign_namespaces!(c, key.account_id, key.scopes);
             if !foreign.is_empty() {

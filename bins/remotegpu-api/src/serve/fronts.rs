@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use remotegpu_console::{Console, ConsoleConfig, ConsolePorts};
-use remotegpu_control_plane::{CachedApiKeys, KeyChangeLimits, MintLimits, PasswordWorkers};
+use remotegpu_control_plane::{
+    CachedApiKeys, KeyChangeLimits, MintLimits, NotedMembers, PasswordWorkers,
+};
 use remotegpu_edge::{Edge, EdgeConfig, EdgePorts, PublicUrl};
 use remotegpu_http_api::{Api, ApiConfig, ApiPorts};
 use remotegpu_namespaces::ClusterDirectory;
@@ -106,6 +108,14 @@ impl Shared {
         ))
     }
 
+    fn noted_members(&self) -> Arc<NotedMembers> {
+        let database = Arc::new(self.database.clone());
+        Arc::new(NotedMembers::new(
+            database,
+            Arc::clone(&self.remembered.keys),
+        ))
+    }
+
     fn api_ports(
         &self,
         config: &Config,
@@ -117,6 +127,7 @@ impl Shared {
         ApiPorts {
             users: database.clone(),
             sessions: database.clone(),
+            members: self.noted_members(),
             attempts: database.clone(),
             keys: self.cached_keys(),
             key_changes: Arc::new(KeyChangeLimits::new(config.limits.key_change_rate)),

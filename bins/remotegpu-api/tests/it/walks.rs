@@ -110,6 +110,8 @@ async fn what_is_another_account_s_answers_like_what_does_not_exist() {
     let namespace = bob.namespace("team-ml").await;
     let his_key = bob.key(json!({"all": true})).await;
     let her_key = ada.key(json!({"all": true})).await;
+    let his_user = bob.get("/v1/auth/session").await.expect(200)["user"]["id"].clone();
+    let his_user = his_user.as_str().unwrap().to_owned();
     let mut walked = 0;
     for Operation { method, path, asks } in routes(&server).await {
         if !path.contains('{') {
@@ -117,6 +119,8 @@ async fn what_is_another_account_s_answers_like_what_does_not_exist() {
         }
         let foreign = if path.contains("{key_id}") {
             his_key.id().to_owned()
+        } else if path.contains("{user_id}") {
+            his_user.clone()
         } else {
             namespace["id"].as_str().unwrap().to_owned()
         };

@@ -122,6 +122,7 @@ fn refusal(error: IssueApiKeyError) -> ApiError {
         IssueApiKeyError::LimitReached => ErrorCode::KeyLimit.into(),
         IssueApiKeyError::ForeignNamespaces(_) => ErrorCode::ForeignNamespace.into(),
         IssueApiKeyError::TooOften(error) => error.into(),
+        IssueApiKeyError::NotAllowed(error) => error.into(),
         IssueApiKeyError::Store(error) => error.into(),
     }
 }

@@ -8,7 +8,7 @@ use remotegpu_primitives::{ApiKeyId, KeySecretId, NamespaceId, StoreError};
 use remotegpu_scopes::Scopes;
 use time::OffsetDateTime;
 
-use crate::{Caller, KeyChangeLimits, KeyChangesTooOften, Write};
+use crate::{Caller, KeyChangeLimits, KeyChangesTooOften, NotAllowed, Write};
 
 /// What a key shall be.
 #[derive(Debug, Clone)]
@@ -47,6 +47,9 @@ pub enum IssueApiKeyError {
     /// Scopes name what is no living namespace of the account.
     #[error("Every namespace ID must be a namespace of this account")]
     ForeignNamespaces(Vec<NamespaceId>),
+    /// The caller's role is another by now.
+    #[error(transparent)]
+    NotAllowed(#[from] NotAllowed),
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -83,6 +86,7 @@ pub async fn issue_api_key(
             Ok(IssuedApiKey { key, secret })
         }
         InsertApiKey::LimitReached => Err(IssueApiKeyError::LimitReached),
+        InsertApiKey::MakerMayNot => Err(NotAllowed::RoleTooSmall.into()),
         InsertApiKey::ForeignNamespaces(ids) => Err(IssueApiKeyError::ForeignNamespaces(ids)),
     }
 }

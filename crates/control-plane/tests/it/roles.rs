@@ -9,11 +9,12 @@ use remotegpu_accounts::{
 };
 use remotegpu_control_plane::{
     AccountKubeconfigPorts, Caller, ChangePasswordPorts, CreateNamespace, CreateNamespacePorts,
-    IssueApiKey, NotAllowed, OneTimePassword, PasswordWorkers, RotateApiKeyPorts, change_password,
-    create_namespace, delete_namespace, end_other_sessions, end_session, find_api_key,
-    find_foreign_namespaces, find_namespace, issue_api_key, list_api_keys, list_audit_events,
-    list_clusters, list_namespaces, list_sessions, look_at_last_reach, look_at_namespace,
-    read_usage, rename_namespace, render_account_kubeconfig, render_kubeconfig, revoke_api_key,
+    IssueApiKey, NewRole, NotAllowed, OneTimePassword, PasswordWorkers, RotateApiKeyPorts,
+    change_member_role, change_password, create_namespace, delete_namespace, end_other_sessions,
+    end_session, find_api_key, find_foreign_namespaces, find_member, find_namespace, issue_api_key,
+    leave_account, list_api_keys, list_audit_events, list_clusters, list_made, list_members,
+    list_namespaces, list_sessions, look_at_last_reach, look_at_namespace, read_usage,
+    remove_member, rename_namespace, render_account_kubeconfig, render_kubeconfig, revoke_api_key,
     rotate_api_key, search_api_keys, sign_out, switch_account, update_api_key,
 };
 use remotegpu_keys::{ApiKey, ApiKeyChange, ApiKeyRepository, KeyName};
@@ -234,6 +235,34 @@ persons_acts! {
         };
         let (id, now) = (p.key.id, p.world.now());
         update_api_key(database, signals, caller, id, &change, &mut rng(), now).await
+    };
+    Some(Role::Admin) => change_member_role: |p, caller| {
+        let (database, signals) = (&p.world.store.database, &p.world.signals);
+        let wanted = NewRole {
+            user_id: p.world.ada.user.id,
+            role: Role::Admin,
+            take_over_keys: false,
+        };
+        change_member_role(database, signals, caller, wanted, &mut rng(), p.world.now()).await
+    };
+    Some(Role::Read) => find_member: |p, caller| {
+        find_member(&p.world.store.database, caller, p.world.ada.user.id).await
+    };
+    None => leave_account: |p, caller| {
+        let (database, signals) = (&p.world.store.database, &p.world.signals);
+        leave_account(database, signals, caller, &mut rng(), p.world.now()).await
+    };
+    Some(Role::Admin) => list_made: |p, caller| {
+        let (database, maker) = (&p.world.store.database, p.world.ada.user.id);
+        list_made(database, caller, maker, p.world.now()).await
+    };
+    Some(Role::Read) => list_members: |p, caller| {
+        list_members(&p.world.store.database, caller, page()).await
+    };
+    Some(Role::Admin) => remove_member: |p, caller| {
+        let (database, signals) = (&p.world.store.database, &p.world.signals);
+        let wanted = (p.world.ada.user.id, false);
+        remove_member(database, signals, caller, wanted, &mut rng(), p.world.now()).await
     };
     Some(Role::Admin) => list_audit_events: |p, caller| {
         let (database, filter) = (&p.world.store.database, AuditFilter::default());

@@ -1,10 +1,10 @@
 //! Which code each refusal of a use case has.
 
 use remotegpu_control_plane::{
-    AuthenticateApiKeyError, AuthenticateSessionError, ChangePasswordError, CreateNamespaceError,
-    KeyChangesTooOften, MintExecCredentialError, NotAllowed, Overloaded, PasswordError,
-    RenameNamespaceError, RenderKubeconfigError, RevokeApiKeyError, RotateApiKeyError, SignInError,
-    SignUpError,
+    AuthenticateApiKeyError, AuthenticateSessionError, ChangeMemberError, ChangePasswordError,
+    CreateNamespaceError, KeyChangesTooOften, MintExecCredentialError, NotAllowed, Overloaded,
+    PasswordError, RenameNamespaceError, RenderKubeconfigError, RevokeApiKeyError,
+    RotateApiKeyError, SignInError, SignUpError,
 };
 
 use super::{ApiError, ErrorCode, FieldError};
@@ -93,6 +93,21 @@ impl From<ChangePasswordError> for ApiError {
             ChangePasswordError::Overloaded(error) => error.into(),
             ChangePasswordError::Password(error) => error.into(),
             ChangePasswordError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Contract T7.
+impl From<ChangeMemberError> for ApiError {
+    fn from(error: ChangeMemberError) -> Self {
+        match error {
+            ChangeMemberError::NotFound => ErrorCode::NotFound.into(),
+            ChangeMemberError::NotAllowed(error) => error.into(),
+            ChangeMemberError::LastAdmin => ErrorCode::LastAdmin.into(),
+            ChangeMemberError::OwnKeys => {
+                Self::field(FieldError::from_refusal("take_over_keys", &error))
+            }
+            ChangeMemberError::Store(error) => error.into(),
         }
     }
 }

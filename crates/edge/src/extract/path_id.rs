@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
-use remotegpu_primitives::{ApiKeyId, NamespaceId, SessionId};
+use remotegpu_primitives::{ApiKeyId, NamespaceId, SessionId, UserId};
 
 /// What stands in paths under a name of its own, the same in every path.
 pub trait PathParameter: FromStr {
@@ -20,6 +20,10 @@ impl PathParameter for ApiKeyId {
 
 impl PathParameter for SessionId {
     const NAME: &'static str = "session_id";
+}
+
+impl PathParameter for UserId {
+    const NAME: &'static str = "user_id";
 }
 
 impl PathParameter for NamespaceId {

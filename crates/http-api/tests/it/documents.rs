@@ -110,7 +110,8 @@ fn the_document_suits_who_generates_clients_from_it() {
     let requests = used_by(&document, "/requestBody/");
     for name in &requests {
         let schema = &schemas[name];
-        assert_eq!(schema["additionalProperties"], false, "{name}");
+        let is_list = schema["enum"].is_array() && name.ends_with("Word");
+        assert!(is_list || schema["additionalProperties"] == false, "{name}");
     }
     assert!(
         requests.contains(&"ScopesRequest".to_owned()),

@@ -88,6 +88,7 @@ impl World {
             key_changes: Arc::new(KeyChangeLimits::new(NonZeroU32::MAX)),
             users: database.clone(),
             sessions: database.clone(),
+            members: database.clone(),
             attempts: database.clone(),
             key_cache: Arc::new(KeyCache::new(0)),
             keys: database.clone(),

@@ -328,21 +328,40 @@ async fn a_secret_is_found_whatever_its_state(world: World) {
 async fn a_key_is_worth_what_its_maker_is(world: World) {
     // K15
     let (ada, eve) = (world.person("ada").await, world.person("eve").await);
-    let reader = world.member("reader", ada.account, Role::Read).await;
+    let reader = world.member("reader", ada.account, Role::Write).await;
+    let gone = world.member("gone", ada.account, Role::Write).await;
     let writer = world.member("writer", ada.account, Role::Write).await;
     for (maker, worth) in [
         (ada.user, Ok(())),
         (writer, Ok(())),
         (reader, Err(KeyRefused::MakerDemoted)),
-        (eve.user, Err(KeyRefused::MakerDemoted)),
+        (gone, Err(KeyRefused::MakerDemoted)),
     ] {
         let by = Person {
             user: maker,
             account: ada.account,
         };
         let (_, new) = world.key(by, Scopes::All).await;
+        // By hand: the acts that do this revoke the keys.
+        let by_hand = |change: &str, name: &str| {
+            world.execute(&format!(
+                "{change} WHERE user_id = (SELECT id FROM users WHERE email = '{name}@example.org')"
+            ));
+        };
+        if maker == reader {
+            by_hand("UPDATE memberships SET role = 'read'", "reader");
+        } else if maker == gone {
+            by_hand("DELETE FROM memberships", "gone");
+        }
         assert_eq!(world.presented(new.secret.id).await.check(NOW), worth);
     }
+    let of_a_stranger = Person {
+        user: eve.user,
+        account: ada.account,
+    };
+    let new = new_key(of_a_stranger, Scopes::All);
+    let refused = ApiKeyRepository::insert(&world.database, &new, LIMIT, &act(NOW)).await;
+    assert_eq!(refused.unwrap(), InsertApiKey::MakerMayNot);
 }
 
 async fn a_key_has_at_most_two_live_secrets(world: World) {

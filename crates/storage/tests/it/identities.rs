@@ -180,10 +180,20 @@ async fn what_allows_nothing_gets_no_identity(world: World) {
     assert!(!refused(s.person, all, &s.here).await);
     assert!(refused(eve, Scopes::All, &s.here).await);
     let reader = Person {
-        user: s.world.member("reader", s.person.account, Role::Read).await,
+        user: s
+            .world
+            .member("reader", s.person.account, Role::Write)
+            .await,
         account: s.person.account,
     };
-    assert!(refused(reader, Scopes::All, &s.here).await);
+    let (key, new) = s.world.key(reader, Scopes::All).await;
+    s.world
+        .execute("UPDATE memberships SET role = 'read' WHERE role = 'write'");
+    let wanted_of_reader = wanted(&key, new.secret.id, &s.here);
+    assert_eq!(
+        store.ensure(&wanted_of_reader, NOW).await.unwrap(),
+        EnsureIdentity::Refused
+    );
 
     // What belongs together only in the request.
     let (other, _) = s.world.key(s.person, Scopes::All).await;

@@ -22,6 +22,7 @@ mod identities;
 mod installation_keys;
 mod installation_sessions;
 mod key_changes;
+mod members;
 mod namespaces;
 mod newer_words;
 mod opening;

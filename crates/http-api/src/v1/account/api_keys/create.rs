@@ -56,6 +56,7 @@ impl CreateApiKeyRequest {
             IssueApiKeyError::LimitReached => ErrorCode::KeyLimit.into(),
             IssueApiKeyError::ForeignNamespaces(ids) => foreign_namespaces(self.scopes.get(), &ids),
             IssueApiKeyError::TooOften(error) => error.into(),
+            IssueApiKeyError::NotAllowed(error) => error.into(),
             IssueApiKeyError::Store(error) => error.into(),
         }
     }
