@@ -1,6 +1,6 @@
 //! The verbs that change objects, in the order in which the real server does their steps.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -12,7 +12,7 @@ use crate::kinds::{self, Kind};
 use crate::meta::{is_going, name, now, text};
 use crate::rbac::{self, User};
 use crate::store::{Key, Objects, Store};
-use crate::{PodAdmission, admission, defaults};
+use crate::{PodAdmission, TokenAuthentication, admission, defaults};
 
 /// How often an update starts again because another one came between.
 const ATTEMPTS: usize = 16;
@@ -21,6 +21,7 @@ pub(crate) struct Cluster {
     pub store: Store,
     pub identity: Identity,
     pub admission: Option<PodAdmission>,
+    pub token_authentication: OnceLock<TokenAuthentication>,
     /// Turns true when watches and controllers are to end.
     pub stopping: watch::Sender<bool>,
 }

@@ -34,7 +34,7 @@ enum Answer {
 
 /// Answers every request: the paths are data, so there is one handler.
 pub(crate) async fn handle(http: HttpRequest, body: Bytes, cluster: Data<Cluster>) -> HttpResponse {
-    let answer = respond(&http, &body, &cluster).unwrap_or_else(|error| {
+    let answer = respond(&http, &body, &cluster).await.unwrap_or_else(|error| {
         if error.code() == 501 {
             tracing::info!(method = %http.method(), path = http.path(), "the development cluster does not do this");
         }
@@ -56,7 +56,7 @@ pub(crate) async fn handle(http: HttpRequest, body: Bytes, cluster: Data<Cluster
     }
 }
 
-fn respond(http: &HttpRequest, body: &Bytes, cluster: &Arc<Cluster>) -> ApiResult<Answer> {
+async fn respond(http: &HttpRequest, body: &Bytes, cluster: &Arc<Cluster>) -> ApiResult<Answer> {
     let request = Request::read(http)?;
     let asked = &request.asked;
     match asked.path.as_deref() {
@@ -69,7 +69,7 @@ fn respond(http: &HttpRequest, body: &Bytes, cluster: &Arc<Cluster>) -> ApiResul
         _ => {}
     }
     let authorization = http.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let user = authenticate(cluster, authorization)?;
+    let user = authenticate(cluster, authorization).await?;
     let user = impersonated(cluster, user, http.headers())?;
     if !cluster.store.with(|objects| rbac::allowed(objects, &user, asked)) {
         return Err(asked.forbidden(&user));
@@ -98,10 +98,10 @@ fn respond(http: &HttpRequest, body: &Bytes, cluster: &Arc<Cluster>) -> ApiResul
     }
     let call = Call { cluster, kind, request: &request, user: &user, body };
     match asked.subresource.as_str() {
-        "" if kind.verbs().contains(&asked.verb.as_str()) => call.resource(),
+        "" if kind.verbs().contains(&asked.verb.as_str()) => call.resource().await,
         "" if kind.family == Family::ReadOnly => Err(ApiError::not_supported()),
         "" => Err(ApiError::method_not_allowed()),
-        "status" if kind.has_status() => call.resource(),
+        "status" if kind.has_status() => call.resource().await,
         "scale" if kind.subresources.contains(&"scale") => call.scale(),
         "token" if kind.plural == "serviceaccounts" && asked.verb == "create" => {
             let token = reviews::token_request(cluster, &asked.namespace, &asked.name, &call.object()?)?;
@@ -164,13 +164,13 @@ impl Call<'_> {
         })
     }
 
-    fn resource(&self) -> ApiResult<Answer> {
+    async fn resource(&self) -> ApiResult<Answer> {
         let (cluster, kind, asked) = (self.cluster, self.kind, &self.request.asked);
         let namespace = self.namespace().unwrap_or_default();
         match asked.verb.as_str() {
             "create" if !asked.name.is_empty() => Err(ApiError::method_not_allowed()),
             "create" if kind.family == Family::Review => {
-                let answer = reviews::answer(cluster, kind, self.user, namespace, &self.object()?)?;
+                let answer = reviews::answer(cluster, kind, self.user, namespace, &self.object()?).await?;
                 Ok(Answer::Object(201, Arc::new(answer)))
             }
             "create" => {

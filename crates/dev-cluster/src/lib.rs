@@ -35,7 +35,8 @@ mod workloads;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::{Data, PayloadConfig, to};
@@ -53,6 +54,10 @@ use crate::store::Store;
 /// request goes in, one with a response comes out. It runs in the place of a mutating webhook, and
 /// for pods in every namespace.
 pub type PodAdmission = Arc<dyn Fn(Value) -> Value + Send + Sync>;
+
+/// A hook that is asked who a bearer token is that the cluster itself does not know: a `TokenReview` goes
+/// in, one with a status comes out. It stands where a token review webhook does.
+pub type TokenAuthentication = Arc<dyn Fn(Value) -> Pin<Box<dyn Future<Output = Value> + Send>> + Send + Sync>;
 
 /// As much as Kubernetes takes in one request.
 const LARGEST_BODY: usize = 3 * 1024 * 1024;
@@ -124,6 +129,11 @@ impl DevCluster {
         Ok(Self { address, cluster, server: handle, tasks })
     }
 
+    /// Has this hook be asked from now on. The first one stays.
+    pub fn ask_about_tokens(&self, hook: TokenAuthentication) {
+        drop(self.cluster.token_authentication.set(hook));
+    }
+
     /// The address it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
@@ -186,7 +196,8 @@ fn open(
     let store = Store::open(&folder)?;
     let identity = Identity::open(&folder, address)?;
     let tls = identity.tls()?;
-    let cluster = Cluster { store, identity, admission, stopping: watch::Sender::new(false) };
+    let (token_authentication, stopping) = (OnceLock::new(), watch::Sender::new(false));
+    let cluster = Cluster { store, identity, admission, token_authentication, stopping };
     bootstrap::run(&cluster)
         .map_err(|error| DevClusterError::Folder(folder, std::io::Error::other(error.message().to_owned())))?;
     Ok((Arc::new(cluster), tls))

@@ -11,11 +11,17 @@ use crate::rbac::{self, Attributes, User};
 use crate::token::{self, Subject};
 
 /// Answers a review of any of the kinds.
-pub(crate) fn answer(cluster: &Cluster, kind: &Kind, user: &User, namespace: &str, review: &Value) -> ApiResult<Value> {
+pub(crate) async fn answer(
+    cluster: &Cluster,
+    kind: &Kind,
+    user: &User,
+    namespace: &str,
+    review: &Value,
+) -> ApiResult<Value> {
     let spec = &review["spec"];
     let status = match kind.name {
         "SelfSubjectReview" => json!({"userInfo": user.to_json()}),
-        "TokenReview" => token_review(cluster, spec),
+        "TokenReview" => token_review(cluster, spec).await,
         "SelfSubjectAccessReview" => access(cluster, kind, user, spec)?,
         "SelfSubjectRulesReview" => rules(cluster, user, text(spec, "/namespace"))?,
         "LocalSubjectAccessReview" if text(spec, "/resourceAttributes/namespace") != namespace => {
@@ -36,20 +42,19 @@ pub(crate) fn answer(cluster: &Cluster, kind: &Kind, user: &User, namespace: &st
     Ok(answer)
 }
 
-fn strings(list: &Value) -> Vec<String> {
+pub(crate) fn strings(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
 }
 
-fn token_review(cluster: &Cluster, spec: &Value) -> Value {
+async fn token_review(cluster: &Cluster, spec: &Value) -> Value {
     let asked = strings(&spec["audiences"]);
     let asked = if asked.is_empty() { vec![token::ISSUER.to_owned()] } else { asked };
-    let found = user_of_token(cluster, text(spec, "/token"));
-    let common = |audiences: &[String]| asked.iter().filter(|one| audiences.contains(one)).cloned().collect::<Vec<_>>();
-    match found.map(|(user, audiences)| (user, common(&audiences))) {
-        Some((user, audiences)) if !audiences.is_empty() => {
+    match user_of_token(cluster, text(spec, "/token"), &asked).await {
+        Ok(Some((user, audiences))) => {
             json!({"authenticated": true, "user": user.to_json(), "audiences": audiences})
         }
-        _ => json!({"user": {}, "error": "[invalid bearer token, unknown]"}),
+        Ok(None) => json!({"user": {}, "error": "[invalid bearer token, unknown]"}),
+        Err(error) => json!({"user": {}, "error": error}),
     }
 }
 

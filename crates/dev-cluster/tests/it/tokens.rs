@@ -2,10 +2,13 @@
 
 use serde_json::{Value, json};
 
+use std::sync::Arc;
+
 use crate::actor::start;
 
 const ACCOUNTS: &str = "/api/v1/namespaces/a/serviceaccounts";
 const REVIEWS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
+const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 const WHO: &str = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,4 +73,52 @@ async fn token_review_tells_whose_a_token_is() {
     let token = elsewhere.token.unwrap();
     let answer = admin.make(REVIEWS, json!({"spec": {"token": token, "audiences": ["vault"]}})).await;
     assert_eq!(answer["status"]["audiences"], json!(["vault"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn token_that_is_not_the_clusters_own_is_the_hooks_to_know() {
+    let hook = |review: Value| -> std::pin::Pin<Box<dyn Future<Output = Value> + Send>> {
+        let status = match review["spec"]["token"].as_str().unwrap() {
+            token @ ("ada" | "vault") => json!({
+                "authenticated": true,
+                "user": {
+                    "username": "ada", "uid": "1", "groups": ["engines"],
+                    "extra": {"example.org/token": ["t"]},
+                },
+                "audiences": [if token == "ada" { ISSUER } else { "vault" }],
+            }),
+            "down" => json!({"error": "nobody answers"}),
+            _ => json!({"authenticated": false}),
+        };
+        Box::pin(std::future::ready(json!({"kind": "TokenReview", "status": status})))
+    };
+    let world = start().await;
+    world.cluster.ask_about_tokens(Arc::new(hook));
+    let (admin, ada) = (&world.admin, world.admin.with_token(Some("ada")));
+    let user = ada.make(WHO, json!({})).await["status"]["userInfo"].clone();
+    assert_eq!(user["username"], "ada");
+    assert_eq!(user["groups"], json!(["engines", "system:authenticated"]));
+    assert_eq!(user["extra"], json!({"example.org/token": ["t"]}));
+    for other in ["nobody", "down", "vault", ""] {
+        assert_eq!(admin.with_token(Some(other)).post(WHO, json!({})).await.0, 401, "{other}");
+    }
+    let review = async |token: &str| admin.make(REVIEWS, json!({"spec": {"token": token}})).await["status"].clone();
+    assert_eq!(review("ada").await["user"]["uid"], "1");
+    assert_eq!(review("ada").await["audiences"], json!([ISSUER]));
+    assert_ne!(review("nobody").await["authenticated"], true);
+    assert_eq!(review("down").await["error"], "nobody answers");
+
+    admin.make_namespace("a").await;
+    let pods = "/api/v1/namespaces/a/pods";
+    assert_eq!(ada.get(pods).await.0, 403);
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/a";
+    let rules = json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]);
+    admin.make(&format!("{rbac}/roles"), json!({"metadata": {"name": "see"}, "rules": rules})).await;
+    let binding = json!({
+        "metadata": {"name": "see"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "see"},
+        "subjects": [{"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "engines"}],
+    });
+    admin.make(&format!("{rbac}/rolebindings"), binding).await;
+    assert_eq!(ada.get(pods).await.0, 200);
 }
