@@ -21,7 +21,7 @@ use crate::{
     config::Config,
     end_all,
     output::{self, say},
-    schema,
+    schema, webhook_credential,
 };
 
 /// Runs one command.
@@ -37,6 +37,10 @@ pub async fn run(config: &Config, command: Admin) -> Result<()> {
         Admin::Cluster(AdminClusterCommand::Claim { name, yes }) => {
             cluster_claim::run(config, &database, operator, &name, yes).await
         }
+        Admin::Cluster(AdminClusterCommand::RotateWebhookCredential {
+            name,
+            grace_seconds,
+        }) => webhook_credential::rotate(config, &database, operator, &name, grace_seconds).await,
         Admin::Held(command) => held::run(&database, operator, command).await,
     }
 }

@@ -30,6 +30,14 @@ pub async fn check(config: &Config) -> Result<ExitCode> {
             OwnCertificate::read(files).map(|_| "the certificate and its key fit".to_owned());
         report.tell("TLS", read);
     }
+    if let Some(webhook) = &config.webhook {
+        let read = OwnCertificate::read(&webhook.tls);
+        let read = read.map(|_| format!("clusters ask on {} who a token is", webhook.listen));
+        report.tell("webhook", read);
+    } else if !config.runs_dev_cluster() {
+        let sentence = "webhook_listen is not set, so that access tokens open no cluster";
+        report.tell("webhook", Ok(sentence.to_owned()));
+    }
     report.tell("database", database(config).await);
     for cluster in &config.clusters {
         let what = format!("cluster {}", cluster.name);

@@ -60,7 +60,12 @@ pub enum Command {
 pub enum ClusterCommand {
     /// Print what an administrator applies to a cluster once: pipe it into
     /// `kubectl apply -f -`
-    Manifest,
+    Manifest {
+        /// Print instead the file by which the API servers of this cluster ask who an access
+        /// token is; it holds a secret
+        #[arg(long, value_name = "NAME", value_parser = cluster_name)]
+        token_webhook: Option<ClusterName>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -121,6 +126,16 @@ pub enum AdminClusterCommand {
         /// Take it over, whatever acts there now
         #[arg(long)]
         yes: bool,
+    },
+    /// Make another credential by which a cluster asks who an access token is, and print it
+    RotateWebhookCredential {
+        /// The cluster's name in the configuration
+        #[arg(value_parser = cluster_name)]
+        name: ClusterName,
+        /// How long the one before counts as well
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600,
+              value_parser = clap::value_parser!(u32).range(0..=86_400))]
+        grace_seconds: u32,
     },
 }
 

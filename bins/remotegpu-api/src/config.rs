@@ -10,9 +10,11 @@ use std::{
 
 mod clusters;
 mod limits;
+mod webhook;
 
-pub use clusters::{ClusterConfig, ClusterSource};
+pub use clusters::{ClusterConfig, ClusterSource, default_audiences};
 pub use limits::Limits;
+pub use webhook::WebhookSettings;
 
 use anyhow::{Context, Result, anyhow, bail};
 use remotegpu_accounts::{Email, SessionPolicy};
@@ -39,6 +41,8 @@ pub struct Config {
     pub public_url: Option<PublicUrl>,
     pub extra_hosts: Vec<ExtraHost>,
     pub tls: Option<TlsFiles>,
+    /// Absent where no cluster asks.
+    pub webhook: Option<WebhookSettings>,
     pub trusted_proxies: Vec<ipnet::IpNet>,
     pub max_connections: MaxConnections,
     pub keep_alive: std::time::Duration,
@@ -97,6 +101,8 @@ pub struct KeyMemory {
 pub struct TlsFiles {
     pub cert: PathBuf,
     pub key: PathBuf,
+    /// The settings that name them.
+    pub settings: [&'static str; 2],
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -125,7 +131,8 @@ impl Config {
                 PublicUrl::parse(text).map_err(|error| anyhow!(error))
             })?,
             extra_hosts: list(settings, "extra_hosts", host)?,
-            tls: tls(settings)?,
+            tls: tls_of(settings, "tls_cert", "tls_key")?,
+            webhook: webhook::read(settings)?,
             trusted_proxies: list(settings, "trusted_proxies", network)?,
             max_connections: MaxConnections {
                 number: number(settings, "max_connections", 1..=1_000_000)? as usize,
@@ -372,14 +379,17 @@ fn host(text: &str) -> Result<ExtraHost> {
     })
 }
 
-fn tls(settings: &Settings) -> Result<Option<TlsFiles>> {
-    let cert = path(settings, "tls_cert");
-    let key = path(settings, "tls_key");
-    match (cert, key) {
+/// The pair that these two settings name.
+fn tls_of(settings: &Settings, cert: &'static str, key: &'static str) -> Result<Option<TlsFiles>> {
+    match (path(settings, cert), path(settings, key)) {
         (None, None) => Ok(None),
-        (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert, key })),
-        (Some(_), None) => bail!("tls_key: it must be set where tls_cert is"),
-        (None, Some(_)) => bail!("tls_cert: it must be set where tls_key is"),
+        (Some(cert_file), Some(key_file)) => Ok(Some(TlsFiles {
+            cert: cert_file,
+            key: key_file,
+            settings: [cert, key],
+        })),
+        (Some(_), None) => bail!("{key}: it must be set where {cert} is"),
+        (None, Some(_)) => bail!("{cert}: it must be set where {key} is"),
     }
 }
 

@@ -20,30 +20,32 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// All files that are followed.
 pub struct FollowedFiles {
-    certificate: Followed,
+    certificates: Vec<Followed>,
     clusters: Vec<(ClusterConfig, Followed)>,
 }
 
 impl FollowedFiles {
     /// What they hold now: before anybody reads them, so that no change is missed.
     pub fn look(config: &Config) -> Self {
-        let certificate = config.tls.as_ref();
-        let certificate =
-            certificate.map(|files| contents(&[files.cert.clone(), files.key.clone()]));
+        let webhook = config.webhook.as_ref().map(|webhook| &webhook.tls);
+        let certificates = config.tls.iter().chain(webhook);
+        let certificates =
+            certificates.map(|files| contents(&[files.cert.clone(), files.key.clone()]));
         let clusters = config.clusters.iter();
         let clusters = clusters.map(|cluster| (cluster.clone(), Followed::new(seen_of(cluster))));
         Self {
-            certificate: Followed::new(certificate.unwrap_or_default()),
+            certificates: certificates.map(Followed::new).collect(),
             clusters: clusters.collect(),
         }
     }
 
-    /// Follows them, for ever.
-    pub async fn follow(mut self, clusters: KubeClusters, own: Option<Arc<OwnCertificate>>) {
+    /// Follows them, for ever; `own` are the certificates of the configuration, the API's
+    /// before that for clusters.
+    pub async fn follow(mut self, clusters: KubeClusters, own: Vec<Arc<OwnCertificate>>) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            if let Some(own) = &own {
-                follow_certificate(own, &mut self.certificate).await;
+            for (own, followed) in own.iter().zip(&mut self.certificates) {
+                follow_certificate(own, followed).await;
             }
             for (cluster, followed) in &mut self.clusters {
                 follow_cluster(&clusters, cluster, followed).await;

@@ -25,6 +25,7 @@ mod tenant_baseline;
 mod text_files;
 mod tls;
 mod watch_database;
+mod webhook_credential;
 
 use std::{env::VarError, process::ExitCode};
 
@@ -60,7 +61,9 @@ async fn run() -> Result<ExitCode> {
             say!("{}", remotegpu_http_api::openapi_json())?;
             return Ok(ExitCode::SUCCESS);
         }
-        Some(Command::Cluster(ClusterCommand::Manifest)) => {
+        Some(Command::Cluster(ClusterCommand::Manifest {
+            token_webhook: None,
+        })) => {
             output::print(format_args!("{}", remotegpu_cluster::manifest()?))?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -83,6 +86,9 @@ async fn run() -> Result<ExitCode> {
     match cli.command {
         Some(Command::Config) => config_command::print(&settings)?,
         Some(Command::Check) => return check::check(&config).await,
+        Some(Command::Cluster(ClusterCommand::Manifest {
+            token_webhook: Some(name),
+        })) => webhook_credential::print_file(&config, &name).await?,
         Some(Command::Migrate) => migrate::migrate(&config).await?,
         Some(Command::Admin(command)) => admin::run(&config, command).await?,
         _ => serve::serve(config).await?,

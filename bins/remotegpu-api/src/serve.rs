@@ -10,15 +10,18 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use futures_util::{FutureExt, future::join_all};
+use futures_util::{
+    FutureExt,
+    future::{OptionFuture, join_all},
+};
 use remotegpu_cluster::KubeClusters;
 use remotegpu_control_plane::{
-    AuditBuffer, ClaimGate, ClaimPorts, ClaimedClusters, IdentityUses, KeyCache, KeyUses,
-    PasswordWorkers, ReconcilerCounts, ReconcilerPorts, Signals, SweepCounts, follow_key_changes,
-    release_sweeps, run_reconciler, verify_claims, watch_claims,
+    AccessTokenUses, AuditBuffer, ClaimGate, ClaimPorts, ClaimedClusters, ClusterCredentials,
+    IdentityUses, KeyCache, KeyUses, PasswordWorkers, ReconcilerCounts, ReconcilerPorts, Signals,
+    SweepCounts, follow_key_changes, release_sweeps, run_reconciler, verify_claims, watch_claims,
 };
 use remotegpu_dev_cluster::DevCluster;
-use remotegpu_edge::{PublicUrl, ServerLimits, internal_server, public_server};
+use remotegpu_edge::{PublicUrl, ServerLimits, internal_server, public_server, webhook_server};
 use remotegpu_http_api::{ELSEWHERE, internal_front, public_front};
 use remotegpu_namespaces::{ClaimRepository, ClusterDirectory};
 use remotegpu_primitives::{Clock, InstallationId, InstanceId};
@@ -36,6 +39,7 @@ use crate::{
     shutdown::Ending,
     tls::OwnCertificate,
     watch_database::{self, Remembered},
+    webhook_credential,
 };
 
 /// How long the start waits to learn in which clusters this database acts.
@@ -46,6 +50,9 @@ pub async fn serve(config: Config) -> Result<()> {
     logging::start(config.log, config.log_json);
     let files = FollowedFiles::look(&config);
     let certificate = config.tls.as_ref().map(OwnCertificate::read).transpose()?;
+    let webhook = config.webhook.as_ref();
+    let webhook_certificate = webhook.map(|webhook| OwnCertificate::read(&webhook.tls));
+    let webhook_certificate = webhook_certificate.transpose()?;
     let limits = ServerLimits {
         workers: config.limits.http_workers,
         max_connections: open_files::make_room(config.max_connections)?,
@@ -58,6 +65,8 @@ pub async fn serve(config: Config) -> Result<()> {
     }
     let listener = bind("listen", config.listen)?;
     let internal_listener = bind("internal_listen", config.internal_listen)?;
+    let webhook_listener = webhook.map(|webhook| bind("webhook_listen", webhook.listen));
+    let webhook_listener = webhook_listener.transpose()?;
     let public_url = public_url(&config, listener.local_addr()?)?;
 
     let database = dependencies::connect_database(&config).await?;
@@ -74,6 +83,10 @@ pub async fn serve(config: Config) -> Result<()> {
     let passwords = PasswordWorkers::new(workers, queue).context("password_workers")?;
 
     let shared = Shared::new(&config, database, clusters);
+    let webhooks = shared.webhooks(&config);
+    if let Some(cluster) = &dev_cluster {
+        shared.answer_in_process(cluster, &webhooks);
+    }
     let (edge, api, console) = shared.edge_and_fronts(&config, public_url.clone(), &passwords);
     let mut ending = Ending::listen()?;
     let tls = certificate.as_ref().map(OwnCertificate::server_config);
@@ -87,8 +100,20 @@ pub async fn serve(config: Config) -> Result<()> {
     let fronts = vec![internal_front(&api)];
     let (internal, internal_stopper) =
         internal_server(Arc::clone(&edge), fronts, internal_listener, None)?;
+    let asked = webhook_listener.zip(webhook_certificate.as_ref());
+    let asked = asked.map(|(listener, certificate)| {
+        let fronts = vec![remotegpu_webhooks::front(&webhooks)];
+        webhook_server(
+            Arc::clone(&edge),
+            fronts,
+            listener,
+            certificate.server_config(),
+        )
+    });
+    let (webhook, webhook_stopper) = asked.transpose()?.unzip();
     let mut serving = tokio::spawn(server);
     let internal_serving = tokio::spawn(internal);
+    let webhook_serving = OptionFuture::from(webhook.map(tokio::spawn));
     tokio::select! {
         prepared = schema::prepare(&config, &shared.database) => prepared?,
         () = ending.next() => {
@@ -106,7 +131,8 @@ pub async fn serve(config: Config) -> Result<()> {
     shared.prepare(&config, &passwords, &public_url).await?;
     drop(passwords);
     edge.open().await;
-    let mut beside = shared.beside(&config, watch, files, certificate);
+    let certificates = certificate.into_iter().chain(webhook_certificate).collect();
+    let mut beside = shared.beside(&config, watch, files, certificates);
     announce(
         &config,
         &public_url,
@@ -124,10 +150,13 @@ pub async fn serve(config: Config) -> Result<()> {
     }
     ending.drain(&edge, config.drain).await;
     stopper.stop().await;
+    if let Some(stopper) = webhook_stopper {
+        stopper.stop().await;
+    }
     beside.shutdown().await;
     shared.write_down().await;
     internal_stopper.stop_now().await;
-    let _ = tokio::join!(serving, internal_serving);
+    let _ = tokio::join!(serving, internal_serving, webhook_serving);
     if let Some(dev_cluster) = dev_cluster {
         dev_cluster.stop().await;
     }
@@ -144,6 +173,9 @@ struct Shared {
     gate: Arc<ClaimGate>,
     signals: Arc<Signals>,
     uses: Arc<KeyUses>,
+    access_token_uses: Arc<AccessTokenUses>,
+    /// By what clusters are known that ask; of none, where none can.
+    cluster_credentials: Arc<ClusterCredentials>,
     identity_uses: Arc<IdentityUses>,
     audit: Arc<AuditBuffer>,
     sweeps: Arc<SweepCounts>,
@@ -155,12 +187,16 @@ struct Shared {
 impl Shared {
     fn new(config: &Config, database: Database, clusters: KubeClusters) -> Self {
         let names = clusters.list().into_iter().map(|cluster| cluster.name);
+        let asking = config.clusters.iter().filter(|_| config.webhook.is_some());
+        let asking = asking.map(|cluster| cluster.name.clone());
         Self {
             gate: Arc::new(ClaimGate::new(names)),
             database,
             clusters,
             signals: Arc::default(),
             uses: Arc::new(KeyUses::new(config.keys.record_last_use)),
+            access_token_uses: Arc::new(AccessTokenUses::new(config.keys.record_last_use)),
+            cluster_credentials: Arc::new(ClusterCredentials::new(asking)),
             identity_uses: Arc::default(),
             audit: Arc::default(),
             sweeps: Arc::default(),
@@ -185,6 +221,9 @@ impl Shared {
         let installation = InstallationId::generate(SystemClock.now(), &mut system_rng());
         let settled = self.database.settle_holder(installation).await;
         settled.context("the database could not be told which one it is")?;
+        if config.webhook.is_some() {
+            webhook_credential::read(&self.database, &self.cluster_credentials).await?;
+        }
         // So that what is asked first finds clusters open; one that is slow is waited for
         // no longer, and its gate opens later.
         let claim_ports = self.claim_ports();
@@ -200,7 +239,7 @@ impl Shared {
         config: &Config,
         watch: RestoreWatch,
         files: FollowedFiles,
-        certificate: Option<Arc<OwnCertificate>>,
+        certificates: Vec<Arc<OwnCertificate>>,
     ) -> JoinSet<&'static str> {
         let mut beside = JoinSet::new();
         // Without it nothing ends in the clusters any more.
@@ -216,8 +255,14 @@ impl Shared {
         let looking = look_at_clusters(self.clusters.clone());
         beside.spawn(looking.map(|()| "the clusters are no longer looked at"));
         // Without it certificates end under a server that seems well.
-        let following = files.follow(self.clusters.clone(), certificate);
+        let following = files.follow(self.clusters.clone(), certificates);
         beside.spawn(following.map(|()| "changed files are no longer looked for"));
+        // Without it a credential that was rotated away would count on here.
+        if config.webhook.is_some() {
+            let (database, known) = (self.database.clone(), Arc::clone(&self.cluster_credentials));
+            let following = async move { webhook_credential::follow(&database, &known).await };
+            beside.spawn(following.map(|never| match never {}));
+        }
         // Without it this instance might go on where another database acts by now.
         let (ports, has_any) = (self.claim_ports(), !self.clusters.list().is_empty());
         beside.spawn(async move {
@@ -243,6 +288,7 @@ impl Shared {
         let (database, now) = (&self.database, SystemClock.now());
         self.audit.drain(database, now).await;
         self.uses.drain(database, now).await;
+        self.access_token_uses.drain(database, now).await;
         self.identity_uses.drain(database, now).await;
     }
 
@@ -285,6 +331,7 @@ impl Shared {
             accounts: database.clone(),
             clusters: clusters.clone(),
             keys: database.clone(),
+            access_tokens: database.clone(),
             dead_key_retention: config.dead_key_retention,
             sessions: database.clone(),
             forms: database.clone(),
@@ -302,6 +349,7 @@ impl Shared {
             instance: self.instance,
             sweep_every: config.sweep_every,
             uses: Arc::clone(&self.uses),
+            access_token_uses: Arc::clone(&self.access_token_uses),
             identity_uses: Arc::clone(&self.identity_uses),
             audit: Arc::clone(&self.audit),
             audit_log: database,

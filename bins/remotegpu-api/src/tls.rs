@@ -1,4 +1,4 @@
-//! The API's own certificate (contract A7).
+//! The server's own certificates (contract A7, T6).
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -16,7 +16,7 @@ use rustls::{
 
 use crate::{config::TlsFiles, text_files::read_bytes};
 
-/// The certificate that the API shows, and its key; another pair may replace them while
+/// The certificate that a listener shows, and its key; another pair may replace them while
 /// it serves.
 #[derive(Debug)]
 pub struct OwnCertificate {
@@ -64,31 +64,35 @@ impl ResolvesServerCert for OwnCertificate {
 }
 
 fn read_pair(files: &TlsFiles) -> Result<CertifiedKey> {
+    let [cert_setting, key_setting] = files.settings;
     let chain: Vec<CertificateDer<'static>> = read_bytes(&files.cert)
         .map_err(pem::Error::Io)
         .and_then(|text| CertificateDer::pem_slice_iter(&text).collect())
         .with_context(|| {
             format!(
-                "tls_cert: {} is no readable certificate in PEM",
+                "{cert_setting}: {} is no readable certificate in PEM",
                 files.cert.display()
             )
         })?;
     if chain.is_empty() {
-        bail!("tls_cert: {} holds no certificate", files.cert.display());
+        bail!(
+            "{cert_setting}: {} holds no certificate",
+            files.cert.display()
+        );
     }
     let key = read_bytes(&files.key)
         .map_err(pem::Error::Io)
         .and_then(|text| PrivateKeyDer::from_pem_slice(&text))
         .with_context(|| {
             format!(
-                "tls_key: {} is no readable private key in PEM",
+                "{key_setting}: {} is no readable private key in PEM",
                 files.key.display()
             )
         })?;
-    let provider = CryptoProvider::get_default().context("tls_cert: TLS is not available")?;
+    let provider = CryptoProvider::get_default().context("TLS is not available")?;
     CertifiedKey::from_der(chain, key, provider).with_context(|| {
         format!(
-            "tls_key: {} is not the key of {}",
+            "{key_setting}: {} is not the key of {}",
             files.key.display(),
             files.cert.display()
         )

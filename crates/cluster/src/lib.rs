@@ -44,6 +44,7 @@ mod token_answer;
 mod token_file;
 mod transport;
 mod usage;
+mod webhook_config;
 
 pub use baseline::{InvalidBaseline, PodSecurity, TenantBaseline};
 pub use connection::{ClusterConnection, ConnectError};
@@ -53,3 +54,4 @@ pub use in_cluster::in_cluster_kubeconfig;
 pub use inspection::{Finding, Verdict};
 pub use manifest::{ManifestError, manifest};
 pub use prerequisites::{apply_prerequisites, prerequisites};
+pub use webhook_config::{TokenWebhook, token_webhook_config};

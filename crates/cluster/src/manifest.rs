@@ -39,11 +39,11 @@ fn document(text: &mut String, prerequisite: &Prerequisite) -> Result<(), Manife
     Ok(())
 }
 
-fn yaml(value: &Value) -> Result<String, ManifestError> {
+pub(crate) fn yaml(value: &Value) -> Result<String, ManifestError> {
     serde_saphyr::to_string(value).map_err(|error| ManifestError(Box::new(error)))
 }
 
-fn comment(text: &mut String, why: &str) {
+pub(crate) fn comment(text: &mut String, why: &str) {
     let mut width = 0;
     for word in why.split_whitespace() {
         if width == 0 || width + 1 + word.len() > WIDTH {

@@ -7,6 +7,7 @@ use std::{fmt, marker::PhantomData, time::Instant};
 use rand::CryptoRng;
 use remotegpu_accounts::{Account, PasswordChange, Role, SessionContext, User};
 use remotegpu_keys::PresentedKey;
+use remotegpu_namespaces::ClusterName;
 use remotegpu_primitives::{Act, Actor, FormHash, Origin, UserId};
 use time::OffsetDateTime;
 
@@ -226,6 +227,27 @@ impl KeyHolder {
     pub(crate) fn act(&self, rng: &mut impl CryptoRng, now: OffsetDateTime) -> Act {
         let (actor, origin) = (Actor::ApiKey(self.presented.key.id), self.origin.clone());
         Act::new(actor, origin, rng, now)
+    }
+}
+
+/// A cluster that asks who somebody is, known by its own credential (contract T6).
+#[derive(Debug, Clone)]
+pub struct AskingCluster(ClusterName);
+
+impl AskingCluster {
+    pub(crate) fn known(cluster: ClusterName) -> Self {
+        Self(cluster)
+    }
+
+    /// The embedded development cluster, which is this process itself: nothing that comes
+    /// over the network is ever it.
+    pub fn in_this_process(cluster: ClusterName) -> Self {
+        Self(cluster)
+    }
+
+    /// Which it is.
+    pub fn cluster(&self) -> &ClusterName {
+        &self.0
     }
 }
 

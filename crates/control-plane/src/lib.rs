@@ -53,6 +53,7 @@ pub use acts::mint_exec_credential::{
 };
 pub use acts::preview_claim::{ClaimPreview, preview_claim};
 pub use acts::read_usage::read_usage;
+pub use acts::read_webhook_credential::read_webhook_credential;
 pub use acts::remove_member::remove_member;
 pub use acts::rename_namespace::{RenameNamespaceError, rename_namespace};
 pub use acts::render_account_kubeconfig::{
@@ -62,8 +63,10 @@ pub use acts::render_kubeconfig::{RenderKubeconfigError, RenderedKubeconfig, ren
 pub use acts::reset_password::{ResetPasswordError, reset_password};
 pub use acts::restore_missing::restore_missing;
 pub use acts::resume_account::resume_account;
+pub use acts::review_token::{ReviewTokenPorts, TokenQuestion, review_token};
 pub use acts::revoke_api_key::{RevokeApiKeyError, revoke_api_key};
 pub use acts::rotate_api_key::{RotateApiKeyError, RotateApiKeyPorts, rotate_api_key};
+pub use acts::rotate_webhook_credential::rotate_webhook_credential;
 pub use acts::search_api_keys::search_api_keys;
 pub use acts::set_limits::set_limits;
 pub use acts::sign_in::{SignInError, SignInPorts, SignedIn, sign_in};
@@ -74,14 +77,18 @@ pub use acts::switch_account::switch_account;
 pub use acts::update_api_key::{UpdateApiKeyError, update_api_key};
 pub use acts::want_of_held::want_of_held;
 pub use caller::{
-    Admin, Anyone, Caller, KeyHolder, NotAllowed, OneTimePassword, Operator, Person, PersonsRight,
-    Read, Right, Write,
+    Admin, Anyone, AskingCluster, Caller, KeyHolder, NotAllowed, OneTimePassword, Operator, Person,
+    PersonsRight, Read, Right, Write,
 };
 pub use machinery::audit_buffer::AuditBuffer;
 pub use machinery::buffer::{Buffer, Entry, Pace};
+pub use machinery::cached_access_tokens::CachedAccessTokens;
 pub use machinery::cached_api_keys::CachedApiKeys;
 pub use machinery::claim_gate::ClaimGate;
 pub use machinery::claimed_clusters::{ClaimNotHeld, ClaimedClusters};
+pub use machinery::cluster_credentials::{
+    ClusterCredentials, CredentialsNotKnown, PlainClusterCredential,
+};
 pub use machinery::concurrency_limit::{
     ConcurrencyLimit, Load, Overloaded, Place, QueuedLimit, Turn,
 };
@@ -89,7 +96,7 @@ pub use machinery::follow_key_changes::follow_key_changes;
 pub use machinery::key_cache::{KeyCache, KeyCacheCounts};
 pub use machinery::key_change_limits::{KeyChangeLimits, KeyChangeTurn, KeyChangesTooOften};
 pub use machinery::known_identities::KnownIdentities;
-pub use machinery::last_uses::{IdentityUses, KeyUses, LastUses};
+pub use machinery::last_uses::{AccessTokenUses, IdentityUses, KeyUses, LastUses};
 pub use machinery::mint_limits::{MintLimits, MintTurn};
 pub use machinery::noted_members::NotedMembers;
 pub use machinery::password_workers::{PasswordError, PasswordTurn, PasswordWorkers};

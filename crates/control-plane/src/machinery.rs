@@ -2,9 +2,11 @@
 
 pub(crate) mod audit_buffer;
 pub(crate) mod buffer;
+pub(crate) mod cached_access_tokens;
 pub(crate) mod cached_api_keys;
 pub(crate) mod claim_gate;
 pub(crate) mod claimed_clusters;
+pub(crate) mod cluster_credentials;
 pub(crate) mod compare_namespaces;
 pub(crate) mod concurrency_limit;
 pub(crate) mod fair_limit;

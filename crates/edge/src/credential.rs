@@ -11,7 +11,7 @@ use remotegpu_keys::PresentedKey;
 use crate::{
     edge::Edge,
     error::{ApiError, ErrorCode},
-    extract::{cookie_name, key_in, session_cookies, token_in},
+    extract::{cluster_credential_in, cookie_name, key_in, session_cookies, token_in},
 };
 
 /// Something that proves who is calling.
@@ -23,6 +23,8 @@ pub enum Credential {
     SessionCookie,
     /// An API key, in a header of its own or as a Bearer (contract A2, A3).
     ApiKey,
+    /// A cluster's own, as a Bearer (contract T6).
+    Cluster,
     /// Nothing, after all else: a page says itself what it has for whoever is not signed
     /// in ([`Visitor`](crate::Visitor)), and a session that does not count is none.
     Nothing,
@@ -35,6 +37,7 @@ impl Credential {
             Self::Session => &["session_cookie", "access_token"],
             Self::SessionCookie => &["session_cookie"],
             Self::ApiKey => &["api_key", "api_key_bearer"],
+            Self::Cluster => &["cluster_credential"],
             Self::Nothing => &[],
         }
     }
@@ -79,6 +82,12 @@ async fn prove_one(
         Credential::ApiKey => {
             let presented = api_key(edge, request.headers()).await?;
             request.extensions_mut().insert(presented);
+        }
+        Credential::Cluster => {
+            let text = cluster_credential_in(request.headers())?;
+            let known = edge.ports.cluster_credentials.recognize(text, edge.now())?;
+            let cluster = known.ok_or(ErrorCode::InvalidAccessToken)?;
+            request.extensions_mut().insert(cluster);
         }
         Credential::Nothing => {}
     }

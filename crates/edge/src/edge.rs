@@ -12,8 +12,8 @@ use ipnet::IpNet;
 use rand::CryptoRng;
 use remotegpu_accounts::{SessionPolicy, SessionRepository};
 use remotegpu_control_plane::{
-    ConcurrencyLimit, KeyCache, KeyUses, Load, MintLimits, Overloaded, PasswordWorkers,
-    RestoreNotice,
+    ClusterCredentials, ConcurrencyLimit, KeyCache, KeyUses, Load, MintLimits, Overloaded,
+    PasswordWorkers, RestoreNotice,
 };
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_primitives::Clock;
@@ -52,6 +52,8 @@ pub struct EdgePorts {
     pub key_cache: Arc<KeyCache>,
     /// Uses of keys that are not written down yet.
     pub uses: Arc<KeyUses>,
+    /// By what the clusters are known that ask.
+    pub cluster_credentials: Arc<ClusterCredentials>,
     /// What hashes and compares passwords, and has room for so many.
     pub passwords: PasswordWorkers,
     /// How many credentials are minted at the same time.
@@ -64,11 +66,15 @@ pub struct EdgePorts {
     pub clock: Arc<dyn Clock>,
 }
 
+/// How many questions of clusters are worked on at the same time.
+const REVIEWS: usize = 256;
+
 /// The edge, shared by all fronts, listeners and threads.
 pub struct Edge {
     pub(crate) config: EdgeConfig,
     pub(crate) ports: EdgePorts,
-    pub(crate) requests: ConcurrencyLimit,
+    requests: ConcurrencyLimit,
+    reviews: ConcurrencyLimit,
     metrics: RequestMetrics,
     last_readiness: LastReadiness,
     closed: AtomicBool,
@@ -80,6 +86,7 @@ impl Edge {
     pub fn new(config: EdgeConfig, ports: EdgePorts) -> Arc<Self> {
         Arc::new(Self {
             requests: ConcurrencyLimit::new(config.request_concurrency),
+            reviews: ConcurrencyLimit::new(REVIEWS),
             config,
             ports,
             metrics: RequestMetrics::default(),
@@ -137,7 +144,16 @@ impl Edge {
         match class {
             WorkClass::Password => self.ports.passwords.limit().check(),
             WorkClass::Mint => self.ports.mint_limits.check(),
-            WorkClass::Other | WorkClass::Probe => Ok(()),
+            WorkClass::Review | WorkClass::Other | WorkClass::Probe => Ok(()),
+        }
+    }
+
+    /// Where a request of this class takes its place, if it takes one.
+    pub(crate) fn places(&self, class: WorkClass) -> Option<&ConcurrencyLimit> {
+        match class {
+            WorkClass::Probe => None,
+            WorkClass::Review => Some(&self.reviews),
+            WorkClass::Password | WorkClass::Mint | WorkClass::Other => Some(&self.requests),
         }
     }
 
@@ -196,10 +212,11 @@ impl Edge {
     }
 
     /// How much is under way, and was refused, by class of work.
-    pub fn loads(&self) -> [(&'static str, Load); 3] {
+    pub fn loads(&self) -> [(&'static str, Load); 4] {
         [
             ("password", self.ports.passwords.limit().load()),
             ("mint", self.ports.mint_limits.load()),
+            ("review", self.reviews.load()),
             ("request", self.requests.load()),
         ]
     }

@@ -4,6 +4,7 @@
 //! of contract C5.
 
 mod client_address;
+mod cluster_caller;
 mod key_caller;
 mod path_id;
 mod query;
@@ -12,6 +13,8 @@ mod unread_body;
 
 pub use client_address::Client;
 pub(crate) use client_address::client_ip;
+pub use cluster_caller::ClusterCaller;
+pub(crate) use cluster_caller::cluster_credential_in;
 pub use key_caller::KeyCaller;
 pub(crate) use key_caller::key_in;
 pub use path_id::{PathId, PathParameter};

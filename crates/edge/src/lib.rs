@@ -24,12 +24,12 @@ pub use credential::Credential;
 pub use edge::{Edge, EdgeConfig, EdgePorts, rng};
 pub use error::{ApiError, ErrorCode, FieldError, Refused};
 pub use extract::{
-    Client, KeyCaller, PathId, PathParameter, Query, SessionCaller, UnreadBody, Visitor,
-    cookie_name, session_cookies,
+    Client, ClusterCaller, KeyCaller, PathId, PathParameter, Query, SessionCaller, UnreadBody,
+    Visitor, cookie_name, session_cookies,
 };
 pub use front::{Front, Routes};
 pub use policy::{Csrf, Deadline, ErrorShape, RoutePolicy, WorkClass};
 pub use public_url::{ExtraHost, InvalidExtraHost, InvalidPublicUrl, PublicUrl};
 pub use readiness::{Readiness, Ready, Unready};
 pub use request_metrics::RequestMetrics;
-pub use server::{ServerLimits, ServerStopper, internal_server, public_server};
+pub use server::{ServerLimits, ServerStopper, internal_server, public_server, webhook_server};

@@ -34,6 +34,9 @@ pub enum WorkClass {
     Password,
     /// A cluster is asked for a token: several queries, and a cluster's patience.
     Mint,
+    /// A cluster asks about somebody, who waits for the answer in the cluster. Whatever else
+    /// comes, there is room for these.
+    Review,
     /// All other requests.
     Other,
     /// What machines ask about this instance, by whatever name they know it, and must

@@ -60,6 +60,13 @@ const INTERNAL_LIMITS: ServerLimits = ServerLimits {
     keep_alive: Duration::from_secs(75),
 };
 
+/// Few connections, from the API servers of clusters, which send much over each.
+const WEBHOOK_LIMITS: ServerLimits = ServerLimits {
+    workers: 2,
+    max_connections: 200,
+    keep_alive: Duration::from_secs(300),
+};
+
 /// Serves fronts to everybody. The server is at work once it is polled, and stops by
 /// its stopper: no signal is listened to.
 pub fn public_server(
@@ -81,6 +88,18 @@ pub fn internal_server(
     tls: Option<rustls::ServerConfig>,
 ) -> io::Result<(Server, ServerStopper)> {
     let bounds = Bounds::new(Arc::clone(&edge), tls, INTERNAL_LIMITS);
+    serve(edge, fronts, false, listener, bounds)
+}
+
+/// Serves fronts to the clusters, by threads of its own: whatever the public does waits for
+/// others. It answers to every host, because each cluster may have its own way to it.
+pub fn webhook_server(
+    edge: Arc<Edge>,
+    fronts: Vec<Front>,
+    listener: TcpListener,
+    tls: rustls::ServerConfig,
+) -> io::Result<(Server, ServerStopper)> {
+    let bounds = Bounds::new(Arc::clone(&edge), Some(tls), WEBHOOK_LIMITS);
     serve(edge, fronts, false, listener, bounds)
 }
 

@@ -15,6 +15,7 @@ mod provisioner;
 mod repository;
 mod sweep_lease;
 mod usage;
+mod webhook_credential;
 
 pub use backlog::{Backlog, BacklogSource};
 pub use claim::{
@@ -44,3 +45,4 @@ pub use repository::{
 };
 pub use sweep_lease::SweepLeaseRepository;
 pub use usage::{QuotaUse, UsageReader};
+pub use webhook_credential::{CredentialGeneration, WebhookCredentialRepository, WebhookKey};

@@ -44,6 +44,7 @@ mod sweep_leases;
 mod types;
 mod users;
 mod uses;
+mod webhook_credentials;
 
 pub use database::{Database, DatabaseOptions};
 pub use database_identity::DatabaseIdentity;

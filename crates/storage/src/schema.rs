@@ -295,6 +295,27 @@ table! {
     }
 }
 
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    webhook_keys (id) {
+        id -> BigInt,
+        secret -> Binary,
+    }
+}
+
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    webhook_credentials (cluster) {
+        cluster -> Text,
+        generation -> BigInt,
+        previous_until -> SqlTime,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(
     access_tokens,
     accounts,

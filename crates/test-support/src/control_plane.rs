@@ -93,6 +93,15 @@ impl ControlPlane {
     /// # Panics
     /// They are missing in CI, or do not run; then the panic tells their log.
     pub async fn start() -> Option<Self> {
+        Self::start_with(None).await
+    }
+
+    /// The same, whose API server asks as this file says who a token is.
+    pub async fn start_asking(token_webhook: &str) -> Option<Self> {
+        Self::start_with(Some(token_webhook)).await
+    }
+
+    async fn start_with(token_webhook: Option<&str>) -> Option<Self> {
         let programs = programs();
         let is_there = |program: &&str| programs.join(program).is_file();
         if let Some(missing) = PROGRAMS.iter().find(|program| !is_there(program)) {
@@ -124,7 +133,19 @@ impl ControlPlane {
             "rules": [{"level": "Metadata", "users": [AUDITED]}, {"level": "None"}],
         });
         std::fs::write(at.join("audit-policy.yaml"), policy.to_string()).unwrap();
-        let flags = api_server_flags(&at, etcd, api);
+        let mut flags = api_server_flags(&at, etcd, api);
+        if let Some(config) = token_webhook {
+            let file = at.join("token-webhook.yaml");
+            std::fs::write(&file, config).unwrap();
+            flags.extend([
+                format!(
+                    "--authentication-token-webhook-config-file={}",
+                    file.display()
+                ),
+                "--authentication-token-webhook-version=v1".to_owned(),
+                "--authentication-token-webhook-cache-ttl=10s".to_owned(),
+            ]);
+        }
         plane
             .running
             .push(Running::start(&at, &programs.join(PROGRAMS[1]), &flags));

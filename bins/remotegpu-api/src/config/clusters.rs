@@ -20,6 +20,19 @@ pub struct ClusterConfig {
     /// What customers' kubeconfigs name, where it differs from how we reach it.
     pub server: Option<String>,
     pub certificate_authority: Option<PathBuf>,
+    /// For whom tokens are that open its API server (contract T6).
+    pub audiences: Vec<String>,
+}
+
+/// What API servers call themselves unless somebody has said otherwise.
+const AUDIENCES: [&str; 2] = [
+    "https://kubernetes.default.svc.cluster.local",
+    "https://kubernetes.default.svc",
+];
+
+/// The audiences of a cluster whose configuration says nothing of it.
+pub fn default_audiences() -> Vec<String> {
+    AUDIENCES.map(str::to_owned).into()
 }
 
 /// How the control plane itself reaches a cluster.
@@ -52,6 +65,7 @@ pub(super) fn read(settings: &Settings) -> Result<Vec<ClusterConfig>> {
             },
             server: None,
             certificate_authority: None,
+            audiences: default_audiences(),
         })
     })?;
     let clusters = if listed.is_empty() {
@@ -81,6 +95,7 @@ fn read_table(table: &toml::Table) -> Result<ClusterConfig> {
         "service_account_dir",
         "server",
         "certificate_authority",
+        "audiences",
     ];
     if let Some(unknown) = table.keys().find(|key| !known.contains(&key.as_str())) {
         bail!("clusters: there is no setting {unknown:?} of a cluster");
@@ -136,7 +151,25 @@ fn read_table(table: &toml::Table) -> Result<ClusterConfig> {
         source,
         server,
         certificate_authority: text("certificate_authority")?.map(Into::into),
+        audiences: audiences(table)?,
     })
+}
+
+fn audiences(table: &toml::Table) -> Result<Vec<String>> {
+    let Some(said) = table.get("audiences") else {
+        return Ok(default_audiences());
+    };
+    let texts = said.as_array().and_then(|said| {
+        let texts = said
+            .iter()
+            .map(|text| text.as_str().filter(|text| !text.is_empty()));
+        texts
+            .map(|text| text.map(str::to_owned))
+            .collect::<Option<Vec<_>>>()
+    });
+    texts
+        .filter(|texts| !texts.is_empty())
+        .context("clusters: audiences must be a list of texts")
 }
 
 #[cfg(test)]
@@ -185,6 +218,18 @@ mod tests {
                 "the server of a must hold no user and no password",
             ),
             ("kubeconfig = \"\"", "a needs a kubeconfig, or in_cluster"),
+            (
+                "kubeconfig = \"x\"\naudiences = \"x\"",
+                "audiences must be a list of texts",
+            ),
+            (
+                "kubeconfig = \"x\"\naudiences = []",
+                "audiences must be a list of texts",
+            ),
+            (
+                "kubeconfig = \"x\"\naudiences = [\"x\", \"\"]",
+                "audiences must be a list of texts",
+            ),
             (
                 "in_cluster = true\nkubeconfig = \"\"\ncontext = \"\"\nserver = \"\"",
                 "a needs a server",

@@ -1,19 +1,22 @@
 //! What answers: the edge, and the fronts on it.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use remotegpu_console::{Console, ConsoleConfig, ConsolePorts};
 use remotegpu_control_plane::{
-    CachedApiKeys, KeyChangeLimits, MintLimits, NotedMembers, PasswordWorkers,
+    AskingCluster, CachedAccessTokens, CachedApiKeys, KeyChangeLimits, MintLimits, NotedMembers,
+    PasswordWorkers,
 };
+use remotegpu_dev_cluster::DevCluster;
 use remotegpu_edge::{Edge, EdgeConfig, EdgePorts, PublicUrl};
 use remotegpu_http_api::{Api, ApiConfig, ApiPorts};
 use remotegpu_namespaces::ClusterDirectory;
+use remotegpu_webhooks::{WebhookPorts, Webhooks};
 
 use super::Shared;
 use crate::{
     clock::SystemClock,
-    config::{Config, ConsoleSettings},
+    config::{Config, ConsoleSettings, default_audiences},
     readiness::DatabaseReadiness,
 };
 
@@ -45,6 +48,7 @@ impl Shared {
             keys: self.cached_keys(),
             key_cache: Arc::clone(&self.remembered.keys),
             uses: Arc::clone(&self.uses),
+            cluster_credentials: Arc::clone(&self.cluster_credentials),
             passwords: passwords.clone(),
             mint_limits: Arc::clone(&mint_limits),
             restore_notice: Arc::clone(&self.remembered.notice),
@@ -98,6 +102,44 @@ impl Shared {
             clock: Arc::clone(&api.clock),
         };
         Console::new(Arc::clone(edge), console_config, ports)
+    }
+
+    /// What clusters ask.
+    pub(super) fn webhooks(&self, config: &Config) -> Arc<Webhooks> {
+        let ports = WebhookPorts {
+            tokens: self.cached_tokens(),
+            cache: Arc::clone(&self.remembered.keys),
+            uses: Arc::clone(&self.access_token_uses),
+            restore_notice: Arc::clone(&self.remembered.notice),
+            clock: Arc::new(SystemClock),
+        };
+        // The embedded one is as any.
+        let all = self.clusters.list().into_iter();
+        let mut audiences: HashMap<_, _> = all
+            .map(|cluster| (cluster.name, default_audiences()))
+            .collect();
+        let configured = config.clusters.iter();
+        audiences.extend(configured.map(|known| (known.name.clone(), known.audiences.clone())));
+        Webhooks::new(ports, audiences)
+    }
+
+    /// Has the embedded development cluster ask what others ask over the network.
+    pub(super) fn answer_in_process(&self, cluster: &DevCluster, webhooks: &Arc<Webhooks>) {
+        let Some(known) = self.clusters.list().into_iter().next() else {
+            return;
+        };
+        let asking = AskingCluster::in_this_process(known.name);
+        let webhooks = Arc::clone(webhooks);
+        cluster.ask_about_tokens(Arc::new(move |review| {
+            let (webhooks, asking) = (Arc::clone(&webhooks), asking.clone());
+            Box::pin(async move { webhooks.review_in_process(&asking, &review).await })
+        }));
+    }
+
+    fn cached_tokens(&self) -> Arc<CachedAccessTokens> {
+        let database = Arc::new(self.database.clone());
+        let cache = Arc::clone(&self.remembered.keys);
+        Arc::new(CachedAccessTokens::new(database, cache))
     }
 
     fn cached_keys(&self) -> Arc<CachedApiKeys> {

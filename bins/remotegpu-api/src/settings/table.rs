@@ -54,6 +54,36 @@ pub const SETTINGS: &[Setting] = &[
         "The private key for the API, as PEM",
     ),
     setting(
+        "webhook_listen",
+        None,
+        "ADDRESS:PORT",
+        "Where clusters ask who an access token is, over TLS [default: nowhere]",
+    ),
+    setting(
+        "webhook_tls_cert",
+        None,
+        "FILE",
+        "The certificate chain for webhook_listen, as PEM",
+    ),
+    setting(
+        "webhook_tls_key",
+        None,
+        "FILE",
+        "The private key for webhook_listen, as PEM",
+    ),
+    setting(
+        "webhook_url",
+        None,
+        "URL",
+        "Where clusters reach webhook_listen [default: its own address]",
+    ),
+    setting(
+        "webhook_ca",
+        None,
+        "FILE",
+        "Whose certificates clusters believe there, as PEM [default: what stands in webhook_tls_cert]",
+    ),
+    setting(
         "trusted_proxies",
         Some(""),
         "CIDR,...",
@@ -177,7 +207,7 @@ pub const SETTINGS: &[Setting] = &[
         "key_cache_size",
         Some("100000"),
         "NUMBER",
-        "How many API keys this instance remembers, about 300 bytes each; 0 asks the database every time",
+        "How many API keys this instance remembers, about 300 bytes each, and as many access tokens at the most; 0 asks the database every time",
     ),
     setting(
         "record_last_use",

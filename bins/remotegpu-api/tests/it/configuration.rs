@@ -130,6 +130,14 @@ fn a_wrong_value_stops_the_start_with_a_sentence_that_names_it() {
         ("extra_hosts", "example.org:"),
         ("tls_cert", &absent),
         ("tls_key", &absent),
+        ("webhook_listen", "nonsense"),
+        ("webhook_listen", "127.0.0.1:0"),
+        ("webhook_tls_cert", &absent),
+        ("webhook_tls_key", &absent),
+        ("webhook_url", "http://example.org"),
+        ("webhook_url", "https://user:secret@example.org"),
+        ("webhook_url", "https://example.org"),
+        ("webhook_ca", &absent),
         ("trusted_proxies", "10.0.0.0/99"),
         ("trusted_proxies", "10.0.0.1,proxy"),
         ("database_url", "mysql://user:secret@localhost/x"),
@@ -195,6 +203,11 @@ fn a_wrong_value_stops_the_start_with_a_sentence_that_names_it() {
         let named = match *setting {
             "tls_cert" => "tls_key",
             "tls_key" => "tls_cert",
+            "webhook_listen" if *value != "nonsense" => "webhook_tls_cert",
+            "webhook_tls_cert" => "webhook_tls_key",
+            "webhook_tls_key" => "webhook_tls_cert",
+            "webhook_url" if *value == "https://example.org" => "webhook_listen",
+            "webhook_ca" => "webhook_listen",
             _ => setting,
         };
         assert!(said.starts_with(&format!("{named}: ")), "{flag}: {said}");

@@ -39,6 +39,7 @@ mod restoring;
 mod rotation;
 mod slow_clients;
 mod support;
+mod token_reviews;
 mod upgrades;
 mod v1;
 mod walks;

@@ -1,6 +1,7 @@
 //! What only a real API server can show, from the server's front door to the
 //! cluster.
 
+mod access_tokens;
 mod faults;
 
 use std::{
@@ -38,12 +39,22 @@ struct Cluster {
 impl Cluster {
     /// One that nothing is applied to yet.
     async fn bare() -> Option<Self> {
-        let plane = ControlPlane::start().await?;
-        Some(Self {
+        ControlPlane::start().await.map(Self::of)
+    }
+
+    fn of(plane: ControlPlane) -> Self {
+        Self {
             kubectl: Kubectl::new(plane.admin_kubeconfig()),
             folder: tempfile::tempdir().unwrap(),
             plane,
-        })
+        }
+    }
+
+    /// One that is prepared, and asks as this file says who a token is.
+    async fn asking(webhook: &str) -> Option<Self> {
+        let cluster = Self::of(ControlPlane::start_asking(webhook).await?);
+        cluster.apply_manifest();
+        Some(cluster)
     }
 
     async fn prepared() -> Option<Self> {

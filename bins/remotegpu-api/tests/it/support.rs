@@ -12,6 +12,7 @@ mod raw;
 mod server;
 mod slow_clients;
 mod time;
+mod webhook;
 
 pub use answer::Answer;
 pub use cluster::{Pods, Workload, cluster_client};
@@ -28,3 +29,4 @@ pub use server::{
 };
 pub use slow_clients::{Slow, Target, connector, keep_waiting};
 pub use time::{Stopwatch, eventually, in_millis, time_of};
+pub use webhook::{Asking, Webhook};

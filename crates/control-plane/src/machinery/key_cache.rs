@@ -1,4 +1,5 @@
-//! Keys that were read before, so that most requests need no query (contract K13).
+//! Keys and access tokens that were read before, so that most requests need no query
+//! (contract K13).
 //!
 //! A cached key counts only while two things hold. First, nothing that decides
 //! about it has changed since the query that read it *began*: each change gets a
@@ -10,23 +11,28 @@
 
 use std::{
     fmt,
-    hash::{BuildHasherDefault, Hash, Hasher},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
-use quick_cache::{
-    OptionsBuilder, UnitWeighter,
-    sync::{Cache, DefaultLifecycle},
-};
 use remotegpu_keys::{HashedApiKey, KeyChange, PresentedKey};
 use time::OffsetDateTime;
-use uuid::Uuid;
 
-use self::{entry::Entry, noted::Noted};
+use self::{
+    by_hash::{ByHash, Fingerprint, by_hash},
+    changes::Changes,
+    entry::Entry,
+    noted::Noted,
+    tokens::Tokens,
+};
 
+pub use self::changes::Begun;
+
+mod by_hash;
+mod changes;
 mod entry;
 mod noted;
+mod tokens;
 
 /// For how long the proof that changes are heard of lets the cache be trusted.
 /// Contract K13 gives 5 seconds; a request may have begun just before the end.
@@ -34,18 +40,12 @@ pub(crate) const TRUST: Duration = Duration::from_secs(4);
 /// A key in steady use is noted so often: its time is written once a minute
 /// (contract K14), and noting each use would cost as much as checking the key.
 const NOTE_EVERY: time::Duration = time::Duration::seconds(20);
-/// Slots for the numbers of changes. Subjects that share one make each other
-/// stale, which costs a query.
-const SLOTS: usize = 1 << 16;
-/// What is remembered of keys that had to go, as a part of the cache's size: it
-/// tells which of those that come back are in steady use.
-const GHOSTS: f64 = 0.1;
-
-/// The keys that an instance remembers.
+/// The keys and access tokens that an instance remembers.
 pub struct KeyCache {
     /// Absent when nothing is to be remembered.
-    entries: Option<Entries>,
+    entries: Option<ByHash<Entry>>,
     noted: Noted,
+    tokens: Tokens,
     changes: Changes,
     started: Instant,
     /// Milliseconds after `started`.
@@ -55,14 +55,6 @@ pub struct KeyCache {
     hits: AtomicU64,
     misses: AtomicU64,
 }
-
-type Entries = Cache<
-    Fingerprint,
-    Entry,
-    UnitWeighter,
-    BuildHasherDefault<FirstBytes>,
-    DefaultLifecycle<Fingerprint, Entry>,
->;
 
 /// How often the cache knew a key, and how often the store had to be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,29 +85,14 @@ impl Recalled<'_> {
     }
 }
 
-/// A moment before a query begins. What the query brings is as old as this.
-#[derive(Debug, Clone, Copy)]
-pub struct Begun(u64);
-
 impl KeyCache {
-    /// Remembers up to about `capacity` keys; none at 0. It is not trusted until
+    /// Remembers up to about `capacity` keys, and as many tokens; none at 0. It is not trusted until
     /// [`KeyCache::trust`] says that changes are heard of.
     pub fn new(capacity: usize) -> Self {
-        let entries = OptionsBuilder::new()
-            .estimated_items_capacity(capacity)
-            .weight_capacity(capacity as u64)
-            .ghost_allocation(GHOSTS)
-            .build()
-            .ok()
-            .filter(|_| capacity > 0)
-            .map(|options| {
-                let (hasher, lifecycle) =
-                    (BuildHasherDefault::default(), DefaultLifecycle::default());
-                Cache::with_options(options, UnitWeighter, hasher, lifecycle)
-            });
         Self {
-            entries,
+            entries: by_hash(capacity, capacity),
             noted: Noted::new(capacity),
+            tokens: Tokens::new(capacity),
             changes: Changes::new(),
             started: Instant::now(),
             trusted_until: AtomicU64::new(0),
@@ -130,7 +107,7 @@ impl KeyCache {
         if !self.is_trusted() {
             return None;
         }
-        let entry = self.entries.as_ref()?.get(&Fingerprint::of(hash))?;
+        let entry = self.entries.as_ref()?.get(&Fingerprint::of(&hash.0))?;
         let fresh = self.changes.none_since(entry.begun(), entry.subjects());
         if !fresh {
             return None;
@@ -145,7 +122,7 @@ impl KeyCache {
     /// To be called before the store is asked for a key.
     pub fn begin(&self) -> Begun {
         self.misses.fetch_add(1, Ordering::Relaxed);
-        Begun(self.changes.latest.load(Ordering::SeqCst))
+        self.changes.begun()
     }
 
     /// Remembers what the store has answered, unless something has changed since
@@ -154,7 +131,7 @@ impl KeyCache {
         let Some(entries) = &self.entries else { return };
         let entry = Entry::new(begun, presented);
         if self.is_trusted() && self.changes.none_since(begun, entry.subjects()) {
-            entries.insert(Fingerprint::of(hash), entry);
+            entries.insert(Fingerprint::of(&hash.0), entry);
         }
     }
 
@@ -236,83 +213,6 @@ struct NoteOnDrop<'a> {
 impl Drop for NoteOnDrop<'_> {
     fn drop(&mut self) {
         self.cache.note(self.change);
-    }
-}
-
-/// When what has changed last, counted in changes.
-struct Changes {
-    latest: AtomicU64,
-    /// The last change that may have been of anything.
-    of_everything: AtomicU64,
-    slots: Box<[AtomicU64]>,
-}
-
-impl Changes {
-    fn new() -> Self {
-        Self {
-            latest: AtomicU64::new(0),
-            of_everything: AtomicU64::new(0),
-            slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
-        }
-    }
-
-    fn note(&self, subject: Uuid) {
-        let number = self.latest.fetch_add(1, Ordering::SeqCst) + 1;
-        self.slot(subject).fetch_max(number, Ordering::SeqCst);
-    }
-
-    fn note_everything(&self) {
-        let number = self.latest.fetch_add(1, Ordering::SeqCst) + 1;
-        self.of_everything.fetch_max(number, Ordering::SeqCst);
-    }
-
-    fn none_since(&self, begun: Begun, subjects: [Uuid; 3]) -> bool {
-        let unchanged = |subject| self.slot(subject).load(Ordering::Acquire) <= begun.0;
-        self.of_everything.load(Ordering::Acquire) <= begun.0 && subjects.into_iter().all(unchanged)
-    }
-
-    fn slot(&self, subject: Uuid) -> &AtomicU64 {
-        // Identifiers are random in their last bytes.
-        let (_, low) = subject.as_u64_pair();
-        let mixed = low.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48;
-        &self.slots[usize::try_from(mixed).unwrap_or_default() % SLOTS]
-    }
-}
-
-/// Half of a hash. Whoever would be taken for another must find a second text
-/// for 128 given bits.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Fingerprint([u8; 16]);
-
-impl Fingerprint {
-    fn of(hash: &HashedApiKey) -> Self {
-        let mut half = [0; 16];
-        half.copy_from_slice(&hash.0[..16]);
-        Self(half)
-    }
-}
-
-impl Hash for Fingerprint {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(&self.0);
-    }
-}
-
-/// What is a hash already needs no other. Nobody can choose where a key falls:
-/// keys are drawn by the server.
-#[derive(Default)]
-struct FirstBytes(u64);
-
-impl Hasher for FirstBytes {
-    fn write(&mut self, bytes: &[u8]) {
-        let mut first = [0; 8];
-        let count = bytes.len().min(8);
-        first[..count].copy_from_slice(&bytes[..count]);
-        self.0 = u64::from_le_bytes(first);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 

@@ -1,12 +1,13 @@
-//! When keys and cluster identities were last used, gathered so that a request waits
+//! When keys, access tokens and cluster identities were last used, gathered so that a request waits
 //! for no write (contract K14, X12).
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+use remotegpu_access_tokens::AccessTokenRepository;
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::IdentityRepository;
-use remotegpu_primitives::{ApiKeyId, IdentityId, StoreError};
+use remotegpu_primitives::{AccessTokenId, ApiKeyId, IdentityId, StoreError};
 use time::OffsetDateTime;
 
 use crate::machinery::buffer::{Buffer, Entry, Pace};
@@ -17,6 +18,9 @@ pub type LastUses<Id> = Buffer<(Id, OffsetDateTime)>;
 
 /// When keys opened something.
 pub type KeyUses = LastUses<ApiKeyId>;
+
+/// When access tokens opened a cluster.
+pub type AccessTokenUses = LastUses<AccessTokenId>;
 
 /// When tokens were minted for identities. Only mints are noted that come an hour after
 /// the last one that is written down (contract X12).
@@ -33,6 +37,13 @@ where
 }
 
 impl KeyUses {
+    /// Notes uses, or, where the operator does not want that, none.
+    pub fn new(enabled: bool) -> Self {
+        Self::with(enabled)
+    }
+}
+
+impl AccessTokenUses {
     /// Notes uses, or, where the operator does not want that, none.
     pub fn new(enabled: bool) -> Self {
         Self::with(enabled)
@@ -72,6 +83,34 @@ impl Entry for (ApiKeyId, OffsetDateTime) {
             key = %self.0,
             error = error as &dyn std::error::Error,
             "a use of a key can never be written down, and is dropped"
+        );
+    }
+}
+
+#[async_trait]
+impl Entry for (AccessTokenId, OffsetDateTime) {
+    type Key = AccessTokenId;
+    type Store = dyn AccessTokenRepository;
+    const NAME: &'static str = "uses of access tokens";
+    const PACE: Pace = PACE;
+
+    fn key(&self) -> AccessTokenId {
+        self.0
+    }
+
+    fn at(&self) -> OffsetDateTime {
+        self.1
+    }
+
+    async fn write(tokens: &Self::Store, uses: &[Self]) -> Result<(), StoreError> {
+        tokens.record_use(uses).await
+    }
+
+    fn tell_dropped(&self, error: &StoreError) {
+        tracing::error!(
+            token = %self.0,
+            error = error as &dyn std::error::Error,
+            "a use of an access token can never be written down, and is dropped"
         );
     }
 }

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rand::CryptoRng;
+use remotegpu_access_tokens::AccessTokenRepository;
 use remotegpu_accounts::{
     AccountRepository, AuditLog, FormRepository, SessionPolicy, SessionRepository,
 };
@@ -16,8 +17,8 @@ use remotegpu_primitives::{Clock, InstanceId};
 use tokio::task::JoinSet;
 
 use crate::{
-    AuditBuffer, ClaimPorts, IdentityUses, KeyUses, NamespaceSweepPorts, Signals, SweepCounts,
-    SweepPorts, Tidied, TidyPorts, WorkCounts,
+    AccessTokenUses, AuditBuffer, ClaimPorts, IdentityUses, KeyUses, NamespaceSweepPorts, Signals,
+    SweepCounts, SweepPorts, Tidied, TidyPorts, WorkCounts,
     machinery::{
         reconcile_identities::EndIdentities, reconcile_namespaces::MakeNamespaces,
         settle_held::SettleHeld, sweeper::Sweeper, work::work_off,
@@ -56,6 +57,8 @@ pub struct ReconcilerPorts {
     pub clusters: Arc<dyn ClusterDirectory>,
     /// The keys whose use is written down, and whose rows end.
     pub keys: Arc<dyn ApiKeyRepository>,
+    /// The access tokens whose use is written down, and whose rows end.
+    pub access_tokens: Arc<dyn AccessTokenRepository>,
     /// How long revoked and expired keys are kept.
     pub dead_key_retention: time::Duration,
     /// The sessions that end by the clock.
@@ -91,6 +94,8 @@ pub struct ReconcilerPorts {
     pub sweep_every: Duration,
     /// The uses of keys that wait to be written.
     pub uses: Arc<KeyUses>,
+    /// The uses of access tokens that wait to be written.
+    pub access_token_uses: Arc<AccessTokenUses>,
     /// The uses of identities that wait to be written.
     pub identity_uses: Arc<IdentityUses>,
     /// The audit events that wait to be written.
@@ -116,6 +121,8 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send +
     }
     let clock = &*ports.clock;
     let uses = ports.uses.keep_flushed(&*ports.keys, clock);
+    let tokens = &*ports.access_tokens;
+    let access_token_uses = ports.access_token_uses.keep_flushed(tokens, clock);
     let identity_uses = ports.identity_uses.keep_flushed(&*ports.identities, clock);
     let audit = ports.audit.keep_flushed(&*ports.audit_log, clock);
     let tidying = async {
@@ -142,7 +149,7 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send +
         broken = apart.join_next() => {
             tracing::error!(?broken, "a part of the reconciler broke off");
         }
-        _ = async { tokio::join!(uses, identity_uses, audit, tidying) } => {}
+        _ = async { tokio::join!(uses, access_token_uses, identity_uses, audit, tidying) } => {}
     }
 }
 

@@ -14,6 +14,7 @@ mod limits;
 mod mint;
 mod reconcile;
 mod restored;
+mod review_token;
 mod roles;
 mod run_reconciler;
 mod sign_in;

@@ -348,6 +348,7 @@ fn every_act_says_who_may_ask_for_it() {
             text.contains("    caller: &Caller<") || text.contains("    _caller: &Caller<");
         let of_others = [
             "    holder: &KeyHolder,",
+            "    cluster: &AskingCluster,",
             "    operator: Operator,",
             "    _operator: Operator,",
         ];

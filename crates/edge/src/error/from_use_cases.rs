@@ -2,9 +2,9 @@
 
 use remotegpu_control_plane::{
     AuthenticateApiKeyError, AuthenticateSessionError, ChangeMemberError, ChangePasswordError,
-    CreateNamespaceError, KeyChangesTooOften, MintExecCredentialError, NotAllowed, Overloaded,
-    PasswordError, RenameNamespaceError, RenderKubeconfigError, RevokeApiKeyError,
-    RotateApiKeyError, SignInError, SignUpError,
+    CreateNamespaceError, CredentialsNotKnown, KeyChangesTooOften, MintExecCredentialError,
+    NotAllowed, Overloaded, PasswordError, RenameNamespaceError, RenderKubeconfigError,
+    RevokeApiKeyError, RotateApiKeyError, SignInError, SignUpError,
 };
 
 use super::{ApiError, ErrorCode, FieldError};
@@ -39,6 +39,13 @@ impl From<AuthenticateApiKeyError> for ApiError {
             | AuthenticateApiKeyError::Refused(_) => ErrorCode::InvalidApiKey.into(),
             AuthenticateApiKeyError::Store(error) => error.into(),
         }
+    }
+}
+
+/// Contract T6: nobody's credential was judged.
+impl From<CredentialsNotKnown> for ApiError {
+    fn from(error: CredentialsNotKnown) -> Self {
+        Self::from(ErrorCode::DatabaseUnavailable).because(error)
     }
 }
 

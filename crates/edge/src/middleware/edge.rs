@@ -138,8 +138,8 @@ async fn admit(
     exists?;
     edge.check_store(policy.class)?;
     edge.check_room(policy.class)?;
-    if !probe {
-        unread.take_place(&edge.requests)?;
+    if let Some(places) = edge.places(policy.class) {
+        unread.take_place(places)?;
     }
     let public_url = &edge.config.public_url;
     let asked = host::asked(public_url, request.uri(), headers);

@@ -11,7 +11,7 @@ use std::{
 use remotegpu_accounts::{
     InsertSession, NewSession, PlainSession, SessionPolicy, SessionRepository,
 };
-use remotegpu_control_plane::{KeyCache, KeyUses, MintLimits, PasswordWorkers};
+use remotegpu_control_plane::{ClusterCredentials, KeyCache, KeyUses, MintLimits, PasswordWorkers};
 use remotegpu_edge::{
     Edge, EdgeConfig, EdgePorts, Front, PublicUrl, Readiness, Ready, ServerLimits, Unready,
     public_server,
@@ -72,6 +72,7 @@ impl World {
             keys: Arc::new(store.database.clone()),
             key_cache: Arc::new(KeyCache::new(0)),
             uses: Arc::new(KeyUses::default()),
+            cluster_credentials: Arc::new(ClusterCredentials::new([])),
             passwords: PasswordWorkers::new(1, 1).unwrap(),
             mint_limits: Arc::new(MintLimits::new([], 0, 0, rate, burst)),
             restore_notice: Arc::default(),

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use remotegpu_accounts::{InsertSession, PlainSession, SessionPolicy, SessionRepository};
 use remotegpu_control_plane::{
-    KeyCache, KeyChangeLimits, MintLimits, PasswordWorkers, RestoreNotice,
+    ClusterCredentials, KeyCache, KeyChangeLimits, MintLimits, PasswordWorkers, RestoreNotice,
 };
 use remotegpu_edge::{
     Edge, EdgeConfig, EdgePorts, PublicUrl, Readiness, Ready, ServerLimits, Unready,
@@ -110,6 +110,7 @@ impl World {
             keys: ports.keys.clone(),
             key_cache: ports.key_cache.clone(),
             uses: Arc::default(),
+            cluster_credentials: Arc::new(ClusterCredentials::new([])),
             passwords: ports.passwords.clone(),
             mint_limits: ports.mint_limits.clone(),
             restore_notice: restore_notice.clone(),

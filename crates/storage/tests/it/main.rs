@@ -32,6 +32,7 @@ mod sessions;
 mod sweep_leases;
 mod tls;
 mod users;
+mod webhook_credentials;
 mod world;
 
 /// Makes a test of each case for each database.

@@ -157,7 +157,12 @@ impl Server {
     /// folder.
     pub async fn instance_in(&self, folder: TempDir) -> Self {
         let (port, internal) = (free_port(), free_port());
-        let own = ["--listen=", "--internal-listen=", "--data-dir="];
+        let own = [
+            "--listen=",
+            "--internal-listen=",
+            "--data-dir=",
+            "--webhook-listen=",
+        ];
         let mut arguments: Vec<String> = self
             .arguments
             .iter()
@@ -166,6 +171,9 @@ impl Server {
             .collect();
         arguments.push(format!("--listen=127.0.0.1:{port}"));
         arguments.push(format!("--internal-listen=127.0.0.1:{internal}"));
+        if self.webhook_listen().is_some() {
+            arguments.push(format!("--webhook-listen=127.0.0.1:{}", free_port()));
+        }
         arguments.push(format!(
             "--data-dir={}",
             folder.path().join("data").display()
@@ -337,6 +345,16 @@ impl Server {
             .text()
             .await
             .unwrap()
+    }
+
+    fn webhook_listen(&self) -> Option<&str> {
+        let mut arguments = self.arguments.iter();
+        arguments.find_map(|argument| argument.strip_prefix("--webhook-listen="))
+    }
+
+    /// Where clusters ask.
+    pub fn webhook_url(&self) -> String {
+        format!("https://{}", self.webhook_listen().unwrap())
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

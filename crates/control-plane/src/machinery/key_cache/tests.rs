@@ -165,7 +165,7 @@ fn it_holds_no_more_than_it_may() {
         cache.insert(&hash, cache.begin(), &key);
         last = Some(hash);
     }
-    let held = cache.entries.as_ref().map_or(0, Entries::len);
+    let held = cache.entries.as_ref().map_or(0, ByHash::len);
     assert!((500..=1100).contains(&held), "{held}");
     assert!(last.is_some());
 
