@@ -8,6 +8,7 @@ mod kubectl;
 mod listing;
 mod overload;
 mod pages;
+mod reviews;
 mod sign_ins;
 mod slow_clients;
 
@@ -26,6 +27,8 @@ pub enum Scenario {
     Listing,
     /// A page of fifty keys.
     Pages,
+    /// Who an access token is, as clusters ask.
+    Reviews,
     /// Key checks while 200 clients guess passwords.
     SignIns,
     /// Three times as many sign-ins as there is room for.
@@ -44,10 +47,11 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Keys,
         Self::Listing,
         Self::Pages,
+        Self::Reviews,
         Self::SignIns,
         Self::OverloadSignIns,
         Self::OverloadMints,
@@ -71,6 +75,7 @@ impl Scenario {
             Self::Keys => key_checks::run(backend, effort, report),
             Self::Listing => listing::run(backend, effort, report),
             Self::Pages => pages::measure(backend, effort, report),
+            Self::Reviews => reviews::measure(backend, effort, report),
             Self::SignIns => sign_ins::measure(backend, effort, report),
             Self::OverloadSignIns => overload::sign_ins(backend, effort, report),
             Self::OverloadMints => overload::mints(backend, effort, report),

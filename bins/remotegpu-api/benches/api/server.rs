@@ -82,6 +82,11 @@ impl Server {
         self.process.pid()
     }
 
+    /// What it was started with.
+    pub fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
+
     /// Ends it in order and starts it again with the same data.
     pub fn restart(self) -> Result<Self> {
         let Self {
