@@ -12,7 +12,7 @@ use remotegpu_access_tokens::{
     AccessToken, AccessTokenRepository, HashedAccessToken, InsertAccessToken, NewAccessToken,
     PresentedAccessToken, TokenHandle, TokensOf,
 };
-use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent};
+use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent, Role};
 use remotegpu_primitives::{AccessTokenId, AccountId, Act, Page, PageRequest, StoreError};
 use time::OffsetDateTime;
 
@@ -23,6 +23,7 @@ use crate::{
     connection::{with_conn, with_quick_conn, with_tx},
     either::{Columns, RunQuery},
     error::Failure,
+    members::has_role,
     readable::list_page,
     schema::{access_tokens, accounts, memberships, users},
     types::{DbTime, DbUuid},
@@ -171,13 +172,7 @@ impl AccessTokenRepository for Database {
                 return Err(Failure::Conflict("there is no such account"));
             }
             // Whoever ends a membership holds the account too, and deletes the tokens.
-            let member: i64 = memberships::table
-                .filter(memberships::account_id.eq(account))
-                .filter(memberships::user_id.eq(holder))
-                .count()
-                .get_result(c)
-                .await?;
-            if member == 0 {
+            if !has_role!(c, token.account_id, token.created_by, Role::Read) {
                 return Ok(InsertAccessToken::NotAllowed);
             }
             // A reset of the password waits for this and deletes the token too, or was before.

@@ -17,12 +17,14 @@ use time::OffsetDateTime;
 
 use crate::{
     Database,
+    access_tokens::delete_access_tokens,
     accounts::hold_account,
     audit_events::record,
     connection::{with_conn, with_tx},
     either::{RunQuery, on_each},
+    error::Failure,
     forms::claim,
-    schema::{api_keys, memberships, sessions, users},
+    schema::{access_tokens, api_keys, memberships, sessions, users},
     types::{DbTime, DbUuid},
 };
 
@@ -251,6 +253,12 @@ impl MemberRepository for Database {
                 return Ok(ChangeMember::NotAllowed);
             }
             let before = end_made_by!(c, account, user, keys, act);
+            let mut parts = u32::try_from(before.ended.len() + before.taken_over.len())
+                .map_err(|_| Failure::Conflict("that is more than a person makes"))?;
+            let theirs = access_tokens::account_id
+                .eq(DbUuid::from(account))
+                .and(access_tokens::created_by.eq(DbUuid::from(user)));
+            delete_access_tokens!(c, theirs, act, parts);
             diesel::delete(sessions::table)
                 .filter(sessions::account_id.eq(DbUuid::from(account)))
                 .filter(sessions::user_id.eq(DbUuid::from(user)))

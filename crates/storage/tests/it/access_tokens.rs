@@ -6,12 +6,13 @@ use remotegpu_access_tokens::{
     TokenNote, TokenStatus, TokenWord, TokensOf,
 };
 use remotegpu_accounts::{
-    AccountRepository, AuditAction, AuditEvent, AuditFilter, AuditLog, AuditSubject,
-    HashedPassword, PasswordChange, Role, UserRepository,
+    AccountRepository, AuditAction, AuditEvent, AuditFilter, AuditLog, AuditSubject, ChangeMember,
+    HashedPassword, KeysOfMaker, MemberRepository, PasswordChange, Role, UserRepository,
 };
 use remotegpu_keys::{KeyChange, KeyChangeFeed, KeyChangeSubscription, KeyName, KeyNews};
 use remotegpu_namespaces::ClusterName;
-use remotegpu_primitives::{AccessTokenId, AccountId, PageRequest, UserId};
+use remotegpu_primitives::{AccessTokenId, AccountId, Act, Actor, PageRequest, UserId};
+use remotegpu_scopes::Scopes;
 use time::OffsetDateTime;
 
 use crate::world::{NOW, Person, World, act, rng, seconds};
@@ -25,6 +26,7 @@ crate::on_both_databases!(
     who_is_no_member_or_must_change_their_password_gets_none,
     a_deleted_token_is_gone_and_told,
     a_reset_of_the_password_deletes_them,
+    they_go_with_their_holder_and_stay_with_a_smaller_role,
     uses_are_written_at_most_once_a_minute,
     expired_ones_go_after_their_time,
     too_many_expired_ones_go_when_another_is_made,
@@ -287,6 +289,57 @@ async fn a_reset_of_the_password_deletes_them(world: World) {
     );
     let events = events(&world, ada.account, AuditAction::AccessTokenDeleted).await;
     assert_eq!(events.len(), 2);
+}
+
+async fn they_go_with_their_holder_and_stay_with_a_smaller_role(world: World) {
+    // T4, T5: in one transaction with the membership, and those of the account alone.
+    let ada = world.person("ada").await;
+    let bob = Person {
+        user: world.member("bob", ada.account, Role::Write).await,
+        account: ada.account,
+    };
+    let eve = world.person("eve").await;
+    let (of_ada, _) = token(&world, ada).await;
+    let (of_bob, hash) = token(&world, bob).await;
+    let elsewhere = Person {
+        user: bob.user,
+        account: eve.account,
+    };
+    let by = act(NOW);
+    let joined = world.database.join(eve.account, bob.user, Role::Read, &by);
+    assert!(joined.await.unwrap());
+    let (kept, _) = token(&world, elsewhere).await;
+    world.key(bob, Scopes::All).await;
+    let by = Act {
+        actor: Actor::User(ada.user),
+        ..act(NOW)
+    };
+    let keys = KeysOfMaker::Revoke;
+    let demoted = world
+        .database
+        .set_role(ada.account, bob.user, Role::Read, keys, &by);
+    assert!(matches!(demoted.await.unwrap(), ChangeMember::Changed(..)));
+    let presented = AccessTokenRepository::find_by_hash(&world.database, &hash).await;
+    assert_eq!(presented.unwrap().unwrap().role, Some(Role::Read));
+    let by = Act {
+        actor: Actor::User(ada.user),
+        ..act(NOW)
+    };
+    let removed = world
+        .database
+        .remove(ada.account, bob.user, keys, &by)
+        .await;
+    assert!(matches!(removed.unwrap(), ChangeMember::Changed(..)));
+    assert_eq!(
+        listed(&world, ada.account, TokensOf::All).await,
+        [of_ada.id]
+    );
+    assert_eq!(listed(&world, eve.account, TokensOf::All).await, [kept.id]);
+    let told = events(&world, ada.account, AuditAction::AccessTokenDeleted).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].subject, AuditSubject::AccessToken(of_bob.id));
+    let (new, _) = new_token(bob);
+    assert_eq!(insert(&world, &new).await, InsertAccessToken::NotAllowed);
 }
 
 async fn uses_are_written_at_most_once_a_minute(world: World) {
