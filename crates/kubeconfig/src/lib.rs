@@ -10,5 +10,5 @@ pub use exec::{ClusterEndpoint, ExecContext, RenderError, filename, render_exec}
 pub use plugin::{Plugin, UnknownPlugin};
 pub use token::{
     FileWord, InvalidFileWord, TokenContext, TokenNames, UnknownTokenNames, render_token,
-    token_filename,
+    token_filename, token_in_file,
 };

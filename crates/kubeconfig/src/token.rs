@@ -46,7 +46,7 @@ pub enum TokenNames {
 
 /// A word that says no names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be reference or unique")]
+#[error("names must be reference or unique")]
 pub struct UnknownTokenNames;
 
 impl std::str::FromStr for TokenNames {
@@ -130,6 +130,20 @@ pub fn render_token(
         TokenNames::Unique => OWN_NAMES,
     };
     Ok(format!("{HEAD}{about_names}{yaml}"))
+}
+
+/// The token in a file that [`render_token`] has rendered; `None` where the text is none. Whoever
+/// hands such a text out again knows by it that it is no other.
+pub fn token_in_file(text: &str) -> Option<&str> {
+    let plain = |c: char| c == '\n' || !c.is_control();
+    if !text.starts_with(HEAD) || !text.chars().all(plain) {
+        return None;
+    }
+    let mut tokens = text
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("token: "));
+    let token = tokens.next_back()?;
+    tokens.next().is_none().then_some(token)
 }
 
 /// What each cluster and its context are called.
