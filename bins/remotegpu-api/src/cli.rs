@@ -114,6 +114,8 @@ pub enum EndAllOf {
     Sessions,
     /// The active API keys
     Keys,
+    /// The active access tokens
+    AccessTokens,
 }
 
 #[derive(Debug, Subcommand)]

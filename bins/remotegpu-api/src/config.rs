@@ -8,6 +8,7 @@ use std::{
     str::FromStr,
 };
 
+mod access_tokens;
 mod clusters;
 mod limits;
 mod webhook;
@@ -19,6 +20,7 @@ pub use webhook::WebhookSettings;
 use anyhow::{Context, Result, anyhow, bail};
 use remotegpu_accounts::{Email, SessionPolicy};
 use remotegpu_cluster::TenantBaseline;
+use remotegpu_control_plane::AccessTokenRules;
 use remotegpu_edge::{ExtraHost, PublicUrl};
 use remotegpu_namespaces::TokenLifetime;
 use remotegpu_primitives::is_unfit_in_a_name;
@@ -59,6 +61,7 @@ pub struct Config {
     pub console: Option<ConsoleSettings>,
     pub key_limit: u32,
     pub namespace_limit: u32,
+    pub access_tokens: AccessTokenRules,
     pub keys: KeyMemory,
     pub session_policy: SessionPolicy,
     pub token_lifetime: TokenLifetime,
@@ -155,6 +158,7 @@ impl Config {
             console: console(settings)?,
             key_limit: number(settings, "key_limit", 0..=1_000_000)?,
             namespace_limit: number(settings, "namespace_limit", 0..=1_000_000)?,
+            access_tokens: access_tokens::read(settings)?,
             keys: KeyMemory {
                 cache_size: number(settings, "key_cache_size", 0..=100_000_000)? as usize,
                 record_last_use: choice(settings, "record_last_use", ["true", "false"])? == "true",

@@ -1,4 +1,4 @@
-//! `remotegpu-api admin end-all`: many sessions or keys end at once, after a restore or
+//! `remotegpu-api admin end-all`: many sessions, keys or tokens end at once, after a restore or
 //! a leak (contract R7).
 
 use std::{
@@ -11,8 +11,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use remotegpu_control_plane::{
-    AccountError, Choice, EndAll, EndAllKeysPorts, Ended, EndedKeys, Operator, end_all_keys,
-    end_all_sessions, find_account,
+    AccountError, Choice, EndAll, EndAllKeysPorts, Ended, EndedKeys, Operator,
+    end_all_access_tokens, end_all_keys, end_all_sessions, find_account,
 };
 use remotegpu_primitives::AccountId;
 use remotegpu_storage::Database;
@@ -38,7 +38,7 @@ pub async fn run(database: &Database, operator: Operator, args: &EndAllArgs) -> 
     let mut progress = Progress::new(mode);
     match args.what {
         EndAllOf::Sessions => {
-            let ids = read_ids(args.ids.as_deref())?;
+            let ids = read_ids(args.ids.as_deref(), A_UUID)?;
             let choice = choice(args.account, ids.as_deref());
             let told = &mut |ended: &Ended| progress.tell(ended, "sessions");
             let (rng, clock) = (&mut system_rng(), &SystemClock);
@@ -47,7 +47,7 @@ pub async fn run(database: &Database, operator: Operator, args: &EndAllArgs) -> 
             report(database, operator, &ended, mode, "session").await?;
         }
         EndAllOf::Keys => {
-            let ids = read_ids(args.ids.as_deref())?;
+            let ids = read_ids(args.ids.as_deref(), A_UUID)?;
             let choice = choice(args.account, ids.as_deref());
             let told = &mut |ended: &EndedKeys| progress.tell(&ended.keys, "keys");
             let ports = EndAllKeysPorts {
@@ -60,6 +60,16 @@ pub async fn run(database: &Database, operator: Operator, args: &EndAllArgs) -> 
             report(database, operator, &ended.keys, mode, "active API key").await?;
             report_identities(&ended)?;
         }
+        EndAllOf::AccessTokens => {
+            let ids = read_ids(args.ids.as_deref(), A_TOKEN)?;
+            let choice = choice(args.account, ids.as_deref());
+            let told = &mut |ended: &Ended| progress.tell(ended, "access tokens");
+            let (rng, clock) = (&mut system_rng(), &SystemClock);
+            let ended =
+                end_all_access_tokens(database, operator, choice, mode, rng, clock, told).await;
+            let ended = ended.context(UNFINISHED)?;
+            report(database, operator, &ended, mode, "access token").await?;
+        }
     }
     if mode == EndAll::Count {
         say!("nothing was changed; --yes ends them")?;
@@ -70,12 +80,17 @@ pub async fn run(database: &Database, operator: Operator, args: &EndAllArgs) -> 
 const UNFINISHED: &str = "not all were ended; what was ended stays ended, and the same command \
                           ends the rest";
 
+/// What an identifier looks like.
+const A_UUID: &str = "a UUID in its 36-character form is expected, as in \
+                      0198c0de-0000-7000-8000-000000000001";
+const A_TOKEN: &str = "one such as cwtoken-4k0q8z1x7c is expected";
+
 fn choice<Id>(account: Option<AccountId>, ids: Option<&[Id]>) -> Choice<'_, Id> {
     Choice { account, ids }
 }
 
 /// The identifiers in a file, one on each line; `-` is what comes in.
-fn read_ids<Id: FromStr>(path: Option<&Path>) -> Result<Option<Vec<Id>>> {
+fn read_ids<Id: FromStr>(path: Option<&Path>, expected: &str) -> Result<Option<Vec<Id>>> {
     let Some(path) = path else { return Ok(None) };
     let text = if path == Path::new("-") {
         let mut text = String::new();
@@ -85,10 +100,10 @@ fn read_ids<Id: FromStr>(path: Option<&Path>) -> Result<Option<Vec<Id>>> {
         read_text(path)
     };
     let text = text.with_context(|| format!("--ids: {} cannot be read", path.display()))?;
-    parse_ids(&text).map(Some)
+    parse_ids(&text, expected).map(Some)
 }
 
-fn parse_ids<Id: FromStr>(text: &str) -> Result<Vec<Id>> {
+fn parse_ids<Id: FromStr>(text: &str, expected: &str) -> Result<Vec<Id>> {
     let mut ids = Vec::new();
     let text = text.trim_start_matches('\u{feff}');
     for (index, line) in text.lines().enumerate() {
@@ -99,11 +114,7 @@ fn parse_ids<Id: FromStr>(text: &str) -> Result<Vec<Id>> {
         match line.parse() {
             Ok(id) => ids.push(id),
             // Not what stands there: it may be a key.
-            Err(_) => bail!(
-                "--ids: line {} is no identifier: a UUID in its 36-character form is expected, \
-                 as in 0198c0de-0000-7000-8000-000000000001",
-                index + 1
-            ),
+            Err(_) => bail!("--ids: line {} is no identifier: {expected}", index + 1),
         }
     }
     Ok(ids)
@@ -222,12 +233,12 @@ mod tests {
         // R7
         let one = "0198c0de-0000-7000-8000-000000000001";
         let text = format!("\u{feff}# found on a paste site\n\n  {one}  \r\n{one} # again\n");
-        let ids: Vec<ApiKeyId> = parse_ids(&text).unwrap();
+        let ids: Vec<ApiKeyId> = parse_ids(&text, A_UUID).unwrap();
         assert_eq!(ids, [one.parse().unwrap(), one.parse().unwrap()]);
-        assert_eq!(parse_ids::<ApiKeyId>("").unwrap(), []);
+        assert_eq!(parse_ids::<ApiKeyId>("", A_UUID).unwrap(), []);
         // The sentence names the line, and not what stands there.
         let leaked = "rgpu_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa16C57V";
-        let error = parse_ids::<ApiKeyId>(&format!("{one}\n\n{leaked}\n")).unwrap_err();
+        let error = parse_ids::<ApiKeyId>(&format!("{one}\n\n{leaked}\n"), A_UUID).unwrap_err();
         let sentence = error.to_string();
         assert!(
             sentence.starts_with("--ids: line 3 is no identifier"),

@@ -1,6 +1,6 @@
 //! What a token is called on the wire and in clusters: `cwtoken-<hash>` (contract T2).
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use rand::CryptoRng;
 
@@ -92,6 +92,14 @@ impl TokenHandle {
     /// The handle as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for TokenHandle {
+    type Err = MalformedTokenHandle;
+
+    fn from_str(text: &str) -> Result<Self, MalformedTokenHandle> {
+        Self::parse(text)
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
+use remotegpu_access_tokens::AccessTokenRepository;
 use remotegpu_accounts::{
     AttemptRepository, AuditLog, FormKey, FormRepository, SessionRepository, UserRepository,
 };
-use remotegpu_control_plane::{AuditBuffer, KeyChangeLimits, PasswordWorkers, Signals};
+use remotegpu_control_plane::{
+    AccessTokenRules, AuditBuffer, KeyChangeLimits, PasswordWorkers, Signals,
+};
 use remotegpu_edge::{Edge, rng};
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{ClaimRepository, ClusterDirectory, NamespaceRepository, UsageReader};
@@ -22,6 +25,8 @@ pub struct ConsoleConfig {
     pub key_limit: u32,
     /// How many namespaces an account may have without a limit of its own.
     pub namespace_limit: u32,
+    /// What is allowed of access tokens, and how they are called.
+    pub access_tokens: AccessTokenRules,
     /// A sentence that stands on every page (contract H7).
     pub notice: Option<String>,
     /// What applies in every namespace, in sentences; `code` stands between backquotes.
@@ -42,7 +47,9 @@ pub struct ConsolePorts {
     pub forms: Arc<dyn FormRepository>,
     /// API keys.
     pub keys: Arc<dyn ApiKeyRepository>,
-    /// How often accounts issue and rotate keys.
+    /// Access tokens.
+    pub access_tokens: Arc<dyn AccessTokenRepository>,
+    /// How often accounts make keys and tokens.
     pub key_changes: Arc<KeyChangeLimits>,
     /// Namespaces.
     pub namespaces: Arc<dyn NamespaceRepository>,

@@ -22,20 +22,28 @@ pub use acts::create_namespace::{
     CreateNamespace, CreateNamespaceError, CreateNamespacePorts, create_namespace, find_cluster,
 };
 pub use acts::create_user::{CreateUserError, create_user};
+pub use acts::delete_access_token::delete_access_token;
 pub use acts::delete_namespace::delete_namespace;
 pub use acts::dismiss_member::dismiss_member;
 pub use acts::end_all::{Choice, EndAll, Ended};
+pub use acts::end_all_access_tokens::end_all_access_tokens;
 pub use acts::end_all_keys::{EndAllKeysPorts, EndedKeys, end_all_keys};
 pub use acts::end_all_sessions::end_all_sessions;
 pub use acts::end_other_sessions::end_other_sessions;
 pub use acts::end_session::end_session;
+pub use acts::find_access_token::find_access_token;
 pub use acts::find_account::{AccountError, find_account};
 pub use acts::find_api_key::find_api_key;
 pub use acts::find_foreign_namespaces::find_foreign_namespaces;
 pub use acts::find_member::find_member;
 pub use acts::find_namespace::find_namespace;
+pub use acts::issue_access_token::{
+    AccessTokenRules, ExpiryNotAllowed, IssueAccessToken, IssueAccessTokenError,
+    IssueAccessTokenPorts, IssuedAccessToken, TokenFile, issue_access_token,
+};
 pub use acts::issue_api_key::{IssueApiKey, IssueApiKeyError, IssuedApiKey, issue_api_key};
 pub use acts::leave_account::leave_account;
+pub use acts::list_access_tokens::list_access_tokens;
 pub use acts::list_accounts::list_accounts;
 pub use acts::list_api_keys::list_api_keys;
 pub use acts::list_audit_events::list_audit_events;

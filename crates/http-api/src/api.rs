@@ -2,12 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
+use remotegpu_access_tokens::AccessTokenRepository;
 use remotegpu_accounts::{
     AttemptRepository, AuditLog, MemberRepository, SessionRepository, UserRepository,
 };
 use remotegpu_control_plane::{
-    AuditBuffer, IdentityUses, KeyCache, KeyChangeLimits, KnownIdentities, MintLimits,
-    PasswordWorkers, ReconcilerCounts, Signals, SweepCounts,
+    AccessTokenRules, AuditBuffer, IdentityUses, KeyCache, KeyChangeLimits, KnownIdentities,
+    MintLimits, PasswordWorkers, ReconcilerCounts, Signals, SweepCounts,
 };
 use remotegpu_edge::Edge;
 use remotegpu_keys::ApiKeyRepository;
@@ -31,6 +32,8 @@ pub struct ApiConfig {
     pub key_limit: u32,
     /// How many namespaces an account may have without a limit of its own.
     pub namespace_limit: u32,
+    /// What is allowed of access tokens, and how they are called.
+    pub access_tokens: AccessTokenRules,
     /// For how long cluster tokens are asked for.
     pub token_lifetime: TokenLifetime,
 }
@@ -47,7 +50,9 @@ pub struct ApiPorts {
     pub attempts: Arc<dyn AttemptRepository>,
     /// API keys.
     pub keys: Arc<dyn ApiKeyRepository>,
-    /// How often accounts issue and rotate keys.
+    /// Access tokens.
+    pub access_tokens: Arc<dyn AccessTokenRepository>,
+    /// How often accounts make keys and tokens.
     pub key_changes: Arc<KeyChangeLimits>,
     /// The keys that are remembered, for the metrics.
     pub key_cache: Arc<KeyCache>,

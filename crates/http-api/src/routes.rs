@@ -12,7 +12,7 @@ use utoipa_actix_web::OpenApiFactory;
 use crate::{
     Api, docs, health, openapi, problem,
     v1::{
-        account::{api_keys, audit_events, members},
+        account::{access_tokens, api_keys, audit_events, members},
         auth, kubernetes,
     },
 };
@@ -104,6 +104,11 @@ pub(crate) fn described(routes: &mut Reading<'_, '_>, sign_up_open: bool) {
         .route(members::find::get_member, SESSION)
         .route(members::update::update_member, SESSION)
         .route(members::remove::remove_member_or_leave, SESSION)
+        // Access tokens.
+        .route(access_tokens::list::list_access_tokens, SESSION)
+        .route(access_tokens::create::create_access_token, SESSION)
+        .route(access_tokens::get::get_access_token, SESSION)
+        .route(access_tokens::delete::delete_access_token, SESSION)
         // Who did what.
         .route(audit_events::list::list_audit_events, SESSION)
         // Clusters and namespaces.

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod auth;
+pub(crate) mod expiry;
 pub(crate) mod fields;
 pub(crate) mod kubernetes;
 mod list;

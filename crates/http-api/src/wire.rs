@@ -102,6 +102,13 @@ pub(crate) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D
     deserializer.deserialize_i64(WholeVisitor)
 }
 
+/// The same for a member that may be absent but not `null`.
+pub(crate) fn present_whole<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<i64>, D::Error> {
+    whole(deserializer).map(Some)
+}
+
 struct Members(Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Members {

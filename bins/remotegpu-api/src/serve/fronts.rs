@@ -60,6 +60,7 @@ impl Shared {
             sign_up_open: config.sign_up_open,
             key_limit: config.key_limit,
             namespace_limit: config.namespace_limit,
+            access_tokens: config.access_tokens.clone(),
             token_lifetime: config.token_lifetime,
         };
         let ports = self.api_ports(config, passwords.clone(), mint_limits);
@@ -80,6 +81,7 @@ impl Shared {
             sign_up_open: config.sign_up_open,
             key_limit: config.key_limit,
             namespace_limit: config.namespace_limit,
+            access_tokens: config.access_tokens.clone(),
             baseline: config.tenant_baseline.in_words(),
             notice: settings.notice.clone(),
             support_url: settings.support_url.clone(),
@@ -90,6 +92,7 @@ impl Shared {
             attempts: Arc::clone(&api.attempts),
             forms: Arc::new(self.database.clone()),
             keys: Arc::clone(&api.keys),
+            access_tokens: Arc::clone(&api.access_tokens),
             key_changes: Arc::clone(&api.key_changes),
             namespaces: Arc::clone(&api.namespaces),
             clusters: Arc::clone(&api.clusters),
@@ -172,6 +175,7 @@ impl Shared {
             members: self.noted_members(),
             attempts: database.clone(),
             keys: self.cached_keys(),
+            access_tokens: self.cached_tokens(),
             key_changes: Arc::new(KeyChangeLimits::new(config.limits.key_change_rate)),
             key_cache: Arc::clone(&self.remembered.keys),
             namespaces: database.clone(),

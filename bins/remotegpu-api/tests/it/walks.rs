@@ -1,7 +1,7 @@
 //! Three walks over everything that the OpenAPI document lists.
 
 use reqwest::{Method, RequestBuilder};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::{
@@ -112,6 +112,7 @@ async fn what_is_another_account_s_answers_like_what_does_not_exist() {
     let her_key = ada.key(json!({"all": true})).await;
     let his_user = bob.get("/v1/auth/session").await.expect(200)["user"]["id"].clone();
     let his_user = his_user.as_str().unwrap().to_owned();
+    let his_token = access_token(&bob).await;
     let mut walked = 0;
     for Operation { method, path, asks } in routes(&server).await {
         if !path.contains('{') {
@@ -121,6 +122,8 @@ async fn what_is_another_account_s_answers_like_what_does_not_exist() {
             his_key.id().to_owned()
         } else if path.contains("{user_id}") {
             his_user.clone()
+        } else if path.contains("{token_id}") {
+            his_token["id"].as_str().unwrap().to_owned()
         } else {
             namespace["id"].as_str().unwrap().to_owned()
         };
@@ -180,6 +183,17 @@ async fn what_is_another_account_s_answers_like_what_does_not_exist() {
     );
 }
 
+/// An access token with its secret, for the one cluster there is.
+async fn access_token(person: &Person) -> Value {
+    let clusters = person.get("/v1/kubernetes/clusters").await.expect(200);
+    let clusters = [&clusters["items"][0]["name"]];
+    let body = json!({"name": "laptop", "clusters": clusters, "expires_in_seconds": 3600});
+    person
+        .post("/v1/account/access-tokens", body)
+        .await
+        .expect(201)
+}
+
 /// Sends every secret through every route, and answers the secrets.
 async fn send_secrets_everywhere(server: &Server, person: &Person) -> Vec<(&'static str, String)> {
     let namespace = person.namespace("team-ml").await;
@@ -190,6 +204,7 @@ async fn send_secrets_everywhere(server: &Server, person: &Person) -> Vec<(&'sta
         .post(&path, json!({"grace_seconds": 60}))
         .await
         .expect(200);
+    let access_token = access_token(person).await;
     let password = "a canary of a password".to_owned();
     let secrets = vec![
         ("key", key.key.clone()),
@@ -198,6 +213,10 @@ async fn send_secrets_everywhere(server: &Server, person: &Person) -> Vec<(&'sta
         (
             "cluster token",
             minted["status"]["token"].as_str().unwrap().to_owned(),
+        ),
+        (
+            "access token",
+            access_token["token"].as_str().unwrap().to_owned(),
         ),
         ("password", password.clone()),
     ];
@@ -213,11 +232,12 @@ async fn send_secrets_everywhere(server: &Server, person: &Person) -> Vec<(&'sta
                 json!({"name": secret, "email": secret, "password": secret, "cookie": false}),
                 json!({"name": "x", "scopes": {secret.as_str(): true}}),
                 json!({"current": secret, "new": secret}),
+                json!({"name": secret, "note": secret, "clusters": [secret], "namespace_id": secret}),
             ];
             for body in bodies {
                 let request = http
                     .request(method.clone(), &url)
-                    .query(&[("cursor", secret), ("plugin", secret)])
+                    .query(&[("cursor", secret), ("plugin", secret), ("names", secret)])
                     .header("x-api-key", secret)
                     .header("x-request-id", "canary")
                     .header("cookie", format!("remotegpu_session={secret}"))

@@ -108,7 +108,7 @@ pub(super) async fn installation(
 
 /// Six characters that tell this installation's clusters from those that others call the same
 /// (contract X3): of the random end of its identifier, which the database keeps.
-fn told_apart(installation: InstallationId) -> String {
+pub(crate) fn told_apart(installation: InstallationId) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let bits = installation.as_uuid().as_u128();
     let letter = |place: u32| char::from(ALPHABET[(bits >> (5 * place)) as usize % 32]);

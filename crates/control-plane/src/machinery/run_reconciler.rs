@@ -59,7 +59,7 @@ pub struct ReconcilerPorts {
     pub keys: Arc<dyn ApiKeyRepository>,
     /// The access tokens whose use is written down, and whose rows end.
     pub access_tokens: Arc<dyn AccessTokenRepository>,
-    /// How long revoked and expired keys are kept.
+    /// How long revoked and expired keys, and expired access tokens, are kept.
     pub dead_key_retention: time::Duration,
     /// The sessions that end by the clock.
     pub sessions: Arc<dyn SessionRepository>,
@@ -129,6 +129,7 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send +
         let tidy_ports = TidyPorts {
             identities: &*ports.identities,
             keys: &*ports.keys,
+            access_tokens: &*ports.access_tokens,
             dead_key_retention: ports.dead_key_retention,
             sessions: &*ports.sessions,
             forms: &*ports.forms,

@@ -1,6 +1,7 @@
 //! What ends by the passing of time alone is ended in the store, and what nobody needs
 //! any more goes from it.
 
+use remotegpu_access_tokens::AccessTokenRepository;
 use remotegpu_accounts::{AuditLog, FormRepository, SessionPolicy, SessionRepository};
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{CredentialIdentity, IdentityRepository};
@@ -30,7 +31,9 @@ pub struct TidyPorts<'a> {
     pub identities: &'a dyn IdentityRepository,
     /// The keys that are dead.
     pub keys: &'a dyn ApiKeyRepository,
-    /// For how long they are kept.
+    /// The access tokens that expired.
+    pub access_tokens: &'a dyn AccessTokenRepository,
+    /// For how long both are kept.
     pub dead_key_retention: Duration,
     /// The sessions that end by the clock.
     pub sessions: &'a dyn SessionRepository,
@@ -90,6 +93,11 @@ pub async fn tidy_store(ports: TidyPorts<'_>, tidied: &mut Tidied, now: OffsetDa
     let before = now - ports.dead_key_retention;
     let old = in_rounds!(ports.keys.remove_dead(before, AT_ONCE));
     tell("keys that ended long ago were not removed", old);
+    let expired = in_rounds!(ports.access_tokens.remove_expired(before, AT_ONCE));
+    tell(
+        "access tokens that expired long ago were not removed",
+        expired,
+    );
     let surplus = remove_surplus(ports, tidied, now).await;
     tell("keys that are too many were not removed", surplus);
     let SessionPolicy { idle, total } = ports.session_policy;

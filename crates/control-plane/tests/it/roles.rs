@@ -3,22 +3,25 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use futures_util::future::LocalBoxFuture;
+use remotegpu_access_tokens::{AccessTokenRepository, TokenHandle, TokenWord, TokensOf};
 use remotegpu_accounts::{
     AccountRepository, AuditFilter, AuditLog, PasswordChange, PlainPassword, Role, SessionContext,
     SessionPolicy,
 };
 use remotegpu_control_plane::{
-    AccountKubeconfigPorts, Caller, ChangePasswordPorts, CreateNamespace, CreateNamespacePorts,
-    IssueApiKey, NewRole, NotAllowed, OneTimePassword, PasswordWorkers, RotateApiKeyPorts,
-    change_member_role, change_password, create_namespace, delete_namespace, end_other_sessions,
-    end_session, find_api_key, find_foreign_namespaces, find_member, find_namespace, issue_api_key,
-    leave_account, list_api_keys, list_audit_events, list_clusters, list_made, list_members,
-    list_namespaces, list_sessions, look_at_last_reach, look_at_namespace, read_usage,
-    remove_member, rename_namespace, render_account_kubeconfig, render_kubeconfig, revoke_api_key,
-    rotate_api_key, search_api_keys, sign_out, switch_account, update_api_key,
+    AccessTokenRules, AccountKubeconfigPorts, Caller, ChangePasswordPorts, CreateNamespace,
+    CreateNamespacePorts, IssueAccessToken, IssueAccessTokenPorts, IssueApiKey, NewRole,
+    NotAllowed, OneTimePassword, PasswordWorkers, RotateApiKeyPorts, change_member_role,
+    change_password, create_namespace, delete_access_token, delete_namespace, end_other_sessions,
+    end_session, find_access_token, find_api_key, find_foreign_namespaces, find_member,
+    find_namespace, issue_access_token, issue_api_key, leave_account, list_access_tokens,
+    list_api_keys, list_audit_events, list_clusters, list_made, list_members, list_namespaces,
+    list_sessions, look_at_last_reach, look_at_namespace, read_usage, remove_member,
+    rename_namespace, render_account_kubeconfig, render_kubeconfig, revoke_api_key, rotate_api_key,
+    search_api_keys, sign_out, switch_account, update_api_key,
 };
 use remotegpu_keys::{ApiKey, ApiKeyChange, ApiKeyRepository, KeyName};
-use remotegpu_kubeconfig::Plugin;
+use remotegpu_kubeconfig::{Plugin, TokenNames};
 use remotegpu_namespaces::{Namespace, NamespaceName, NamespaceRepository};
 use remotegpu_primitives::{Origin, PageRequest, Word};
 use remotegpu_scopes::Scopes;
@@ -63,14 +66,20 @@ impl Place {
         }
     }
 
+    /// What a token is called that nobody has.
+    fn token(&self) -> TokenHandle {
+        TokenHandle::generate(&TokenWord::default(), &mut rng())
+    }
+
     /// All that acts of the account's people write.
     async fn written(&self) -> String {
         let (database, account) = (&self.world.store.database, self.world.ada.account.id);
         let keys = ApiKeyRepository::list(database, account, page()).await;
+        let tokens = AccessTokenRepository::list(database, account, TokensOf::All, page()).await;
         let namespaces = NamespaceRepository::list(database, account, page()).await;
         let events = AuditLog::list(database, account, AuditFilter::default(), page()).await;
         let account = AccountRepository::find(database, account).await;
-        format!("{keys:?} {namespaces:?} {events:?} {account:?}")
+        format!("{keys:?} {tokens:?} {namespaces:?} {events:?} {account:?}")
     }
 }
 
@@ -140,6 +149,34 @@ persons_acts! {
     None => list_sessions: |p, caller| {
         let policy = SessionPolicy::default();
         list_sessions(&p.world.store.database, caller, policy, p.world.now()).await
+    };
+    Some(Role::Read) => list_access_tokens: |p, caller| {
+        list_access_tokens(&p.world.store.database, caller, page()).await
+    };
+    Some(Role::Read) => find_access_token: |p, caller| {
+        find_access_token(&p.world.store.database, caller, &p.token()).await
+    };
+    Some(Role::Read) => delete_access_token: |p, caller| {
+        let (database, now) = (&p.world.store.database, p.world.now());
+        delete_access_token(database, caller, &p.token(), &mut rng(), now).await
+    };
+    Some(Role::Read) => issue_access_token: |p, caller| {
+        let ports = IssueAccessTokenPorts {
+            tokens: &p.world.store.database,
+            clusters: &*p.world.cluster,
+            claims: &p.world.store.database,
+            limits: &p.world.key_changes,
+            rules: &AccessTokenRules::default(),
+        };
+        let wanted = IssueAccessToken {
+            name: KeyName::parse("laptop").unwrap(),
+            note: None,
+            clusters: vec![p.namespace.cluster.as_str().to_owned()],
+            namespace: None,
+            expires_at: Some(p.world.now() + Duration::DAY),
+            names: TokenNames::default(),
+        };
+        issue_access_token(ports, caller, wanted, &mut rng(), p.world.now()).await
     };
     Some(Role::Read) => look_at_last_reach: |p, caller| {
         let database = &p.world.store.database;

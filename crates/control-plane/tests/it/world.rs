@@ -265,6 +265,7 @@ impl World {
         let ports = TidyPorts {
             identities: database,
             keys: database,
+            access_tokens: database,
             dead_key_retention: Duration::days(90),
             sessions: database,
             forms: database,

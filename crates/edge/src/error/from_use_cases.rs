@@ -2,9 +2,10 @@
 
 use remotegpu_control_plane::{
     AuthenticateApiKeyError, AuthenticateSessionError, ChangeMemberError, ChangePasswordError,
-    CreateNamespaceError, CredentialsNotKnown, KeyChangesTooOften, MintExecCredentialError,
-    NotAllowed, Overloaded, PasswordError, RenameNamespaceError, RenderKubeconfigError,
-    RevokeApiKeyError, RotateApiKeyError, SignInError, SignUpError,
+    CreateNamespaceError, CredentialsNotKnown, ExpiryNotAllowed, IssueAccessTokenError,
+    KeyChangesTooOften, MintExecCredentialError, NotAllowed, Overloaded, PasswordError,
+    RenameNamespaceError, RenderKubeconfigError, RevokeApiKeyError, RotateApiKeyError, SignInError,
+    SignUpError,
 };
 
 use super::{ApiError, ErrorCode, FieldError};
@@ -124,6 +125,27 @@ impl From<KeyChangesTooOften> for ApiError {
     fn from(error: KeyChangesTooOften) -> Self {
         let refusal = Self::come_again(ErrorCode::RateLimited, error.0);
         refusal.saying(error.to_string())
+    }
+}
+
+/// Contract T5, T10. What stands in a request is judged before; this is what is left.
+impl From<IssueAccessTokenError> for ApiError {
+    fn from(error: IssueAccessTokenError) -> Self {
+        use IssueAccessTokenError as E;
+        let wrong = |field: &str, error: &E| Self::field(FieldError::new(field, error.to_string()));
+        match error {
+            E::NoCluster => wrong("clusters", &error),
+            E::ClusterUnknown(_) => ErrorCode::ClusterUnknown.into(),
+            E::ForeignNamespace => ErrorCode::ForeignNamespace.into(),
+            E::NamespaceElsewhere => wrong("namespace_id", &error),
+            E::Expiry(ExpiryNotAllowed::NotInFuture) => ErrorCode::ExpiryNotInFuture.into(),
+            E::Expiry(_) => wrong("expires_at", &error),
+            E::LimitReached => ErrorCode::LimitReached.into(),
+            E::TooOften(error) => error.into(),
+            E::NotAllowed(error) => error.into(),
+            E::Store(error) => error.into(),
+            E::Render(error) => Self::from(ErrorCode::Internal).because(error),
+        }
     }
 }
 

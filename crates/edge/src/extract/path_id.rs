@@ -6,6 +6,7 @@ use std::{
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use remotegpu_access_tokens::TokenHandle;
 use remotegpu_primitives::{ApiKeyId, NamespaceId, SessionId, UserId};
 
 /// What stands in paths under a name of its own, the same in every path.
@@ -16,6 +17,10 @@ pub trait PathParameter: FromStr {
 
 impl PathParameter for ApiKeyId {
     const NAME: &'static str = "key_id";
+}
+
+impl PathParameter for TokenHandle {
+    const NAME: &'static str = "token_id";
 }
 
 impl PathParameter for SessionId {

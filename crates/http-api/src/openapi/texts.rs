@@ -2,10 +2,11 @@
 //! passes, and nothing else does. They are ECMA-262 with the flag `u`, as JSON
 //! Schema has them.
 
+use remotegpu_access_tokens::TokenNote;
 use remotegpu_accounts::Email;
 use remotegpu_keys::KeyName;
 use remotegpu_namespaces::NamespaceName;
-use utoipa::openapi::{Object, ObjectBuilder, Type};
+use utoipa::openapi::{Object, ObjectBuilder, Type, schema::SchemaType};
 
 /// `White_Space`, which is trimmed, as the inside of a class of characters.
 const BLANK: &str =
@@ -22,6 +23,21 @@ pub(crate) fn key_name() -> Object {
     let most = KeyName::MAX_CHARS;
     let description = format!("1 to {most} characters once trimmed, all of them on one line.");
     text("ci", &description, &one_line(most))
+}
+
+/// Contract T5: a name's characters, and there may be none.
+pub(crate) fn token_note() -> Object {
+    let most = TokenNote::MAX_CHARS;
+    let description = format!("At most {most} characters once trimmed, all of them on one line.");
+    let line = one_line(most);
+    let inside = line.trim_start_matches('^').trim_end_matches('$');
+    let mut note = text(
+        "my laptop",
+        &description,
+        &format!("^({inside}|[{BLANK}]*)$"),
+    );
+    note.schema_type = SchemaType::from_iter([Type::String, Type::Null]);
+    note
 }
 
 /// What a key's name is to a key, to an account.

@@ -1,5 +1,6 @@
 //! What belongs to an account.
 
+pub(crate) mod access_tokens;
 pub(crate) mod api_keys;
 pub(crate) mod audit_events;
 pub(crate) mod members;

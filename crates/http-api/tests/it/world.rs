@@ -4,7 +4,8 @@ use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use remotegpu_accounts::{InsertSession, PlainSession, SessionPolicy, SessionRepository};
 use remotegpu_control_plane::{
-    ClusterCredentials, KeyCache, KeyChangeLimits, MintLimits, PasswordWorkers, RestoreNotice,
+    AccessTokenRules, ClusterCredentials, KeyCache, KeyChangeLimits, MintLimits, PasswordWorkers,
+    RestoreNotice,
 };
 use remotegpu_edge::{
     Edge, EdgeConfig, EdgePorts, PublicUrl, Readiness, Ready, ServerLimits, Unready,
@@ -74,6 +75,7 @@ impl World {
                 sign_up_open: true,
                 key_limit: 20,
                 namespace_limit: 10,
+                access_tokens: AccessTokenRules::default(),
                 token_lifetime: TokenLifetime::default(),
             },
         };
@@ -92,6 +94,7 @@ impl World {
             attempts: database.clone(),
             key_cache: Arc::new(KeyCache::new(0)),
             keys: database.clone(),
+            access_tokens: database.clone(),
             namespaces: database.clone(),
             identities: database.clone(),
             audit: Arc::default(),

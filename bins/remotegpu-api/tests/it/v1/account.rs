@@ -1,3 +1,4 @@
+mod access_tokens;
 mod api_keys;
 mod audit_events;
 mod members;
