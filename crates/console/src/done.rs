@@ -45,6 +45,8 @@ acts! {
     KeyChanged = "key-changed" "The key was changed.",
     KeyRevoked = "key-revoked" "The key was revoked. Calls with it fail from now on.",
     KeySaved = "key-saved" "The key is forgotten here. You have the only copy.",
+    TokenSaved = "token-saved" "The token is forgotten here. You have the only copy.",
+    TokenDeleted = "token-deleted" "The token was deleted. Clusters refuse it within seconds.",
     PasswordChanged = "password-changed" "The password was changed. Your other sessions have ended.",
     SessionEnded = "session-ended" "The session was ended.",
     SessionsEnded = "sessions-ended" "All other sessions were ended.",

@@ -15,6 +15,7 @@ use crate::{assets, console::Console, done::Done, once, parts::field::hidden, re
 pub(crate) enum Place {
     Kubernetes,
     ApiKeys,
+    AccessTokens,
     Audit,
     Account,
 }
@@ -177,6 +178,7 @@ impl<'a> Frame<'a> {
                     h2 { "Settings" }
                     ul {
                         (entry(Place::ApiKeys, "/settings/api-keys", "API Keys"))
+                        (entry(Place::AccessTokens, "/settings/access-tokens", "Access Tokens"))
                         @if who.is_admin { (entry(Place::Audit, "/settings/audit", "Audit")) }
                         (entry(Place::Account, "/settings/account", "Account"))
                     }

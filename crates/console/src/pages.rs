@@ -1,5 +1,7 @@
 //! The pages: a file for each.
 
+pub(crate) mod access_token;
+pub(crate) mod access_tokens;
 pub(crate) mod account;
 #[cfg(debug_assertions)]
 pub(crate) mod all_parts;
@@ -11,6 +13,7 @@ pub(crate) mod first_password;
 pub(crate) mod kubernetes;
 pub(crate) mod namespace;
 pub(crate) mod shown_key;
+pub(crate) mod shown_token;
 pub(crate) mod sign_in;
 pub(crate) mod sign_up;
 pub(crate) mod theme;

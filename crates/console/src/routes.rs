@@ -9,8 +9,8 @@ use crate::{
     assets,
     console::Console,
     pages::{
-        account, api_key, api_keys, audit, error, first_password, kubernetes, namespace, shown_key,
-        sign_in, sign_up, theme,
+        access_token, access_tokens, account, api_key, api_keys, audit, error, first_password,
+        kubernetes, namespace, shown_key, shown_token, sign_in, sign_up, theme,
     },
 };
 
@@ -34,6 +34,12 @@ const FORM: RoutePolicy = RoutePolicy {
 /// The same, where a password is hashed.
 const PASSWORD_FORM: RoutePolicy = RoutePolicy {
     class: WorkClass::Password,
+    ..FORM
+};
+
+/// The same, where a kubeconfig of many clusters is sent.
+const FILE_FORM: RoutePolicy = RoutePolicy {
+    body_limit: 4 * RoutePolicy::BODY_LIMIT,
     ..FORM
 };
 
@@ -107,6 +113,25 @@ pub fn front(console: &Arc<Console>, elsewhere: RoutePolicy) -> Front {
             .post("/settings/api-keys/{key_id}/revoke", FORM, api_key::revoke)
             .post("/settings/saved-key", FORM, shown_key::saved)
             .post("/settings/download-key", FORM, shown_key::download)
+            // Access tokens.
+            .get("/settings/access-tokens", PAGE, access_tokens::show)
+            .post("/settings/access-tokens", FORM, access_tokens::create)
+            .get(
+                "/settings/access-tokens/{token_id}",
+                PAGE,
+                access_token::show,
+            )
+            .post(
+                "/settings/access-tokens/{token_id}/delete",
+                FORM,
+                access_token::delete,
+            )
+            .post("/settings/saved-token", FORM, shown_token::saved)
+            .post(
+                "/settings/download-kubeconfig",
+                FILE_FORM,
+                shown_token::download,
+            )
             // Who did what.
             .get("/settings/audit", PAGE, audit::show)
             .get("/settings/audit.csv", PAGE, audit::csv)

@@ -66,6 +66,8 @@ export function views({ one, used }) {
     ["kubernetes-create", "empty", at("/kubernetes?create=1")],
     ["api-keys", "empty", at("/settings/api-keys")],
     ["api-keys-create", "empty", at("/settings/api-keys?create=1")],
+    ["access-tokens", "empty", at("/settings/access-tokens")],
+    ["access-tokens-create", "empty", at("/settings/access-tokens?create=1")],
     ["audit", "empty", at("/settings/audit?action=api_key.revoked")],
     ["account", "empty", at("/settings/account")],
   ];
@@ -90,6 +92,17 @@ export function views({ one, used }) {
     ["api-key-change", "full", at(`${key}?change=1`)],
     ["api-key-rotate", "full", at(`${key}?rotate=1`)],
     ["api-key-revoke", "full", at(`${key}?revoke=1`)],
+    ["access-tokens-create", "error", after("/settings/access-tokens?create=1", (page, dialog) => refused(page, "Create", dialog))],
+    ["access-tokens-shown", "full", after("/settings/access-tokens?create=1&name=workstation", async (page) => {
+      await press(page, "Create");
+      await page.getByRole("heading", { name: "Access token created" }).waitFor();
+    })],
+    ["access-tokens", "full", at("/settings/access-tokens")],
+    ["access-token", "full", async (page) => {
+      await page.goto("/settings/access-tokens");
+      await page.getByRole("link", { name: "workstation" }).first().click();
+      await page.getByRole("heading", { name: "workstation" }).waitFor();
+    }],
     ["audit", "full", at("/settings/audit")],
     ["audit", "error", at("/settings/audit?actor=somebody&since=2026-01-01")],
     ["account", "full", at("/settings/account")],

@@ -1,6 +1,7 @@
 //! The console: over plain HTTP, as a browser without scripts sees it (contract section 11), and in a real browser.
 
 mod access;
+mod access_tokens;
 mod accessible;
 mod account;
 mod audit;

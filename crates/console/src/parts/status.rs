@@ -1,6 +1,7 @@
 //! Where something is in its life: a word and a shape, never a colour alone.
 
 use maud::{Markup, html};
+use remotegpu_access_tokens::TokenStatus;
 use remotegpu_keys::KeyStatus;
 use remotegpu_namespaces::Namespace;
 
@@ -27,6 +28,14 @@ pub(crate) fn of_key(of: KeyStatus) -> Markup {
     let look = match of {
         KeyStatus::Active => Look::Well,
         KeyStatus::Expired | KeyStatus::Revoked => Look::Over,
+    };
+    status(look, of.as_str())
+}
+
+pub(crate) fn of_token(of: TokenStatus) -> Markup {
+    let look = match of {
+        TokenStatus::Active => Look::Well,
+        TokenStatus::Expired => Look::Over,
     };
     status(look, of.as_str())
 }

@@ -12,12 +12,14 @@ use super::{
 use crate::support::{Backend, Person, Server};
 
 /// What is shown to who is signed in; `{}` is the id of a namespace, a key or a session.
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 11] = [
     "/kubernetes",
     "/kubernetes/{namespace}",
     "/kubernetes/{namespace}/kubeconfig",
     "/settings/api-keys",
     "/settings/api-keys/{key}",
+    "/settings/access-tokens",
+    "/settings/access-tokens/{token}",
     "/settings/audit",
     "/settings/audit.csv",
     "/settings/account",
@@ -25,7 +27,7 @@ const PAGES: [&str; 9] = [
 ];
 
 /// Where forms are sent to.
-const FORMS: [&str; 13] = [
+const FORMS: [&str; 17] = [
     "/kubernetes",
     "/kubernetes/{namespace}/rename",
     "/kubernetes/{namespace}/delete",
@@ -35,6 +37,10 @@ const FORMS: [&str; 13] = [
     "/settings/api-keys/{key}/revoke",
     "/settings/saved-key",
     "/settings/download-key",
+    "/settings/access-tokens",
+    "/settings/access-tokens/{token}/delete",
+    "/settings/saved-token",
+    "/settings/download-kubeconfig",
     "/settings/account/password",
     "/settings/account/end-others",
     "/settings/sessions/{session}/end",
@@ -45,12 +51,21 @@ const FORMS: [&str; 13] = [
 struct Things {
     namespace: String,
     key: String,
+    token: String,
 }
 
 impl Things {
     async fn of(person: &Person) -> Self {
         let namespace = person.namespace("team-ml").await;
+        let body = json!({
+            "name": "laptop", "clusters": [namespace["cluster"]], "expires_in_seconds": 3600,
+        });
+        let token = person
+            .post("/v1/account/access-tokens", body)
+            .await
+            .expect(201);
         Self {
+            token: token["id"].as_str().unwrap().to_owned(),
             namespace: namespace["id"].as_str().unwrap().to_owned(),
             key: person.key(json!({"all": true})).await.id().to_owned(),
         }
@@ -59,6 +74,7 @@ impl Things {
     fn fill(&self, path: &str) -> String {
         path.replace("{namespace}", &self.namespace)
             .replace("{key}", &self.key)
+            .replace("{token}", &self.token)
             .replace("{session}", &Uuid::new_v4().to_string())
     }
 }
@@ -263,8 +279,9 @@ const TYPED: [Typed; 6] = [
 
 async fn state(person: &Person) -> Value {
     let keys = person.get("/v1/account/api-keys").await.expect(200);
+    let tokens = person.get("/v1/account/access-tokens").await.expect(200);
     let namespaces = person.get("/v1/kubernetes/namespaces").await.expect(200);
-    json!([keys, namespaces])
+    json!([keys, tokens, namespaces])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -419,6 +436,8 @@ async fn what_is_another_account_s_looks_like_what_does_not_exist() {
     for (method, path) in with_id.chain(forms) {
         let foreign = if path.contains("{key}") {
             &his.key
+        } else if path.contains("{token}") {
+            &his.token
         } else {
             &his.namespace
         };
@@ -428,6 +447,7 @@ async fn what_is_another_account_s_looks_like_what_does_not_exist() {
             let things = Things {
                 namespace: wanted.to_owned(),
                 key: wanted.to_owned(),
+                token: wanted.to_owned(),
             };
             let filled = things.fill(&path).replace("{session}", wanted);
             let mut request = ada.request(method.clone(), &filled);

@@ -102,6 +102,12 @@ async fn journey_of_keys_whose_secret_is_shown_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn journey_of_an_access_token_in_the_reference_s_words() {
+    // H1, H5, T1
+    flow_twice("tokens").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn journey_of_a_namespace_from_its_name_to_its_end() {
     // H2, H3
     flow_twice("namespaces").await;

@@ -70,6 +70,7 @@ pub async fn gallery(server: &Server) -> Vec<Page> {
     for empty in [
         "/kubernetes",
         "/settings/api-keys",
+        "/settings/access-tokens",
         "/settings/audit",
         "/settings/account",
     ] {
@@ -95,6 +96,12 @@ pub async fn gallery(server: &Server) -> Vec<Page> {
             .expect(200),
     );
     pages.push(made);
+    let form_of_token = open("/settings/access-tokens?create=1")
+        .await
+        .form("Create");
+    let form_of_token = form_of_token.fill("Name", "laptop");
+    pages.push(visitor.submit(&form_of_token).await.expect(200));
+    let token = open("/settings/access-tokens").await.link("laptop");
     sign_in(&Visitor::new(&server.url), "ada").await.expect(200);
     for path in [
         "/kubernetes".to_owned(),
@@ -111,6 +118,10 @@ pub async fn gallery(server: &Server) -> Vec<Page> {
         format!("{key}?rotate=1"),
         format!("{key}?revoke=1"),
         format!("/settings/api-keys/{}", dead.id()),
+        "/settings/access-tokens".to_owned(),
+        "/settings/access-tokens?create=1".to_owned(),
+        token.clone(),
+        format!("{token}?delete=1"),
         "/settings/account".to_owned(),
         "/settings/audit".to_owned(),
         "/settings/audit?limit=1&action=api_key.issued".to_owned(),
@@ -149,6 +160,13 @@ pub async fn gallery(server: &Server) -> Vec<Page> {
         password
             .fill("Current password", "x")
             .fill("New password", "long enough, quite"),
+        page("/settings/access-tokens?create=1", "Create")
+            .await
+            .fill("Name", " ")
+            .without("cluster")
+            .forge("expiration", "x")
+            .forge("namespace", "x")
+            .fill("Note", &"x".repeat(257)),
         // The answer to this one was dropped.
         form,
     ];
@@ -171,6 +189,7 @@ pub async fn gallery(server: &Server) -> Vec<Page> {
         &namespace,
         "/settings/api-keys",
         &key,
+        "/settings/access-tokens",
         "/settings/audit",
     ] {
         pages.push(reader.get(path).await);
