@@ -116,6 +116,8 @@ pub enum EndAllOf {
     Keys,
     /// The active access tokens
     AccessTokens,
+    /// The kubeconfigs with a token in them
+    KubeconfigTokens,
 }
 
 #[derive(Debug, Subcommand)]

@@ -60,6 +60,7 @@ pub struct Config {
     /// Absent where no pages are served.
     pub console: Option<ConsoleSettings>,
     pub key_limit: u32,
+    pub kubeconfig_token_limit: u32,
     pub namespace_limit: u32,
     pub access_tokens: AccessTokenRules,
     pub keys: KeyMemory,
@@ -157,6 +158,7 @@ impl Config {
             sign_up_open: choice(settings, "sign_up", ["closed", "open"])? == "open",
             console: console(settings)?,
             key_limit: number(settings, "key_limit", 0..=1_000_000)?,
+            kubeconfig_token_limit: number(settings, "kubeconfig_token_limit", 0..=1_000_000)?,
             namespace_limit: number(settings, "namespace_limit", 0..=1_000_000)?,
             access_tokens: access_tokens::read(settings)?,
             keys: KeyMemory {

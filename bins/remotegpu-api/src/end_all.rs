@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use remotegpu_control_plane::{
     AccountError, Choice, EndAll, EndAllKeysPorts, Ended, EndedKeys, Operator,
-    end_all_access_tokens, end_all_keys, end_all_sessions, find_account,
+    end_all_access_tokens, end_all_keys, end_all_kubeconfig_tokens, end_all_sessions, find_account,
 };
 use remotegpu_primitives::AccountId;
 use remotegpu_storage::Database;
@@ -46,7 +46,7 @@ pub async fn run(database: &Database, operator: Operator, args: &EndAllArgs) -> 
             let ended = ended.context(UNFINISHED)?;
             report(database, operator, &ended, mode, "session").await?;
         }
-        EndAllOf::Keys => {
+        EndAllOf::Keys | EndAllOf::KubeconfigTokens => {
             let ids = read_ids(args.ids.as_deref(), A_UUID)?;
             let choice = choice(args.account, ids.as_deref());
             let told = &mut |ended: &EndedKeys| progress.tell(&ended.keys, "keys");
@@ -55,9 +55,17 @@ pub async fn run(database: &Database, operator: Operator, args: &EndAllArgs) -> 
                 identities: database,
                 clock: &SystemClock,
             };
-            let ended = end_all_keys(ports, operator, choice, mode, &mut system_rng(), told).await;
+            let rng = &mut system_rng();
+            let (ended, what) = if args.what == EndAllOf::Keys {
+                let ended = end_all_keys(ports, operator, choice, mode, rng, told).await;
+                (ended, "active API key")
+            } else {
+                let ended =
+                    end_all_kubeconfig_tokens(ports, operator, choice, mode, rng, told).await;
+                (ended, "kubeconfig token")
+            };
             let ended = ended.context(UNFINISHED)?;
-            report(database, operator, &ended.keys, mode, "active API key").await?;
+            report(database, operator, &ended.keys, mode, what).await?;
             report_identities(&ended)?;
         }
         EndAllOf::AccessTokens => {

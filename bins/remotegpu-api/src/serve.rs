@@ -333,6 +333,7 @@ impl Shared {
             keys: database.clone(),
             access_tokens: database.clone(),
             dead_key_retention: config.dead_key_retention,
+            kubeconfig_tokens: database.clone(),
             sessions: database.clone(),
             forms: database.clone(),
             session_policy: config.session_policy,

@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 use remotegpu_primitives::{
-    AccessTokenId, AccountId, Act, Actor, ApiKeyId, AuditEventId, NamespaceId, Origin, Page,
-    PageRequest, SessionId, StoreError, UserId, Vocabulary, Word,
+    AccessTokenId, AccountId, Act, Actor, ApiKeyId, AuditEventId, KubeconfigTokenId, NamespaceId,
+    Origin, Page, PageRequest, SessionId, StoreError, UserId, Vocabulary, Word,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -56,6 +56,10 @@ audit_actions! {
     NamespaceRestored => "namespace.restored",
     /// A key was given a token for a namespace's cluster.
     CredentialMinted => "credential.minted",
+    /// Somebody made a kubeconfig with a token in it.
+    KubeconfigTokenIssued => "kubeconfig_token.issued",
+    /// A token in a kubeconfig was ended before its time.
+    KubeconfigTokenEnded => "kubeconfig_token.ended",
     /// Somebody signed in.
     SessionSignedIn => "session.signed_in",
     /// Somebody signed out.
@@ -179,6 +183,8 @@ pub enum AuditSubject {
     Namespace(NamespaceId),
     /// An access token.
     AccessToken(AccessTokenId),
+    /// A token in somebody's kubeconfig.
+    KubeconfigToken(KubeconfigTokenId),
     /// A session.
     Session(SessionId),
     /// A user.
@@ -189,10 +195,11 @@ pub enum AuditSubject {
 
 impl AuditSubject {
     /// The words of all kinds.
-    pub const KINDS: [&str; 6] = [
+    pub const KINDS: [&str; 7] = [
         "api_key",
         "namespace",
         "access_token",
+        "kubeconfig_token",
         "session",
         "user",
         "account",
@@ -204,6 +211,7 @@ impl AuditSubject {
             Self::ApiKey(id) => ("api_key", id.as_uuid()),
             Self::Namespace(id) => ("namespace", id.as_uuid()),
             Self::AccessToken(id) => ("access_token", id.as_uuid()),
+            Self::KubeconfigToken(id) => ("kubeconfig_token", id.as_uuid()),
             Self::Session(id) => ("session", id.as_uuid()),
             Self::User(id) => ("user", id.as_uuid()),
             Self::Account(id) => ("account", id.as_uuid()),
@@ -216,6 +224,7 @@ impl AuditSubject {
             "api_key" => Some(Self::ApiKey(ApiKeyId::from_uuid(id))),
             "namespace" => Some(Self::Namespace(NamespaceId::from_uuid(id))),
             "access_token" => Some(Self::AccessToken(AccessTokenId::from_uuid(id))),
+            "kubeconfig_token" => Some(Self::KubeconfigToken(KubeconfigTokenId::from_uuid(id))),
             "session" => Some(Self::Session(SessionId::from_uuid(id))),
             "user" => Some(Self::User(UserId::from_uuid(id))),
             "account" => Some(Self::Account(AccountId::from_uuid(id))),

@@ -24,16 +24,19 @@ pub struct Member {
 pub enum MadeKind {
     /// An API key.
     ApiKey,
+    /// A token in a kubeconfig (contract T9).
+    KubeconfigToken,
 }
 
 impl MadeKind {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::ApiKey];
+    pub const ALL: &[Self] = &[Self::ApiKey, Self::KubeconfigToken];
 
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ApiKey => "api_key",
+            Self::KubeconfigToken => "kubeconfig_token",
         }
     }
 }

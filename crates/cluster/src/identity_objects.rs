@@ -10,7 +10,7 @@ use crate::{
         ACCOUNT_ID, IDENTITY_ID, KEY_ID, MANAGED_BY, NAMESPACE_ID, OURS, SECRET_ID, metadata,
     },
     prerequisites::CREDENTIALS_NAMESPACE,
-    roles::{RBAC, TENANT_ROLE},
+    roles::RBAC,
 };
 
 /// The service account that the secret is in the cluster. No pod is ever given
@@ -30,7 +30,11 @@ pub(crate) fn role_binding(identity: &CredentialIdentity) -> Value {
         "apiVersion": format!("{RBAC}/v1"),
         "kind": "RoleBinding",
         "metadata": object_metadata(identity, identity.kubernetes_namespace.as_str()),
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": TENANT_ROLE},
+        "roleRef": {
+            "apiGroup": RBAC,
+            "kind": "ClusterRole",
+            "name": identity.access.cluster_role(),
+        },
         "subjects": [{
             "kind": "ServiceAccount",
             "namespace": CREDENTIALS_NAMESPACE,

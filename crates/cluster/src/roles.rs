@@ -1,5 +1,6 @@
 //! Who may do what in a cluster. What no rule names is refused.
 
+use remotegpu_namespaces::ClusterAccess;
 use serde_json::{Value, json};
 
 use crate::{
@@ -11,9 +12,9 @@ use crate::{
 /// The API group of roles and bindings.
 pub(crate) const RBAC: &str = "rbac.authorization.k8s.io";
 /// What a key, and an account's writers, may do in a tenant's namespace.
-pub(crate) const TENANT_ROLE: &str = "remotegpu:tenant";
+pub(crate) const TENANT_ROLE: &str = ClusterAccess::Tenant.cluster_role();
 /// What an account's readers may do there.
-pub(crate) const VIEWER_ROLE: &str = "remotegpu:viewer";
+pub(crate) const VIEWER_ROLE: &str = ClusterAccess::Viewer.cluster_role();
 
 const READ: [&str; 3] = ["get", "list", "watch"];
 const ALL: [&str; 8] = [

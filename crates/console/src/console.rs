@@ -7,11 +7,15 @@ use remotegpu_accounts::{
     AttemptRepository, AuditLog, FormKey, FormRepository, SessionRepository, UserRepository,
 };
 use remotegpu_control_plane::{
-    AccessTokenRules, AuditBuffer, KeyChangeLimits, PasswordWorkers, Signals,
+    AccessTokenRules, AuditBuffer, CreateKubeconfigTokenPorts, IdentityUses, KeyChangeLimits,
+    KnownIdentities, MintExecCredentialPorts, MintLimits, PasswordWorkers, Signals,
 };
 use remotegpu_edge::{Edge, rng};
 use remotegpu_keys::ApiKeyRepository;
-use remotegpu_namespaces::{ClaimRepository, ClusterDirectory, NamespaceRepository, UsageReader};
+use remotegpu_namespaces::{
+    ClaimRepository, ClusterDirectory, CredentialMint, IdentityRepository,
+    KubeconfigTokenRepository, NamespaceRepository, TokenLifetime, UsageReader,
+};
 use remotegpu_primitives::{Clock, StoreError};
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
@@ -23,6 +27,8 @@ pub struct ConsoleConfig {
     pub sign_up_open: bool,
     /// How many active keys an account may have without a limit of its own.
     pub key_limit: u32,
+    /// How many kubeconfigs with a token one may have in an account (contract T9).
+    pub kubeconfig_token_limit: u32,
     /// How many namespaces an account may have without a limit of its own.
     pub namespace_limit: u32,
     /// What is allowed of access tokens, and how they are called.
@@ -51,8 +57,20 @@ pub struct ConsolePorts {
     pub access_tokens: Arc<dyn AccessTokenRepository>,
     /// How often accounts make keys and tokens.
     pub key_changes: Arc<KeyChangeLimits>,
+    /// Tokens in kubeconfigs.
+    pub kubeconfig_tokens: Arc<dyn KubeconfigTokenRepository>,
     /// Namespaces.
     pub namespaces: Arc<dyn NamespaceRepository>,
+    /// Cluster identities.
+    pub identities: Arc<dyn IdentityRepository>,
+    /// Those of keys that worked before.
+    pub known_identities: Arc<KnownIdentities>,
+    /// Uses of them that are not written down yet.
+    pub identity_uses: Arc<IdentityUses>,
+    /// What mints cluster tokens.
+    pub mint: Arc<dyn CredentialMint>,
+    /// How many are minted at the same time.
+    pub mint_limits: Arc<MintLimits>,
     /// The clusters that are configured.
     pub clusters: Arc<dyn ClusterDirectory>,
     /// What they count in namespaces.
@@ -92,6 +110,33 @@ impl Console {
 
     pub(crate) fn now(&self) -> OffsetDateTime {
         self.ports.clock.now()
+    }
+
+    /// What a kubeconfig with a token needs that lives for so long.
+    pub(crate) fn kubeconfig_token_ports(
+        &self,
+        lifetime: TokenLifetime,
+    ) -> CreateKubeconfigTokenPorts<'_> {
+        let ports = &self.ports;
+        CreateKubeconfigTokenPorts {
+            tokens: &*ports.kubeconfig_tokens,
+            mint: MintExecCredentialPorts {
+                keys: &*ports.keys,
+                namespaces: &*ports.namespaces,
+                identities: &*ports.identities,
+                known: &ports.known_identities,
+                uses: &ports.identity_uses,
+                mint: &*ports.mint,
+                signals: &ports.signals,
+                limits: &ports.mint_limits,
+                lifetime,
+                audit: &ports.audit,
+                token_request_took: &|_| {},
+            },
+            clusters: &*ports.clusters,
+            claims: &*ports.claims,
+            changes: &ports.key_changes,
+        }
     }
 
     /// What identifiers of forms are made with. It is asked for when the first form is

@@ -47,6 +47,8 @@ acts! {
     KeySaved = "key-saved" "The key is forgotten here. You have the only copy.",
     TokenSaved = "token-saved" "The token is forgotten here. You have the only copy.",
     TokenDeleted = "token-deleted" "The token was deleted. Clusters refuse it within seconds.",
+    KubeconfigSaved = "kubeconfig-saved" "The kubeconfig is forgotten here. You have the only copy.",
+    KubeconfigTokenEnded = "kubeconfig-token-ended" "The kubeconfig has ended. Calls with it fail from now on.",
     PasswordChanged = "password-changed" "The password was changed. Your other sessions have ended.",
     SessionEnded = "session-ended" "The session was ended.",
     SessionsEnded = "sessions-ended" "All other sessions were ended.",

@@ -12,6 +12,7 @@ pub(crate) mod error;
 pub(crate) mod first_password;
 pub(crate) mod kubernetes;
 pub(crate) mod namespace;
+pub(crate) mod shown_file;
 pub(crate) mod shown_key;
 pub(crate) mod shown_token;
 pub(crate) mod sign_in;

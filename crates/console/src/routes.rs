@@ -10,7 +10,7 @@ use crate::{
     console::Console,
     pages::{
         access_token, access_tokens, account, api_key, api_keys, audit, error, first_password,
-        kubernetes, namespace, shown_key, shown_token, sign_in, sign_up, theme,
+        kubernetes, namespace, shown_file, shown_key, shown_token, sign_in, sign_up, theme,
     },
 };
 
@@ -40,6 +40,12 @@ const PASSWORD_FORM: RoutePolicy = RoutePolicy {
 /// The same, where a kubeconfig of many clusters is sent.
 const FILE_FORM: RoutePolicy = RoutePolicy {
     body_limit: 4 * RoutePolicy::BODY_LIMIT,
+    ..FORM
+};
+
+/// The same, where a cluster is asked for a token.
+const MINT_FORM: RoutePolicy = RoutePolicy {
+    class: WorkClass::Mint,
     ..FORM
 };
 
@@ -104,6 +110,18 @@ pub fn front(console: &Arc<Console>, elsewhere: RoutePolicy) -> Front {
                 PAGE,
                 namespace::kubeconfig,
             )
+            .post(
+                "/kubernetes/{namespace_id}/kubeconfig-token",
+                MINT_FORM,
+                namespace::token_file::create,
+            )
+            .post(
+                "/kubernetes/{namespace_id}/kubeconfig-token/{token_id}/end",
+                FORM,
+                namespace::token_file::end,
+            )
+            .post("/settings/saved-kubeconfig", FORM, shown_file::saved)
+            .post("/settings/download-kubeconfig", FORM, shown_file::download)
             // API keys.
             .get("/settings/api-keys", PAGE, api_keys::show)
             .post("/settings/api-keys", FORM, api_keys::create)

@@ -18,6 +18,10 @@ pub use acts::create_account::create_account;
 pub use acts::create_first_admin::{
     CreateFirstAdminError, FirstAdmin, FirstPassword, create_first_admin,
 };
+pub use acts::create_kubeconfig_token::{
+    CreateKubeconfigToken, CreateKubeconfigTokenError, CreateKubeconfigTokenPorts,
+    CreatedKubeconfigToken, create_kubeconfig_token,
+};
 pub use acts::create_namespace::{
     CreateNamespace, CreateNamespaceError, CreateNamespacePorts, create_namespace, find_cluster,
 };
@@ -28,13 +32,16 @@ pub use acts::dismiss_member::dismiss_member;
 pub use acts::end_all::{Choice, EndAll, Ended};
 pub use acts::end_all_access_tokens::end_all_access_tokens;
 pub use acts::end_all_keys::{EndAllKeysPorts, EndedKeys, end_all_keys};
+pub use acts::end_all_kubeconfig_tokens::end_all_kubeconfig_tokens;
 pub use acts::end_all_sessions::end_all_sessions;
+pub use acts::end_kubeconfig_token::end_kubeconfig_token;
 pub use acts::end_other_sessions::end_other_sessions;
 pub use acts::end_session::end_session;
 pub use acts::find_access_token::find_access_token;
 pub use acts::find_account::{AccountError, find_account};
 pub use acts::find_api_key::find_api_key;
 pub use acts::find_foreign_namespaces::find_foreign_namespaces;
+pub use acts::find_kubeconfig_token::find_kubeconfig_token;
 pub use acts::find_member::find_member;
 pub use acts::find_namespace::find_namespace;
 pub use acts::issue_access_token::{
@@ -49,6 +56,7 @@ pub use acts::list_api_keys::list_api_keys;
 pub use acts::list_audit_events::list_audit_events;
 pub use acts::list_clusters::list_clusters;
 pub use acts::list_held::list_held;
+pub use acts::list_kubeconfig_tokens::list_kubeconfig_tokens;
 pub use acts::list_made::list_made;
 pub use acts::list_members::list_members;
 pub use acts::list_namespaces::list_namespaces;

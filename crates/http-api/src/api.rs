@@ -14,7 +14,7 @@ use remotegpu_edge::Edge;
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
     BacklogSource, ClaimRepository, ClusterDirectory, CredentialMint, IdentityRepository,
-    NamespaceRepository, TokenLifetime,
+    KubeconfigTokenRepository, NamespaceRepository, TokenLifetime,
 };
 use remotegpu_primitives::Clock;
 use time::OffsetDateTime;
@@ -34,6 +34,8 @@ pub struct ApiConfig {
     pub namespace_limit: u32,
     /// What is allowed of access tokens, and how they are called.
     pub access_tokens: AccessTokenRules,
+    /// How many kubeconfigs with a token one may have in an account (contract T9).
+    pub kubeconfig_token_limit: u32,
     /// For how long cluster tokens are asked for.
     pub token_lifetime: TokenLifetime,
 }
@@ -56,6 +58,8 @@ pub struct ApiPorts {
     pub key_changes: Arc<KeyChangeLimits>,
     /// The keys that are remembered, for the metrics.
     pub key_cache: Arc<KeyCache>,
+    /// Tokens in kubeconfigs.
+    pub kubeconfig_tokens: Arc<dyn KubeconfigTokenRepository>,
     /// Namespaces.
     pub namespaces: Arc<dyn NamespaceRepository>,
     /// Cluster identities of keys.

@@ -46,6 +46,7 @@ pub(crate) mod words;
         problem::ErrorCodeWord,
         account::access_tokens::AccessTokenStatusWord,
         account::api_keys::KeyStatusWord,
+        account::kubeconfig_tokens::ClusterRoleWord,
         account::audit_events::AuditActionWord,
         account::audit_events::ActorTypeWord,
         account::audit_events::SubjectTypeWord,

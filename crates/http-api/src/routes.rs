@@ -12,7 +12,7 @@ use utoipa_actix_web::OpenApiFactory;
 use crate::{
     Api, docs, health, openapi, problem,
     v1::{
-        account::{access_tokens, api_keys, audit_events, members},
+        account::{access_tokens, api_keys, audit_events, kubeconfig_tokens, members},
         auth, kubernetes,
     },
 };
@@ -57,6 +57,12 @@ const PASSWORD: RoutePolicy = RoutePolicy {
 const MINT: RoutePolicy = RoutePolicy {
     class: WorkClass::Mint,
     ..KEY
+};
+
+/// The same, for who is signed in.
+const SESSION_MINT: RoutePolicy = RoutePolicy {
+    class: WorkClass::Mint,
+    ..SESSION
 };
 
 /// What holds for paths that are nobody's.
@@ -118,7 +124,14 @@ pub(crate) fn described(routes: &mut Reading<'_, '_>, sign_up_open: bool) {
         .route(kubernetes::namespaces::create::create_namespace, SESSION)
         .route(kubernetes::namespaces::rename::rename_namespace, SESSION)
         .route(kubernetes::namespaces::delete::delete_namespace, SESSION)
-        .route(kubernetes::namespaces::kubeconfig::get_kubeconfig, SESSION);
+        .route(kubernetes::namespaces::kubeconfig::get_kubeconfig, SESSION)
+        .route(
+            kubernetes::namespaces::kubeconfig_token::create_kubeconfig_token,
+            SESSION_MINT,
+        )
+        .route(kubeconfig_tokens::list::list_kubeconfig_tokens, SESSION)
+        .route(kubeconfig_tokens::find::get_kubeconfig_token, SESSION)
+        .route(kubeconfig_tokens::end::delete_kubeconfig_token, SESSION);
 }
 
 /// What the public listener serves.

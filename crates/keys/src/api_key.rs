@@ -129,8 +129,8 @@ pub struct PresentedKey {
     pub secret: KeySecret,
     /// Whether the account is suspended (contract A13).
     pub account_suspended: bool,
-    /// Whether the key's maker is still a member who may write (contract K15).
-    pub maker_may_write: bool,
+    /// Whether the key's maker is still a member whose role allows it (contract K15).
+    pub maker_may: bool,
 }
 
 /// A key opens nothing (any more). Why is for the caller's own log: the answer
@@ -168,7 +168,7 @@ impl PresentedKey {
         if self.account_suspended {
             return Err(KeyRefused::AccountSuspended);
         }
-        if !self.maker_may_write {
+        if !self.maker_may {
             return Err(KeyRefused::MakerDemoted);
         }
         Ok(())
@@ -210,7 +210,7 @@ mod tests {
                 ends_at: None,
             },
             account_suspended: false,
-            maker_may_write: true,
+            maker_may: true,
         }
     }
 
@@ -234,7 +234,7 @@ mod tests {
             |k| k.account_suspended = true,
             Err(KeyRefused::AccountSuspended),
         );
-        check(|k| k.maker_may_write = false, Err(KeyRefused::MakerDemoted));
+        check(|k| k.maker_may = false, Err(KeyRefused::MakerDemoted));
     }
 
     #[test]

@@ -4,6 +4,15 @@ use async_trait::async_trait;
 use remotegpu_primitives::{AccountId, Act, ApiKeyId, StoreError};
 use time::OffsetDateTime;
 
+/// What opens namespaces as a key does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// An API key.
+    ApiKey,
+    /// A token in somebody's kubeconfig (contract T9).
+    KubeconfigToken,
+}
+
 /// A key, and whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnedKey {
@@ -17,25 +26,31 @@ pub struct OwnedKey {
 /// after a restore, or a leak (contract R7).
 #[async_trait]
 pub trait InstallationKeys: Send + Sync {
-    /// Up to `limit` keys that are active at `now`, of one account or of all, in the
+    /// Up to `limit` keys of this kind that are active at `now`, of one account or of all, in the
     /// order of their identifiers, those after `after`.
     async fn list_active(
         &self,
+        kind: KeyKind,
         account: Option<AccountId>,
         after: Option<ApiKeyId>,
         limit: u32,
         now: OffsetDateTime,
     ) -> Result<Vec<OwnedKey>, StoreError>;
 
-    /// Which of these there are, and whether each is active at `now`.
+    /// Which of these there are of this kind, and whether each is active at `now`.
     async fn find_owned(
         &self,
+        kind: KeyKind,
         ids: &[ApiKeyId],
         now: OffsetDateTime,
     ) -> Result<Vec<(OwnedKey, bool)>, StoreError>;
 
-    /// Revokes those of the keys that are active, and ends their cluster identities
+    /// Revokes those of the keys that are active and of this kind, and ends their cluster identities
     /// with them: all of it in one transaction, with the audit event of each key's
     /// own act. The time of the first act is that of all. Answers which were.
-    async fn revoke_each(&self, keys: &[(OwnedKey, Act)]) -> Result<Vec<OwnedKey>, StoreError>;
+    async fn revoke_each(
+        &self,
+        kind: KeyKind,
+        keys: &[(OwnedKey, Act)],
+    ) -> Result<Vec<OwnedKey>, StoreError>;
 }

@@ -15,7 +15,7 @@ pub use checked_secret::{
     ApiKeySecret, HashedApiKey, HashedSecret, MalformedSecret, PlainApiKey, PlainSecret,
     SecretKind, SecretPrefix, checksum,
 };
-pub use installation_keys::{InstallationKeys, OwnedKey};
+pub use installation_keys::{InstallationKeys, KeyKind, OwnedKey};
 pub use key_changes::{KeyChange, KeyChangeFeed, KeyChangeSubscription, KeyNews};
 pub use key_name::{InvalidKeyName, KeyName};
 pub use repository::{ApiKeyRepository, InsertApiKey, RevokeApiKey, RotateApiKey, UpdateApiKey};

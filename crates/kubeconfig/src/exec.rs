@@ -113,7 +113,7 @@ pub fn filename(namespace_name: &str) -> String {
     format!("kubeconfig-{name}.yaml")
 }
 
-fn prefixed(name: &str) -> String {
+pub(crate) fn prefixed(name: &str) -> String {
     format!("remotegpu-{name}")
 }
 

@@ -26,6 +26,34 @@ impl IdentitySubject {
     const KEY: &str = "key-";
 }
 
+/// What an identity may do in its namespace: the cluster role that it is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ClusterAccess {
+    /// What keys and the account's writers may.
+    Tenant,
+    /// What its readers may: to see all but secrets (contract T4).
+    Viewer,
+}
+
+impl ClusterAccess {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Tenant, Self::Viewer];
+
+    /// What the cluster calls the role.
+    pub const fn cluster_role(self) -> &'static str {
+        match self {
+            Self::Tenant => "remotegpu:tenant",
+            Self::Viewer => "remotegpu:viewer",
+        }
+    }
+
+    /// The one with this role.
+    pub fn from_cluster_role(role: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|access| access.cluster_role() == role)
+    }
+}
+
 /// What one subject is to the cluster of one namespace (contract X9).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialIdentity {
@@ -42,6 +70,8 @@ pub struct CredentialIdentity {
     pub kubernetes_namespace: KubernetesNamespaceName,
     /// The cluster it stands in.
     pub cluster: ClusterName,
+    /// What it may do there.
+    pub access: ClusterAccess,
     /// Whether its binding was seen to work.
     pub bound: bool,
     /// When it ends, where that is known.
@@ -189,6 +219,11 @@ impl TokenLifetime {
         (Self::MIN..=Self::MAX)
             .contains(&lifetime)
             .then_some(Self(lifetime))
+    }
+
+    /// How long that is.
+    pub fn duration(self) -> Duration {
+        self.0
     }
 
     /// The lifetime to ask for when the secret ends at `end`: no longer than the

@@ -9,6 +9,7 @@ mod dns_label;
 mod due_work;
 mod held;
 mod identity_census;
+mod kubeconfig_token;
 mod name;
 mod namespace;
 mod provisioner;
@@ -27,8 +28,8 @@ pub use cluster::{
     IdentityObjects, IdentityPage, InvalidClusterName, ListPlace,
 };
 pub use credential::{
-    CredentialIdentity, ExecCredential, IdentitySubject, LocatedIdentity, LocatedObject, MintError,
-    MintedToken, PlainClusterToken, TokenLifetime, UnusableToken,
+    ClusterAccess, CredentialIdentity, ExecCredential, IdentitySubject, LocatedIdentity,
+    LocatedObject, MintError, MintedToken, PlainClusterToken, TokenLifetime, UnusableToken,
 };
 pub use dns_label::{InvalidDnsLabel, check_dns_label};
 pub use due_work::{DueWork, Tried};
@@ -36,6 +37,10 @@ pub use held::{
     AdoptNamespace, Adoption, HeldKind, HeldNamespace, HeldNamespaceRepository, WantedOfHeld,
 };
 pub use identity_census::IdentityCensus;
+pub use kubeconfig_token::{
+    InsertKubeconfigToken, IssuedToken, KubeconfigToken, KubeconfigTokenRepository,
+    NewKubeconfigToken, TokensOf,
+};
 pub use name::{InvalidNamespaceName, KubernetesNamespaceName, NamespaceName};
 pub use namespace::{IllegalTransition, Namespace, NamespaceStatus, NewNamespace};
 pub use provisioner::{LocatedNamespace, NamespaceProvisioner, Removal};

@@ -89,6 +89,8 @@ ids! {
     KeySecretId,
     /// An access token, as the store and audit events know it (contract T5).
     AccessTokenId,
+    /// A token in somebody's kubeconfig (contract T9).
+    KubeconfigTokenId,
     /// A tenant namespace (contract N3).
     NamespaceId,
     /// What one key secret is to the cluster of one namespace (contract X9).

@@ -1,7 +1,9 @@
 //! API keys and their secrets.
 
 mod dead;
+pub mod kinds;
 mod rows;
+mod search;
 
 use async_trait::async_trait;
 use diesel::{
@@ -34,9 +36,11 @@ use crate::{
     uses::USES,
 };
 
+pub use rows::scopes_text;
+use rows::secret_row;
 pub use rows::{ApiKeyRow, PresentedRow, has_unknown_words, presented};
 pub(crate) use rows::{join_key, presented_columns, presented_keys};
-use rows::{scopes_text, secret_row};
+use search::{containing, in_lower_case};
 
 /// The account's key, or what to answer when it cannot be changed (contract K6,
 /// K7). Holds the account's row.
@@ -48,6 +52,7 @@ macro_rules! active_key {
         let row = api_keys::table
             .filter(api_keys::id.eq(DbUuid::from($id)))
             .filter(api_keys::account_id.eq(DbUuid::from($account)))
+            .filter(api_keys::kind.eq(kinds::KEY))
             .select(ApiKeyRow::columns())
             .first::<ApiKeyRow>($connection)
             .await
@@ -85,32 +90,13 @@ macro_rules! foreign_namespaces {
     }};
 }
 
-#[diesel::declare_sql_function]
-extern "SQL" {
-    /// In lower case; on SQLite of the letters a to z alone.
-    #[sql_name = "lower"]
-    fn in_lower_case(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
-}
-
-/// What LIKE takes for a text that has this one in it.
-fn containing(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
-}
-
 #[async_trait]
 impl ApiKeyRepository for Database {
     async fn find(&self, account: AccountId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
         let row = with_conn!(self, read, |c| Ok(api_keys::table
             .filter(api_keys::id.eq(DbUuid::from(id)))
             .filter(api_keys::account_id.eq(DbUuid::from(account)))
+            .filter(api_keys::kind.eq(kinds::KEY))
             .select(ApiKeyRow::columns())
             .first::<ApiKeyRow>(c)
             .await
@@ -120,6 +106,7 @@ impl ApiKeyRepository for Database {
 
     async fn find_by_hash(&self, hash: &HashedApiKey) -> Result<Option<PresentedKey>, StoreError> {
         let row: Option<PresentedRow> = with_quick_conn!(self, |c| Ok(presented_keys!()
+            .filter(api_keys::kind.eq(kinds::KEY))
             .filter(key_secrets::hash.eq(hash.0.as_slice()))
             .first(c)
             .await
@@ -145,7 +132,9 @@ impl ApiKeyRepository for Database {
         page: PageRequest,
     ) -> Result<Page<ApiKey>, StoreError> {
         list_page!(self, page, api_keys, ApiKeyRow => ApiKey, "API keys", |query| {
-            query.filter(api_keys::account_id.eq(DbUuid::from(account)))
+            query
+                .filter(api_keys::account_id.eq(DbUuid::from(account)))
+                .filter(api_keys::kind.eq(kinds::KEY))
         })
     }
 
@@ -163,6 +152,7 @@ impl ApiKeyRepository for Database {
             let prefix = in_lower_case(api_keys::prefix).like(in_lower_case(pattern.clone())).escape('\\');
             query
                 .filter(api_keys::account_id.eq(DbUuid::from(account)))
+                .filter(api_keys::kind.eq(kinds::KEY))
                 .filter(name.or(prefix))
         })
     }
@@ -196,6 +186,7 @@ impl ApiKeyRepository for Database {
                 .or(api_keys::expires_at.gt(created_at));
             let active: i64 = api_keys::table
                 .filter(api_keys::account_id.eq(account))
+                .filter(api_keys::kind.eq(kinds::KEY))
                 .filter(api_keys::revoked_at.is_null())
                 .filter(not_expired)
                 .count()
@@ -375,7 +366,8 @@ impl ApiKeyRepository for Database {
     }
 
     async fn remove_dead(&self, before: OffsetDateTime, limit: u32) -> Result<u64, StoreError> {
-        self.remove_keys_dead_before(before, limit).await
+        self.remove_keys_dead_before(&[kinds::KEY], before, limit)
+            .await
     }
 
     async fn remove_surplus(

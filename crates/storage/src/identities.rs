@@ -12,8 +12,8 @@ use diesel::{
 };
 use reasons::{Justification, NamespaceState, justifications, justified};
 use remotegpu_namespaces::{
-    ClusterName, CredentialIdentity, DueWork, EnsureIdentity, IdentityRepository, IdentityStanding,
-    IdentitySubject, KubernetesNamespaceName, Tried,
+    ClusterAccess, ClusterName, CredentialIdentity, DueWork, EnsureIdentity, IdentityRepository,
+    IdentityStanding, IdentitySubject, KubernetesNamespaceName, Tried,
 };
 use remotegpu_primitives::{IdentityId, NamespaceId, StoreError};
 use time::{Duration, OffsetDateTime};
@@ -49,6 +49,22 @@ pub(crate) struct IdentityRow {
     cluster: String,
     bound: bool,
     ends_at: Option<DbTime>,
+    cluster_role: Option<String>,
+}
+
+/// As it is stored: absent for what all had when there was but one.
+fn stored_role(access: ClusterAccess) -> Option<String> {
+    match access {
+        ClusterAccess::Tenant => None,
+        ClusterAccess::Viewer => Some(access.cluster_role().to_owned()),
+    }
+}
+
+/// Reads it back. Of a role that a newer version wrote, the least.
+fn access_of(role: Option<&str>) -> ClusterAccess {
+    role.map_or(ClusterAccess::Tenant, |role| {
+        ClusterAccess::from_cluster_role(role).unwrap_or(ClusterAccess::Viewer)
+    })
 }
 
 impl From<&CredentialIdentity> for IdentityRow {
@@ -64,6 +80,7 @@ impl From<&CredentialIdentity> for IdentityRow {
             cluster: identity.cluster.as_str().to_owned(),
             bound: identity.bound,
             ends_at: db_time(identity.ends_at),
+            cluster_role: stored_role(identity.access),
         }
     }
 }
@@ -80,6 +97,7 @@ impl From<IdentityRow> for CredentialIdentity {
             namespace_id: row.namespace_id.into(),
             kubernetes_namespace: KubernetesNamespaceName::from_stored(row.kubernetes_namespace),
             cluster: ClusterName::from_stored(row.cluster),
+            access: access_of(row.cluster_role.as_deref()),
             bound: row.bound,
             ends_at: domain_time(row.ends_at),
         }
@@ -179,6 +197,7 @@ impl IdentityRepository for Database {
             let (Some(key), Some(state)) = (key, state) else {
                 return Ok(EnsureIdentity::Refused);
             };
+            let access = key.0.access();
             let key = presented(key);
             let same_key = key.key.account_id == wanted.account_id && key.key.id == key_id;
             if !same_key || !justified(&key, wanted.namespace_id, &state, now) {
@@ -186,6 +205,7 @@ impl IdentityRepository for Database {
             }
             let mut row = IdentityRow::from(wanted);
             row.ends_at = db_time(key.ends_at());
+            row.cluster_role = stored_role(access);
             let row = diesel::insert_into(credential_identities::table)
                 .values((row, credential_identities::created_at.eq(DbTime::from(now))))
                 .returning(IdentityRow::columns())

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl};
 use remotegpu_accounts::{AuditAction, AuditSubject, NewAuditEvent};
-use remotegpu_keys::{InstallationKeys, OwnedKey};
+use remotegpu_keys::{InstallationKeys, KeyKind, OwnedKey};
 use remotegpu_primitives::{AccountId, Act, ApiKeyId, StoreError};
 use time::OffsetDateTime;
 
 use crate::{
     Database,
     accounts::hold_account,
+    api_keys::kinds,
     audit_events::record,
     connection::{with_conn, with_tx},
     either::{RunQuery, on_each},
@@ -39,10 +40,30 @@ fn owned((id, account): (DbUuid, DbUuid)) -> OwnedKey {
     }
 }
 
+/// The kinds of rows that are meant.
+fn words(kind: KeyKind) -> &'static [&'static str] {
+    match kind {
+        KeyKind::ApiKey => &[kinds::KEY],
+        KeyKind::KubeconfigToken => &kinds::TOKENS,
+    }
+}
+
+fn ended(kind: KeyKind, act: &Act, id: DbUuid, account: DbUuid) -> NewAuditEvent {
+    let (action, subject) = match kind {
+        KeyKind::ApiKey => (AuditAction::ApiKeyRevoked, AuditSubject::ApiKey(id.into())),
+        KeyKind::KubeconfigToken => (
+            AuditAction::KubeconfigTokenEnded,
+            AuditSubject::KubeconfigToken(id.into()),
+        ),
+    };
+    NewAuditEvent::new(act, account.into(), action, subject)
+}
+
 #[async_trait]
 impl InstallationKeys for Database {
     async fn list_active(
         &self,
+        kind: KeyKind,
         account: Option<AccountId>,
         after: Option<ApiKeyId>,
         limit: u32,
@@ -51,6 +72,7 @@ impl InstallationKeys for Database {
         let rows: Vec<(DbUuid, DbUuid)> = with_conn!(self, read, |c| on_each!(c, |c| {
             let mut query = api_keys::table
                 .filter(active!(DbTime::from(now)))
+                .filter(api_keys::kind.eq_any(words(kind)))
                 .select((api_keys::id, api_keys::account_id))
                 .order(api_keys::id)
                 .limit(i64::from(limit))
@@ -68,6 +90,7 @@ impl InstallationKeys for Database {
 
     async fn find_owned(
         &self,
+        kind: KeyKind,
         ids: &[ApiKeyId],
         now: OffsetDateTime,
     ) -> Result<Vec<(OwnedKey, bool)>, StoreError> {
@@ -75,6 +98,7 @@ impl InstallationKeys for Database {
         let ids: Vec<DbUuid> = ids.iter().map(|id| (*id).into()).collect();
         let rows: Vec<Row> = with_conn!(self, read, |c| Ok(api_keys::table
             .filter(api_keys::id.eq_any(ids.iter().copied()))
+            .filter(api_keys::kind.eq_any(words(kind)))
             .select((
                 api_keys::id,
                 api_keys::account_id,
@@ -91,7 +115,11 @@ impl InstallationKeys for Database {
         Ok(rows.into_iter().map(judged).collect())
     }
 
-    async fn revoke_each(&self, keys: &[(OwnedKey, Act)]) -> Result<Vec<OwnedKey>, StoreError> {
+    async fn revoke_each(
+        &self,
+        kind: KeyKind,
+        keys: &[(OwnedKey, Act)],
+    ) -> Result<Vec<OwnedKey>, StoreError> {
         let Some((_, first)) = keys.first() else {
             return Ok(Vec::new());
         };
@@ -109,6 +137,7 @@ impl InstallationKeys for Database {
             let rows: Vec<(DbUuid, DbUuid)> = diesel::update(api_keys::table)
                 .filter(api_keys::id.eq_any(acts.keys().copied()))
                 .filter(active!(DbTime::from(now)))
+                .filter(api_keys::kind.eq_any(words(kind)))
                 .set(api_keys::revoked_at.eq(DbTime::from(now)))
                 .returning((api_keys::id, api_keys::account_id))
                 .load(c)
@@ -117,10 +146,7 @@ impl InstallationKeys for Database {
             end_identities!(c, of_these, now);
             for (id, account) in &rows {
                 if let Some(act) = acts.get(id) {
-                    let (account, subject) =
-                        ((*account).into(), AuditSubject::ApiKey((*id).into()));
-                    let action = AuditAction::ApiKeyRevoked;
-                    record!(c, NewAuditEvent::new(act, account, action, subject));
+                    record!(c, ended(kind, act, *id, *account));
                 }
             }
             Ok(rows)

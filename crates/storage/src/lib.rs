@@ -30,6 +30,7 @@ mod identity_census;
 mod installation_keys;
 mod installation_sessions;
 mod key_changes;
+mod kubeconfig_tokens;
 mod members;
 mod migrations;
 mod namespaces;

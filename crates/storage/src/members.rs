@@ -7,7 +7,7 @@ use diesel::{
     BoolExpressionMethods, ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl,
     TextExpressionMethods,
 };
-use made::{KeyRow, active_keys_of, end_made_by, key};
+use made::{KeyRow, active_keys_of, end_made_by, key, token};
 use remotegpu_accounts::{
     AuditAction, AuditDetails, AuditSubject, ChangeMember, Email, KeysOfMaker, Made, MadeBefore,
     Member, MemberRepository, NewAuditEvent, Role,
@@ -24,6 +24,7 @@ use crate::{
     either::{RunQuery, on_each},
     error::Failure,
     forms::claim,
+    kubeconfig_tokens::not_ended,
     schema::{access_tokens, api_keys, memberships, sessions, users},
     types::{DbTime, DbUuid},
 };
@@ -170,7 +171,17 @@ impl MemberRepository for Database {
             .select((api_keys::id, api_keys::name))
             .load(c)
             .await?))?;
-        Ok(keys.into_iter().map(key).collect())
+        let tokens: Vec<(DbUuid, DbUuid, String)> =
+            with_conn!(self, read, |c| Ok(api_keys::table
+                .filter(not_ended!(now))
+                .filter(api_keys::account_id.eq(DbUuid::from(account)))
+                .filter(api_keys::created_by.eq(DbUuid::from(maker)))
+                .order(api_keys::id.desc())
+                .select((api_keys::id, api_keys::account_id, api_keys::name))
+                .load(c)
+                .await?))?;
+        let keys = keys.into_iter().map(key);
+        Ok(keys.chain(tokens.into_iter().map(token)).collect())
     }
 
     async fn join(

@@ -124,6 +124,7 @@ table! {
         expires_at -> Nullable<SqlTime>,
         revoked_at -> Nullable<SqlTime>,
         last_used_at -> Nullable<SqlTime>,
+        kind -> Text,
     }
 }
 
@@ -178,6 +179,7 @@ table! {
         claimed_until -> Nullable<SqlTime>,
         last_minted_at -> Nullable<SqlTime>,
         powerless_at -> Nullable<SqlTime>,
+        cluster_role -> Nullable<Text>,
     }
 }
 

@@ -79,6 +79,7 @@ id_columns!(
     InstallationId,
     InstanceId,
     KeySecretId,
+    KubeconfigTokenId,
     NamespaceId,
     SessionId,
     UserId,

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use diesel::{
-    ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, Selectable,
+    BoolExpressionMethods, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl,
+    Queryable, Selectable,
 };
 use remotegpu_accounts::{
     Account, AuditAction, AuditDetails, AuditSubject, CreateUser, Email, HashedPassword,
@@ -13,12 +14,13 @@ use remotegpu_primitives::{AccountId, Act, SessionId, StoreError, UserId, Word};
 use crate::{
     Database,
     access_tokens::delete_access_tokens,
-    accounts::AccountRow,
+    accounts::{AccountRow, hold_account},
     audit_events::record,
     connection::{with_conn, with_tx},
     either::{Columns, RunQuery},
     error::Failure,
-    schema::{access_tokens, accounts, installation, memberships, sessions, users},
+    kubeconfig_tokens::end_kubeconfig_tokens,
+    schema::{access_tokens, accounts, api_keys, installation, memberships, sessions, users},
     types::{DbTime, DbUuid},
 };
 
@@ -267,6 +269,18 @@ impl UserRepository for Database {
         act: &Act,
     ) -> Result<bool, StoreError> {
         let set = with_tx!(self, |c| {
+            // Accounts before users, in their order, so that nobody waits in a circle.
+            let theirs: Vec<DbUuid> = memberships::table
+                .filter(memberships::user_id.eq(DbUuid::from(user)))
+                .order(memberships::account_id)
+                .select(memberships::account_id)
+                .load(c)
+                .await?;
+            for account in &theirs {
+                if !hold_account!(c, AccountId::from(*account)) {
+                    return Ok(false);
+                }
+            }
             if let Some(verified) = verified
                 && !hold_password!(c, user, verified)
             {
@@ -297,11 +311,9 @@ impl UserRepository for Database {
                 let of_user = access_tokens::created_by.eq(DbUuid::from(user));
                 delete_access_tokens!(c, of_user, act, parts);
             }
-            let theirs: Vec<DbUuid> = memberships::table
-                .filter(memberships::user_id.eq(DbUuid::from(user)))
-                .select(memberships::account_id)
-                .load(c)
-                .await?;
+            // Whoever had the password may have made these with it (contract T9).
+            let of_user = api_keys::created_by.eq(DbUuid::from(user));
+            end_kubeconfig_tokens!(c, of_user, act, parts);
             let event = NewAuditEvent {
                 act: act.clone(),
                 accounts: theirs.into_iter().map(AccountId::from).collect(),

@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use remotegpu_namespaces::{
-    Claim, ClaimHolder, ClusterClaims, ClusterDirectory, ClusterError, ClusterName,
+    Claim, ClaimHolder, ClusterAccess, ClusterClaims, ClusterDirectory, ClusterError, ClusterName,
     CredentialIdentity, CredentialMint, DatabaseIdentity, IdentityObjects, IdentitySubject,
     KubernetesNamespaceName, LocatedIdentity, LocatedNamespace, LocatedObject, MintError,
     Namespace, NamespaceName, NamespaceProvisioner, NamespaceStatus, PlainClusterToken, Removal,
@@ -81,6 +81,7 @@ fn identity(namespace: &Namespace) -> CredentialIdentity {
         namespace_id: namespace.id,
         kubernetes_namespace: namespace.kubernetes_namespace.clone(),
         cluster: namespace.cluster.clone(),
+        access: ClusterAccess::Tenant,
         bound: false,
         ends_at: None,
     }

@@ -192,6 +192,12 @@ pub const SETTINGS: &[Setting] = &[
         "How many API keys an account may create and rotate within a minute, access tokens included",
     ),
     setting(
+        "kubeconfig_token_limit",
+        Some("100"),
+        "NUMBER",
+        "How many kubeconfigs with a token in them one person or service user may have alive in an account",
+    ),
+    setting(
         "dead_key_retention_days",
         Some("90"),
         "DAYS",

@@ -16,4 +16,5 @@ mod namespaces;
 mod reader;
 mod secrets;
 mod signing;
+mod token_files;
 mod visitor;

@@ -482,6 +482,13 @@ async fn journey_with_other_clients() {
         );
         kube_rs_lists_pods(&kubectl, &key.key).await;
     }
+    // T9: and take the file that brings its token.
+    let id = namespace["id"].as_str().unwrap();
+    let path = format!("/v1/kubernetes/namespaces/{id}/kubeconfig-token");
+    let made = person.post(&path, json!({})).await.expect(201);
+    let kubectl = Kubectl::new(made["kubeconfig"].as_str().unwrap());
+    python_lists_pods(&kubectl, "", made["namespace"].as_str().unwrap());
+    kube_rs_lists_pods(&kubectl, "").await;
 }
 
 fn python_lists_pods(kubectl: &Kubectl, key: &str, namespace: &str) {
@@ -521,15 +528,17 @@ async fn kube_rs_lists_pods(kubectl: &Kubectl, key: &str) {
     let user = kubeconfig.auth_infos[0].auth_info.as_mut().unwrap();
     let path = Kubectl::path();
     let variables = [("REMOTEGPU_API_KEY", key), ("PATH", path.as_str())];
-    user.exec.as_mut().unwrap().env = Some(
-        variables
-            .map(|(name, value)| {
-                [("name", name), ("value", value)]
-                    .map(|(member, text)| (member.to_owned(), text.to_owned()))
-                    .into()
-            })
-            .into(),
-    );
+    if let Some(exec) = &mut user.exec {
+        exec.env = Some(
+            variables
+                .map(|(name, value)| {
+                    [("name", name), ("value", value)]
+                        .map(|(member, text)| (member.to_owned(), text.to_owned()))
+                        .into()
+                })
+                .into(),
+        );
+    }
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .unwrap();

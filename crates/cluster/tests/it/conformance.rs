@@ -73,6 +73,7 @@ pub async fn run(subject: &Subject) -> Vec<(&'static str, String)> {
         baseline::namespace_that_lost_its_label_is_still_ours,
         namespaces::survey_finds_what_is_ours_and_whether_it_is_whole,
         identities::token_opens_its_namespace_and_nothing_else,
+        identities::readers_identity_is_bound_to_the_viewers_role,
         identities::token_without_identity_is_not_minted,
         identities::binding_away_is_403_and_account_away_is_401,
         identities::making_anew_revives_nothing,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use rand::{rand_core::UnwrapErr, rngs::SysRng};
 use remotegpu_cluster::{KubeClusters, apply_prerequisites, control_plane_connection};
 use remotegpu_namespaces::{
-    ClusterName, CredentialIdentity, IdentitySubject, KubernetesNamespaceName, Namespace,
-    NamespaceName, NamespaceProvisioner, NamespaceStatus,
+    ClusterAccess, ClusterName, CredentialIdentity, IdentitySubject, KubernetesNamespaceName,
+    Namespace, NamespaceName, NamespaceProvisioner, NamespaceStatus,
 };
 use remotegpu_primitives::{AccountId, ApiKeyId, IdentityId, KeySecretId, NamespaceId};
 use remotegpu_test_support::stopwatch::eventually;
@@ -105,6 +105,7 @@ pub fn identity(namespace: &Namespace, millis: u64) -> CredentialIdentity {
         namespace_id: namespace.id,
         kubernetes_namespace: namespace.kubernetes_namespace.clone(),
         cluster: namespace.cluster.clone(),
+        access: ClusterAccess::Tenant,
         bound: false,
         ends_at: None,
     }

@@ -1,6 +1,7 @@
 //! `/kubernetes/{namespace_id}`: one namespace, and the way into it.
 
 mod reach;
+pub(crate) mod token_file;
 mod way_in;
 
 use std::time::Duration;
@@ -42,6 +43,8 @@ const SOON: Duration = Duration::from_millis(800);
 struct View<'a> {
     rename: Option<String>,
     delete: Option<String>,
+    /// For how long a kubeconfig with a token shall live.
+    token: Option<String>,
     refusal: Option<&'a Refusal>,
 }
 
@@ -78,6 +81,7 @@ pub(crate) async fn show(
                 .unwrap_or_else(|| namespace.name.as_str().to_owned())
         }),
         delete: query.get("delete")?.map(|_| typed.unwrap_or_default()),
+        token: query.get("token")?.map(Into::into),
         refusal: None,
     };
     let markup = render(&console, &caller, &request, &namespace, view).await?;
@@ -221,7 +225,8 @@ async fn render<R: Right>(
     let may_write = caller.may::<Write>().is_ok();
     let is_going = namespace.status == NamespaceStatus::Deleting;
     let (whom, reader) = (whom(caller)?, caller.may::<Read>()?);
-    let usage = if namespace.status == NamespaceStatus::Active {
+    let is_active = namespace.status == NamespaceStatus::Active;
+    let usage = if is_active {
         usage(console, &reader, namespace).await
     } else {
         None
@@ -243,6 +248,16 @@ async fn render<R: Right>(
             &id,
             view.refusal,
         ))
+    } else if let Some(typed) = view.token.filter(|_| is_active) {
+        let own = format!("{page}/kubeconfig-token");
+        let id = once::id_for(console, whom, &own).await?;
+        let refusal = view.refusal;
+        Some(token_file::create_dialog(&page, &own, &typed, &id, refusal))
+    } else {
+        None
+    };
+    let tokens = if is_active {
+        Some(token_file::Living::of(console, &reader, whom, namespace.id).await?)
     } else {
         None
     };
@@ -252,6 +267,7 @@ async fn render<R: Right>(
         .await
         .ok();
     let content = html! {
+        (refusal_box(view.refusal.filter(|_| dialog.is_none()), &[]))
         section id="state" data-live=(if is_changing(namespace) { "2" } else { "30" })
             data-state=(namespace.status.as_str()) {
             dl.facts {
@@ -276,11 +292,10 @@ async fn render<R: Right>(
                 dt { "Made" } dd { (relative(namespace.created_at, now)) }
             }
         }
-        @if namespace.status == NamespaceStatus::Active {
-            (way_in::render(namespace, &page, file.as_ref()))
-        }
+        @if is_active { (way_in::render(namespace, &page, file.as_ref())) }
+        @if let Some(tokens) = tokens { (tokens.section(&page, whom, console)) }
         @if !is_going { (reach::render(reach.as_ref(), now)) }
-        @if namespace.status == NamespaceStatus::Active {
+        @if is_active {
             section id="usage" data-live="30" aria-labelledby="usage-title" {
                 h2 id="usage-title" { "Quota" }
                 @match usage.as_deref() {
@@ -295,7 +310,7 @@ async fn render<R: Right>(
     };
     let action = (may_write && !is_going).then(|| {
         html! {
-            @if namespace.status == NamespaceStatus::Active {
+            @if is_active {
                 (button::open(&page, "rename", "Rename", "quiet"))
             }
             (button::open(&page, "delete", "Delete namespace", "danger"))

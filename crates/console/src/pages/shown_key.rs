@@ -99,10 +99,15 @@ pub(crate) fn render(
 }
 
 /// What was typed is nothing, and what was sent is a secret.
-fn nobody(console: &Console, sent: &SentForm, address: &str) -> HttpResponse {
+pub(crate) fn nobody(
+    console: &Console,
+    sent: &SentForm,
+    page: &str,
+    address: &str,
+) -> HttpResponse {
     let told = sign_in::INTERRUPTED;
     let nothing = Fields::default();
-    sign_in::interrupted(console, &nothing, PAGE, address, told, sent.is_fragment)
+    sign_in::interrupted(console, &nothing, page, address, told, sent.is_fragment)
 }
 
 /// `POST /settings/saved-key`: the answer that is kept is forgotten.
@@ -113,7 +118,7 @@ pub(crate) async fn saved(
 ) -> Answer {
     let Some(caller) = visitor else {
         // What was typed is nothing, and what was sent is a secret.
-        return Ok(nobody(&console, &sent, SAVED));
+        return Ok(nobody(&console, &sent, PAGE, SAVED));
     };
     let mut fields = sent.read().await?;
     let (form, made) = (fields.text(once::FIELD)?, fields.text("made")?);
@@ -137,7 +142,7 @@ pub(crate) async fn download(
     sent: SentForm,
 ) -> Answer {
     let Some(caller) = visitor else {
-        return Ok(nobody(&console, &sent, DOWNLOAD));
+        return Ok(nobody(&console, &sent, PAGE, DOWNLOAD));
     };
     let mut fields = sent.read().await?;
     let (form, name) = (fields.text(once::FIELD)?, fields.text("name")?);

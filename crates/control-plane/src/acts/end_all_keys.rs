@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rand::CryptoRng;
-use remotegpu_keys::{InstallationKeys, OwnedKey};
+use remotegpu_keys::{InstallationKeys, KeyKind, OwnedKey};
 use remotegpu_namespaces::{ClusterName, IdentityCensus};
 use remotegpu_primitives::{Act, ApiKeyId, Clock, StoreError};
 
@@ -46,6 +46,25 @@ pub async fn end_all_keys(
     rng: &mut impl CryptoRng,
     told: &mut dyn FnMut(&EndedKeys),
 ) -> Result<EndedKeys, StoreError> {
+    end_all_of(KeyKind::ApiKey, ports, operator, choice, mode, rng, told).await
+}
+
+/// The same of keys of any kind.
+pub(super) async fn end_all_of(
+    kind: KeyKind,
+    ports: EndAllKeysPorts<'_>,
+    operator: Operator,
+    choice: Choice<'_, ApiKeyId>,
+    mode: EndAll,
+    rng: &mut impl CryptoRng,
+    told: &mut dyn FnMut(&EndedKeys),
+) -> Result<EndedKeys, StoreError> {
+    let ending = Ending {
+        kind,
+        ports,
+        operator,
+        mode,
+    };
     let mut ended = EndedKeys::default();
     if let Some(ids) = choice.ids {
         // One that is named twice is one.
@@ -53,13 +72,14 @@ pub async fn end_all_keys(
         let ids: Vec<ApiKeyId> = ids.into_iter().collect();
         for ids in ids.chunks(BATCH as usize) {
             let now = ports.clock.now();
-            let mut found = persistently(async || ports.keys.find_owned(ids, now).await).await?;
+            let find = async || ports.keys.find_owned(kind, ids, now).await;
+            let mut found = persistently(find).await?;
             found.retain(|(key, _)| choice.account.is_none_or(|of| key.account_id == of));
             ended.keys.unknown += (ids.len() - found.len()) as u64;
             let living = found.iter().filter(|(_, is_active)| *is_active);
             let living: Vec<OwnedKey> = living.map(|(key, _)| *key).collect();
             ended.keys.ended_before += (found.len() - living.len()) as u64;
-            end(ports, operator, living, mode, rng, &mut ended).await?;
+            end(ending, living, rng, &mut ended).await?;
             told(&ended);
         }
         return Ok(ended);
@@ -70,7 +90,7 @@ pub async fn end_all_keys(
         let next = async || {
             ports
                 .keys
-                .list_active(choice.account, after, BATCH, now)
+                .list_active(kind, choice.account, after, BATCH, now)
                 .await
         };
         let batch = persistently(next).await?;
@@ -78,19 +98,32 @@ pub async fn end_all_keys(
             return Ok(ended);
         };
         after = Some(last.id);
-        end(ports, operator, batch, mode, rng, &mut ended).await?;
+        end(ending, batch, rng, &mut ended).await?;
         told(&ended);
     }
 }
 
-async fn end(
-    ports: EndAllKeysPorts<'_>,
+/// What is ended, by whom, and whether it is.
+#[derive(Clone, Copy)]
+struct Ending<'a> {
+    kind: KeyKind,
+    ports: EndAllKeysPorts<'a>,
     operator: Operator,
-    keys: Vec<OwnedKey>,
     mode: EndAll,
+}
+
+async fn end(
+    ending: Ending<'_>,
+    keys: Vec<OwnedKey>,
     rng: &mut impl CryptoRng,
     ended: &mut EndedKeys,
 ) -> Result<(), StoreError> {
+    let Ending {
+        kind,
+        ports,
+        operator,
+        mode,
+    } = ending;
     let ids: Vec<ApiKeyId> = keys.iter().map(|key| key.id).collect();
     let now = ports.clock.now();
     let count = async || ports.identities.count_living_of(&ids, now).await;
@@ -102,7 +135,7 @@ async fn end(
                 .into_iter()
                 .map(|key| (key, operator.act(rng, ports.clock.now())))
                 .collect();
-            persistently(async || ports.keys.revoke_each(&acts).await).await?
+            persistently(async || ports.keys.revoke_each(kind, &acts).await).await?
         }
     };
     for (cluster, count) in identities {

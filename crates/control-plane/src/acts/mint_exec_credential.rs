@@ -5,18 +5,20 @@
 //! are read once more, in one query, before the token leaves the house. An identity that has ended
 //! by then is removed by whoever made it: perhaps nobody else remembers it.
 
+mod clock;
 mod error;
 
 use std::time::Duration;
 
+pub(super) use clock::MintClock;
 pub use error::MintExecCredentialError;
 use rand::CryptoRng;
 use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent};
 use remotegpu_keys::{ApiKeyRepository, KeyRefused, PresentedKey};
 use remotegpu_namespaces::{
-    CredentialIdentity, CredentialMint, EnsureIdentity, ExecCredential, IdentityRepository,
-    IdentityStanding, IdentitySubject, MintError, MintedToken, Namespace, NamespaceRepository,
-    NamespaceStatus, PlainClusterToken, TokenLifetime,
+    ClusterAccess, CredentialIdentity, CredentialMint, EnsureIdentity, ExecCredential,
+    IdentityRepository, IdentityStanding, IdentitySubject, MintError, MintedToken, Namespace,
+    NamespaceRepository, NamespaceStatus, PlainClusterToken, TokenLifetime,
 };
 use remotegpu_primitives::{Act, IdentityId, NamespaceId, StoreError};
 use time::OffsetDateTime;
@@ -36,10 +38,6 @@ const CLUSTER_WITHIN: Duration = Duration::from_millis(3_200);
 /// The same for what is removed afterwards; what is not done by then is the
 /// sweep's.
 const REMOVED_WITHIN: Duration = Duration::from_millis(3_500);
-/// The whole of it, the store's part before and after included, so that the answer
-/// comes within contract X4's four seconds. A mint that is given up leaves its row,
-/// by which it ends, or an object that the sweep finds.
-const ANSWER_WITHIN: Duration = Duration::from_millis(3_700);
 /// A mint that finds the last one noted longer ago than this writes itself down before
 /// it is answered: a day before the identity would end (contract X12).
 const ALMOST_IDLE: time::Duration =
@@ -78,22 +76,6 @@ pub struct MintExecCredentialPorts<'a> {
     pub token_request_took: &'a (dyn Fn(Duration) + Sync),
 }
 
-/// The time as a mint goes on. What ended after the mint began has ended: at the
-/// time of its beginning it would still count as living.
-#[derive(Clone, Copy)]
-struct MintClock {
-    began: OffsetDateTime,
-    started: Instant,
-    /// When the request came: from there the answer is due.
-    came: Instant,
-}
-
-impl MintClock {
-    fn now(self) -> OffsetDateTime {
-        self.began + self.started.elapsed()
-    }
-}
-
 /// Mints a token with which the holder of a key opens the namespace, if the key's scopes
 /// say so.
 pub async fn mint_exec_credential(
@@ -103,16 +85,10 @@ pub async fn mint_exec_credential(
     rng: &mut impl CryptoRng,
     now: OffsetDateTime,
 ) -> Result<ExecCredential, MintExecCredentialError> {
-    let clock = MintClock {
-        began: now,
-        started: Instant::now(),
-        came: holder.came().into(),
-    };
+    let clock = MintClock::starting(now, holder.came().into());
     let act = holder.act(rng, now);
     let minted = mint_for(ports, holder, namespace, rng, &act, clock);
-    timeout_at(clock.came + ANSWER_WITHIN, minted)
-        .await
-        .unwrap_or(Err(MintExecCredentialError::TooSlow))
+    clock.within(minted).await
 }
 
 async fn mint_for(
@@ -154,7 +130,10 @@ async fn mint_for(
         let read = ports.namespaces.find(account, namespace).await?;
         allowed(presented, read)?
     };
-    mint_first(ports, presented, &namespace, rng, act, clock).await
+    let (identity, credential) = mint_first(ports, presented, &namespace, rng, clock).await?;
+    ports.audit.note(event(act, &identity, &credential));
+    ports.known.remember(identity);
+    Ok(credential)
 }
 
 /// Mints for an identity that worked before: one request to the cluster, and one to
@@ -182,21 +161,24 @@ async fn mint_again(
     match minted {
         // Somebody removed it behind our back: it has to be made again.
         Ok(Err(MintError::IdentityMissing)) => Ok(None),
-        Ok(minted) => hand_out(ports, identity, minted?, asked, ends_at, act).map(Some),
+        Ok(minted) => {
+            let credential = judged(identity, minted?, asked, ends_at, act.at)?;
+            ports.audit.note(event(act, identity, &credential));
+            Ok(Some(credential))
+        }
         Err(_) => Err(MintExecCredentialError::TooSlow),
     }
 }
 
 /// Mints for an identity that may have to be made, and to be removed again.
-async fn mint_first(
+pub(super) async fn mint_first(
     ports: MintExecCredentialPorts<'_>,
     presented: &PresentedKey,
     namespace: &Namespace,
     rng: &mut impl CryptoRng,
-    act: &Act,
     clock: MintClock,
-) -> Result<ExecCredential, MintExecCredentialError> {
-    let now = act.at;
+) -> Result<(CredentialIdentity, ExecCredential), MintExecCredentialError> {
+    let now = clock.began;
     let wanted = CredentialIdentity {
         id: IdentityId::generate(now, rng),
         subject: subject_of(presented),
@@ -204,6 +186,8 @@ async fn mint_first(
         namespace_id: namespace.id,
         kubernetes_namespace: namespace.kubernetes_namespace.clone(),
         cluster: namespace.cluster.clone(),
+        // What it really is the store knows.
+        access: ClusterAccess::Tenant,
         bound: false,
         ends_at: presented.ends_at(),
     };
@@ -228,12 +212,12 @@ async fn mint_first(
         // Or the key was ended and allowed again: this identity stays ended.
         return Err(refused.unwrap_or(MintExecCredentialError::TooSlow));
     };
-    let credential = hand_out(ports, &identity, minted?, asked, ends_at, act)?;
-    ports.known.remember(CredentialIdentity {
+    let credential = judged(&identity, minted?, asked, ends_at, now)?;
+    let identity = CredentialIdentity {
         bound: true,
         ..identity
-    });
-    Ok(credential)
+    };
+    Ok((identity, credential))
 }
 
 /// An identity that has not ended.
@@ -269,17 +253,16 @@ async fn living(
     Ok(Some(Living { ends_at }))
 }
 
-/// Judges the token, and notes that it was handed out.
-fn hand_out(
-    ports: MintExecCredentialPorts<'_>,
+/// The token, if it may be handed out.
+fn judged(
     identity: &CredentialIdentity,
     minted: MintedToken,
     asked: time::Duration,
     ends_at: Option<OffsetDateTime>,
-    act: &Act,
+    now: OffsetDateTime,
 ) -> Result<ExecCredential, MintExecCredentialError> {
     let credential = minted
-        .judge(asked, ends_at, act.at)
+        .judge(asked, ends_at, now)
         .map_err(|_| MintExecCredentialError::Unusable)?;
     let IdentitySubject::KeySecret { key_id, .. } = identity.subject;
     tracing::debug!(
@@ -289,7 +272,6 @@ fn hand_out(
         seconds = asked.whole_seconds(),
         "a cluster token was minted"
     );
-    ports.audit.note(event(act, identity, &credential));
     Ok(credential)
 }
 

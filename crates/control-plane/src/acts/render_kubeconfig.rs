@@ -50,17 +50,7 @@ pub async fn render_kubeconfig(
     namespace: &Namespace,
     plugin: Plugin,
 ) -> Result<RenderedKubeconfig, RenderKubeconfigError> {
-    if namespace.account_id != caller.account().id {
-        return Err(RenderKubeconfigError::NotFound);
-    }
-    match namespace.status.known() {
-        Some(NamespaceStatus::Active) => {}
-        Some(NamespaceStatus::Deleting) => return Err(RenderKubeconfigError::NotFound),
-        // A newer version's word opens nothing either (contract R6).
-        Some(NamespaceStatus::Provisioning | NamespaceStatus::Failed) | None => {
-            return Err(RenderKubeconfigError::NotReady);
-        }
-    }
+    ready(caller, namespace)?;
     let cluster = clusters
         .find(&namespace.cluster)
         .ok_or(RenderKubeconfigError::ClusterNotConfigured)?;
@@ -70,6 +60,24 @@ pub async fn render_kubeconfig(
         filename: remotegpu_kubeconfig::filename(namespace.name.as_str()),
         yaml: render_exec(&[context], plugin)?,
     })
+}
+
+/// Whether the caller's account has the namespace, and it is active.
+pub(super) fn ready(
+    caller: &Caller<Read>,
+    namespace: &Namespace,
+) -> Result<(), RenderKubeconfigError> {
+    if namespace.account_id != caller.account().id {
+        return Err(RenderKubeconfigError::NotFound);
+    }
+    match namespace.status.known() {
+        Some(NamespaceStatus::Active) => Ok(()),
+        Some(NamespaceStatus::Deleting) => Err(RenderKubeconfigError::NotFound),
+        // A newer version's word opens nothing either (contract R6).
+        Some(NamespaceStatus::Provisioning | NamespaceStatus::Failed) | None => {
+            Err(RenderKubeconfigError::NotReady)
+        }
+    }
 }
 
 /// The context in which `kubectl` reaches this namespace of this cluster.
@@ -90,7 +98,7 @@ pub(super) fn exec_context(
 }
 
 /// The cluster as a client reaches it, under a name that merges with others' (contract X3).
-fn endpoint(cluster: Cluster, installation: InstallationId) -> ClusterEndpoint {
+pub(super) fn endpoint(cluster: Cluster, installation: InstallationId) -> ClusterEndpoint {
     ClusterEndpoint {
         name: format!("{}-{}", cluster.name, told_apart(installation)),
         server: cluster.server,

@@ -11,7 +11,7 @@ use remotegpu_accounts::{
 use remotegpu_keys::ApiKeyRepository;
 use remotegpu_namespaces::{
     ClusterDirectory, ClusterName, CredentialMint, HeldNamespaceRepository, IdentityRepository,
-    NamespaceProvisioner, NamespaceRepository, SweepLeaseRepository,
+    KubeconfigTokenRepository, NamespaceProvisioner, NamespaceRepository, SweepLeaseRepository,
 };
 use remotegpu_primitives::{Clock, InstanceId};
 use tokio::task::JoinSet;
@@ -61,6 +61,8 @@ pub struct ReconcilerPorts {
     pub access_tokens: Arc<dyn AccessTokenRepository>,
     /// How long revoked and expired keys, and expired access tokens, are kept.
     pub dead_key_retention: time::Duration,
+    /// Tokens in kubeconfigs.
+    pub kubeconfig_tokens: Arc<dyn KubeconfigTokenRepository>,
     /// The sessions that end by the clock.
     pub sessions: Arc<dyn SessionRepository>,
     /// Forms that were sent.
@@ -131,6 +133,7 @@ pub async fn run_reconciler(ports: ReconcilerPorts, rng: impl CryptoRng + Send +
             keys: &*ports.keys,
             access_tokens: &*ports.access_tokens,
             dead_key_retention: ports.dead_key_retention,
+            kubeconfig_tokens: &*ports.kubeconfig_tokens,
             sessions: &*ports.sessions,
             forms: &*ports.forms,
             session_policy: ports.session_policy,

@@ -4,7 +4,7 @@
 use remotegpu_access_tokens::AccessTokenRepository;
 use remotegpu_accounts::{AuditLog, FormRepository, SessionPolicy, SessionRepository};
 use remotegpu_keys::ApiKeyRepository;
-use remotegpu_namespaces::{CredentialIdentity, IdentityRepository};
+use remotegpu_namespaces::{CredentialIdentity, IdentityRepository, KubeconfigTokenRepository};
 use remotegpu_primitives::StoreError;
 use time::{Duration, OffsetDateTime};
 
@@ -35,6 +35,8 @@ pub struct TidyPorts<'a> {
     pub access_tokens: &'a dyn AccessTokenRepository,
     /// For how long both are kept.
     pub dead_key_retention: Duration,
+    /// The tokens in kubeconfigs that have ended.
+    pub kubeconfig_tokens: &'a dyn KubeconfigTokenRepository,
     /// The sessions that end by the clock.
     pub sessions: &'a dyn SessionRepository,
     /// How long sessions live.
@@ -98,6 +100,9 @@ pub async fn tidy_store(ports: TidyPorts<'_>, tidied: &mut Tidied, now: OffsetDa
         "access tokens that expired long ago were not removed",
         expired,
     );
+    let before = now - CLOCKS_APART;
+    let tokens = in_rounds!(ports.kubeconfig_tokens.remove_ended(before, AT_ONCE));
+    tell("kubeconfig tokens that ended were not removed", tokens);
     let surplus = remove_surplus(ports, tidied, now).await;
     tell("keys that are too many were not removed", surplus);
     let SessionPolicy { idle, total } = ports.session_policy;

@@ -10,6 +10,7 @@ mod api_keys;
 mod claims;
 mod end_all;
 mod held;
+mod kubeconfig_tokens;
 mod limits;
 mod mint;
 mod reconcile;

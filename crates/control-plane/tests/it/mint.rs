@@ -389,7 +389,7 @@ async fn a_cluster_that_is_slow_at_every_step_is_given_up_in_time() {
 }
 
 /// Says once that the cluster came to this step, and waits there to be let go on.
-fn stop_once(world: &World, step: Step, reached: &Arc<Notify>, go_on: &Arc<Notify>) {
+pub fn stop_once(world: &World, step: Step, reached: &Arc<Notify>, go_on: &Arc<Notify>) {
     let once = Arc::new(AtomicBool::new(true));
     let (reached, go_on) = (Arc::clone(reached), Arc::clone(go_on));
     world.cluster.at(step, move || {

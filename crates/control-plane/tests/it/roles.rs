@@ -9,21 +9,23 @@ use remotegpu_accounts::{
     SessionPolicy,
 };
 use remotegpu_control_plane::{
-    AccessTokenRules, AccountKubeconfigPorts, Caller, ChangePasswordPorts, CreateNamespace,
-    CreateNamespacePorts, IssueAccessToken, IssueAccessTokenPorts, IssueApiKey, NewRole,
-    NotAllowed, OneTimePassword, PasswordWorkers, RotateApiKeyPorts, change_member_role,
-    change_password, create_namespace, delete_access_token, delete_namespace, end_other_sessions,
-    end_session, find_access_token, find_api_key, find_foreign_namespaces, find_member,
-    find_namespace, issue_access_token, issue_api_key, leave_account, list_access_tokens,
-    list_api_keys, list_audit_events, list_clusters, list_made, list_members, list_namespaces,
-    list_sessions, look_at_last_reach, look_at_namespace, read_usage, remove_member,
-    rename_namespace, render_account_kubeconfig, render_kubeconfig, revoke_api_key, rotate_api_key,
-    search_api_keys, sign_out, switch_account, update_api_key,
+    AccessTokenRules, AccountKubeconfigPorts, Caller, ChangePasswordPorts, CreateKubeconfigToken,
+    CreateKubeconfigTokenPorts, CreateNamespace, CreateNamespacePorts, IssueAccessToken,
+    IssueAccessTokenPorts, IssueApiKey, NewRole, NotAllowed, OneTimePassword, PasswordWorkers,
+    RotateApiKeyPorts, change_member_role, change_password, create_kubeconfig_token,
+    create_namespace, delete_access_token, delete_namespace, end_kubeconfig_token,
+    end_other_sessions, end_session, find_access_token, find_api_key, find_foreign_namespaces,
+    find_kubeconfig_token, find_member, find_namespace, issue_access_token, issue_api_key,
+    leave_account, list_access_tokens, list_api_keys, list_audit_events, list_clusters,
+    list_kubeconfig_tokens, list_made, list_members, list_namespaces, list_sessions,
+    look_at_last_reach, look_at_namespace, read_usage, remove_member, rename_namespace,
+    render_account_kubeconfig, render_kubeconfig, revoke_api_key, rotate_api_key, search_api_keys,
+    sign_out, switch_account, update_api_key,
 };
 use remotegpu_keys::{ApiKey, ApiKeyChange, ApiKeyRepository, KeyName};
 use remotegpu_kubeconfig::{Plugin, TokenNames};
-use remotegpu_namespaces::{Namespace, NamespaceName, NamespaceRepository};
-use remotegpu_primitives::{Origin, PageRequest, Word};
+use remotegpu_namespaces::{Namespace, NamespaceName, NamespaceRepository, TokenLifetime};
+use remotegpu_primitives::{KubeconfigTokenId, Origin, PageRequest, Word};
 use remotegpu_scopes::Scopes;
 use remotegpu_test_support::rng;
 use time::Duration;
@@ -187,6 +189,30 @@ persons_acts! {
     };
     Some(Role::Read) => read_usage: |p, caller| {
         read_usage(&*p.world.cluster, caller, &p.namespace).await
+    };
+    Some(Role::Read) => create_kubeconfig_token: |p, caller| {
+        let (database, now) = (&p.world.store.database, p.world.now());
+        let ports = CreateKubeconfigTokenPorts {
+            tokens: database,
+            mint: p.world.mint_ports(),
+            clusters: &*p.world.cluster,
+            claims: database,
+            changes: &p.world.key_changes,
+        };
+        let wanted = CreateKubeconfigToken { lifetime: TokenLifetime::default(), limit: 5 };
+        create_kubeconfig_token(ports, caller, &p.namespace, wanted, &mut rng(), now).await
+    };
+    Some(Role::Read) => end_kubeconfig_token: |p, caller| {
+        let (database, signals) = (&p.world.store.database, &p.world.signals);
+        let id = KubeconfigTokenId::generate(p.world.now(), &mut rng());
+        end_kubeconfig_token(database, signals, caller, id, &mut rng(), p.world.now()).await
+    };
+    Some(Role::Read) => find_kubeconfig_token: |p, caller| {
+        let id = KubeconfigTokenId::generate(p.world.now(), &mut rng());
+        find_kubeconfig_token(&p.world.store.database, caller, id, p.world.now()).await
+    };
+    Some(Role::Read) => list_kubeconfig_tokens: |p, caller| {
+        list_kubeconfig_tokens(&p.world.store.database, caller, page(), p.world.now()).await
     };
     Some(Role::Read) => render_account_kubeconfig: |p, caller| {
         let ports = AccountKubeconfigPorts {

@@ -160,6 +160,7 @@ pub fn ports(world: &World) -> ReconcilerPorts {
         clusters: world.cluster.clone(),
         keys: database.clone(),
         access_tokens: database.clone(),
+        kubeconfig_tokens: database.clone(),
         dead_key_retention: time::Duration::days(90),
         sessions: database.clone(),
         forms: database.clone(),

@@ -1,7 +1,9 @@
 //! Sweeps over the identities of a cluster.
 
 use remotegpu_keys::ApiKeyRepository;
-use remotegpu_namespaces::{CredentialIdentity, CredentialMint, IdentitySubject, Namespace};
+use remotegpu_namespaces::{
+    ClusterAccess, CredentialIdentity, CredentialMint, IdentitySubject, Namespace,
+};
 use remotegpu_primitives::{AccountId, ApiKeyId, IdentityId, KeySecretId};
 use remotegpu_scopes::Scopes;
 use remotegpu_test_support::{act, cluster::Step, rng};
@@ -20,6 +22,7 @@ fn orphan(world: &World, at: &Namespace, account_id: AccountId) -> CredentialIde
         namespace_id: at.id,
         kubernetes_namespace: at.kubernetes_namespace.clone(),
         cluster: at.cluster.clone(),
+        access: ClusterAccess::Tenant,
         bound: false,
         ends_at: None,
     }

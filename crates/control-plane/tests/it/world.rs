@@ -145,8 +145,15 @@ impl World {
         namespace: NamespaceId,
     ) -> Result<ExecCredential, MintExecCredentialError> {
         let presented = self.store.presented(secret).await.unwrap();
+        let ports = self.mint_ports();
+        let holder = KeyHolder::new(presented, Origin::default());
+        mint_exec_credential(ports, &holder, namespace, &mut rng(), self.now()).await
+    }
+
+    /// What minting needs.
+    pub fn mint_ports(&self) -> MintExecCredentialPorts<'_> {
         let database = &self.store.database;
-        let ports = MintExecCredentialPorts {
+        MintExecCredentialPorts {
             keys: database,
             namespaces: database,
             identities: database,
@@ -158,9 +165,7 @@ impl World {
             lifetime: TokenLifetime::default(),
             audit: &self.audit,
             token_request_took: &|_| {},
-        };
-        let holder = KeyHolder::new(presented, Origin::default());
-        mint_exec_credential(ports, &holder, namespace, &mut rng(), self.now()).await
+        }
     }
 
     /// The name of the cluster.
@@ -267,6 +272,7 @@ impl World {
             keys: database,
             access_tokens: database,
             dead_key_retention: Duration::days(90),
+            kubeconfig_tokens: database,
             sessions: database,
             forms: database,
             session_policy: SessionPolicy::default(),

@@ -2,10 +2,10 @@
 
 use remotegpu_control_plane::{
     AuthenticateApiKeyError, AuthenticateSessionError, ChangeMemberError, ChangePasswordError,
-    CreateNamespaceError, CredentialsNotKnown, ExpiryNotAllowed, IssueAccessTokenError,
-    KeyChangesTooOften, MintExecCredentialError, NotAllowed, Overloaded, PasswordError,
-    RenameNamespaceError, RenderKubeconfigError, RevokeApiKeyError, RotateApiKeyError, SignInError,
-    SignUpError,
+    CreateKubeconfigTokenError, CreateNamespaceError, CredentialsNotKnown, ExpiryNotAllowed,
+    IssueAccessTokenError, KeyChangesTooOften, MintExecCredentialError, NotAllowed, Overloaded,
+    PasswordError, RenameNamespaceError, RenderKubeconfigError, RevokeApiKeyError,
+    RotateApiKeyError, SignInError, SignUpError,
 };
 
 use super::{ApiError, ErrorCode, FieldError};
@@ -210,6 +210,23 @@ impl From<RenderKubeconfigError> for ApiError {
             RenderKubeconfigError::Render(_) => ErrorCode::Internal,
         };
         Self::from(code).because(error)
+    }
+}
+
+/// Contract T9. What a key would be told of itself is not for people.
+impl From<CreateKubeconfigTokenError> for ApiError {
+    fn from(error: CreateKubeconfigTokenError) -> Self {
+        use CreateKubeconfigTokenError as E;
+        match error {
+            E::Render(error) => error.into(),
+            E::TooOften(error) => error.into(),
+            E::LimitReached => Self::new(ErrorCode::LimitReached, error.to_string()),
+            E::Refused
+            | E::Mint(MintExecCredentialError::KeyRefused(_))
+            | E::Mint(MintExecCredentialError::NotAllowed) => ErrorCode::NotFound.into(),
+            E::Mint(MintExecCredentialError::NotReady) => ErrorCode::NamespaceNotReady.into(),
+            E::Mint(error) => error.into(),
+        }
     }
 }
 

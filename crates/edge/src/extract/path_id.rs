@@ -7,7 +7,7 @@ use std::{
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use remotegpu_access_tokens::TokenHandle;
-use remotegpu_primitives::{ApiKeyId, NamespaceId, SessionId, UserId};
+use remotegpu_primitives::{ApiKeyId, KubeconfigTokenId, NamespaceId, SessionId, UserId};
 
 /// What stands in paths under a name of its own, the same in every path.
 pub trait PathParameter: FromStr {
@@ -20,6 +20,10 @@ impl PathParameter for ApiKeyId {
 }
 
 impl PathParameter for TokenHandle {
+    const NAME: &'static str = "token_id";
+}
+
+impl PathParameter for KubeconfigTokenId {
     const NAME: &'static str = "token_id";
 }
 

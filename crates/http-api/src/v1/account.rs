@@ -3,4 +3,5 @@
 pub(crate) mod access_tokens;
 pub(crate) mod api_keys;
 pub(crate) mod audit_events;
+pub(crate) mod kubeconfig_tokens;
 pub(crate) mod members;

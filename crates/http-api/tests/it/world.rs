@@ -74,6 +74,7 @@ impl World {
             api: ApiConfig {
                 sign_up_open: true,
                 key_limit: 20,
+                kubeconfig_token_limit: 100,
                 namespace_limit: 10,
                 access_tokens: AccessTokenRules::default(),
                 token_lifetime: TokenLifetime::default(),
@@ -95,6 +96,7 @@ impl World {
             key_cache: Arc::new(KeyCache::new(0)),
             keys: database.clone(),
             access_tokens: database.clone(),
+            kubeconfig_tokens: database.clone(),
             namespaces: database.clone(),
             identities: database.clone(),
             audit: Arc::default(),

@@ -10,6 +10,7 @@ use diesel::{
 use remotegpu_primitives::{AccountId, StoreError};
 use time::OffsetDateTime;
 
+use super::kinds;
 use crate::{
     Database,
     accounts::hold_account,
@@ -53,13 +54,15 @@ macro_rules! secrets_without_identities {
 }
 
 impl Database {
-    pub(super) async fn remove_keys_dead_before(
+    pub(crate) async fn remove_keys_dead_before(
         &self,
+        kinds: &[&str],
         before: OffsetDateTime,
         limit: u32,
     ) -> Result<u64, StoreError> {
         let dead: Vec<(DbUuid, DbUuid)> = with_conn!(self, read, |c| Ok(api_keys::table
             .filter(end_of_key!().lt(DbTime::from(before)))
+            .filter(api_keys::kind.eq_any(kinds))
             .filter(without_identities!())
             .order(end_of_key!())
             .limit(i64::from(limit))
@@ -103,6 +106,7 @@ impl Database {
         let crowded = || {
             api_keys::table
                 .filter(end_of_key!().le(now))
+                .filter(api_keys::kind.eq(kinds::KEY))
                 .group_by(api_keys::account_id)
                 .having(count_star().gt(i64::from(most)))
                 .select(api_keys::account_id)
@@ -113,6 +117,7 @@ impl Database {
         let lately: Vec<DbUuid> = with_conn!(self, read, |c| Ok(api_keys::table
             .filter(end_of_key!().gt(since))
             .filter(end_of_key!().le(now))
+            .filter(api_keys::kind.eq(kinds::KEY))
             .select(api_keys::account_id)
             .distinct()
             .load(c)
@@ -141,6 +146,7 @@ impl Database {
             with_conn!(self, read, |c| Ok(api_keys::table
                 .filter(api_keys::account_id.eq(account))
                 .filter(end_of_key!().le(now))
+                .filter(api_keys::kind.eq(kinds::KEY))
                 .order((end_of_key!().desc(), api_keys::id.desc()))
                 .offset(i64::from(most))
                 .limit(1)
@@ -160,6 +166,7 @@ impl Database {
                         .or(end_of_key!().eq(end).and(api_keys::id.le(last))),
                 )
                 .filter(without_identities!())
+                .filter(api_keys::kind.eq(kinds::KEY))
                 .order((end_of_key!(), api_keys::id))
                 .limit(i64::try_from(BATCH).unwrap_or(i64::MAX))
                 .select(api_keys::id)

@@ -5,10 +5,12 @@ use remotegpu_accounts::Role;
 use remotegpu_keys::{
     ApiKey, KeyName, KeySecret, NewApiKey, NewKeySecret, PresentedKey, SecretPrefix,
 };
+use remotegpu_namespaces::ClusterAccess;
 use remotegpu_primitives::ApiKeyId;
 use remotegpu_scopes::{NamespaceAccess, Scopes};
 use time::OffsetDateTime;
 
+use super::kinds;
 use crate::{
     error::Failure,
     schema::{api_keys, key_secrets},
@@ -28,6 +30,14 @@ pub struct ApiKeyRow {
     expires_at: Option<DbTime>,
     revoked_at: Option<DbTime>,
     last_used_at: Option<DbTime>,
+    kind: String,
+}
+
+impl ApiKeyRow {
+    /// What it may do in a cluster. Of a kind that a newer version wrote, the least.
+    pub fn access(&self) -> ClusterAccess {
+        kinds::access(&self.kind).unwrap_or(ClusterAccess::Viewer)
+    }
 }
 
 #[derive(Insertable)]
@@ -55,6 +65,7 @@ impl TryFrom<&NewApiKey> for ApiKeyRow {
             expires_at: db_time(key.expires_at),
             revoked_at: None,
             last_used_at: None,
+            kind: kinds::KEY.to_owned(),
         })
     }
 }
@@ -149,6 +160,7 @@ pub(crate) use {join_key, presented_columns, presented_keys};
 /// Reads such a row.
 pub fn presented(row: PresentedRow) -> PresentedKey {
     let (key, secret, ends_at, suspended_at, word) = row;
+    let needed = kinds::needed_role(&key.kind);
     // A role that a newer version gave allows nothing here (contract R6).
     let role = word.and_then(|word| word.parse::<Role>().ok());
     PresentedKey {
@@ -158,14 +170,16 @@ pub fn presented(row: PresentedRow) -> PresentedKey {
             ends_at: domain_time(ends_at),
         },
         account_suspended: suspended_at.is_some(),
-        maker_may_write: role.is_some_and(|role| role.allows(Role::Write)),
+        maker_may: role.is_some_and(|role| needed.is_some_and(|needed| role.allows(needed))),
     }
 }
 
-/// Whether a newer version wrote what decides about this key: its scopes, or its maker's
-/// role. A key that has ended has, whoever wrote the rest.
+/// Whether a newer version wrote what decides about this key: what it is, its scopes, or its
+/// maker's role. A key that has ended has, whoever wrote the rest.
 pub fn has_unknown_words((key, _, _, _, word): &PresentedRow) -> bool {
     let scopes = Scopes::parse(&key.scopes);
     let role = word.as_deref().map(str::parse::<Role>);
-    key.revoked_at.is_none() && (scopes.is_err() || matches!(role, Some(Err(_))))
+    let kind = kinds::needed_role(&key.kind);
+    let unknown = scopes.is_err() || kind.is_none() || matches!(role, Some(Err(_)));
+    key.revoked_at.is_none() && unknown
 }

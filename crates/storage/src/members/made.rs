@@ -2,7 +2,7 @@
 //! not carry it any more (contract K15).
 
 use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, Made, MadeKind, NewAuditEvent};
-use remotegpu_primitives::{AccountId, Act, ApiKeyId};
+use remotegpu_primitives::{AccountId, Act, ApiKeyId, KubeconfigTokenId};
 
 use crate::types::DbUuid;
 
@@ -12,6 +12,7 @@ macro_rules! active_keys_of {
         $crate::schema::api_keys::account_id
             .eq($crate::types::DbUuid::from($account))
             .and($crate::schema::api_keys::created_by.eq($crate::types::DbUuid::from($maker)))
+            .and($crate::schema::api_keys::kind.eq($crate::api_keys::kinds::KEY))
             .and($crate::schema::api_keys::revoked_at.is_null())
             .and(
                 $crate::schema::api_keys::expires_at
@@ -65,6 +66,14 @@ macro_rules! end_made_by {
             .into_iter()
             .map($crate::members::made::key)
             .collect();
+        let of_maker = api_keys::account_id
+            .eq($crate::types::DbUuid::from(account))
+            .and(api_keys::created_by.eq($crate::types::DbUuid::from(maker)));
+        let tokens = $crate::kubeconfig_tokens::end_kubeconfig_tokens!(
+            $connection, of_maker, at act.at
+        );
+        let tokens = tokens.into_iter().map($crate::members::made::token);
+        before.ended.extend(tokens);
         for event in $crate::members::made::events(act, account, &before) {
             $crate::audit_events::record!($connection, event);
         }
@@ -81,6 +90,15 @@ pub fn key((id, name): KeyRow) -> Made {
     Made {
         kind: MadeKind::ApiKey,
         id: ApiKeyId::from(id).to_string(),
+        name,
+    }
+}
+
+/// A token in a kubeconfig, with its account and the name of its namespace.
+pub fn token((id, _, name): (DbUuid, DbUuid, String)) -> Made {
+    Made {
+        kind: MadeKind::KubeconfigToken,
+        id: KubeconfigTokenId::from(id).to_string(),
         name,
     }
 }
@@ -102,6 +120,10 @@ pub fn events(
                     None => (AuditAction::ApiKeyRevoked, subject),
                     Some(_) => (AuditAction::ApiKeyUpdated, subject),
                 }
+            }
+            MadeKind::KubeconfigToken => {
+                let subject = AuditSubject::KubeconfigToken(made.id.parse().ok()?);
+                (AuditAction::KubeconfigTokenEnded, subject)
             }
         };
         let details = AuditDetails {

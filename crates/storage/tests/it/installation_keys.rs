@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use remotegpu_accounts::{AuditAction, AuditEvent, AuditFilter, AuditLog, AuditSubject, Party};
 use remotegpu_keys::{
-    ApiKey, ApiKeyRepository, InstallationKeys, KeyChange, KeyChangeFeed, KeyNews, OwnedKey,
+    ApiKey, ApiKeyRepository, InstallationKeys, KeyChange, KeyChangeFeed, KeyKind, KeyNews,
+    OwnedKey,
 };
 use remotegpu_namespaces::{ClusterName, IdentityCensus};
 use remotegpu_primitives::{AccountId, Act, Actor, ApiKeyId, PageRequest, StoreError};
@@ -73,7 +74,10 @@ async fn active_keys_of_all_accounts_are_listed_in_their_order(world: World) {
     let (mut living, _, expiring) = keys(&world).await;
     living.sort_by_key(|key| key.id);
     let list = async |account, after, limit, now| {
-        let listed = world.database.list_active(account, after, limit, now).await;
+        let listed = world
+            .database
+            .list_active(KeyKind::ApiKey, account, after, limit, now)
+            .await;
         listed.unwrap()
     };
     assert_eq!(list(None, None, 10, seconds(30)).await, living);
@@ -96,13 +100,24 @@ async fn active_keys_of_all_accounts_are_listed_in_their_order(world: World) {
 async fn keys_are_found_by_their_ids_and_judged(world: World) {
     let (living, revoked, expiring) = keys(&world).await;
     let ids = [living[1].id, revoked.id, expiring.id, unknown()];
-    let mut found = world.database.find_owned(&ids, seconds(30)).await.unwrap();
+    let mut found = world
+        .database
+        .find_owned(KeyKind::ApiKey, &ids, seconds(30))
+        .await
+        .unwrap();
     found.sort_by_key(|(key, _)| ids.iter().position(|id| *id == key.id));
     assert_eq!(
         found,
         [(living[1], true), (revoked, false), (expiring, false)]
     );
-    assert_eq!(world.database.find_owned(&[], NOW).await.unwrap(), []);
+    assert_eq!(
+        world
+            .database
+            .find_owned(KeyKind::ApiKey, &[], NOW)
+            .await
+            .unwrap(),
+        []
+    );
 }
 
 fn unknown() -> ApiKeyId {
@@ -139,7 +154,11 @@ async fn many_keys_are_revoked_with_what_stands_on_them(world: World) {
 
     let asked = [owned(&of_eve), owned(&before), owned(&of_ada)];
     let acts = with_acts(&asked);
-    let mut revoked = world.database.revoke_each(&acts).await.unwrap();
+    let mut revoked = world
+        .database
+        .revoke_each(KeyKind::ApiKey, &acts)
+        .await
+        .unwrap();
     revoked.sort_by_key(|key| key.id);
     let mut expected = [owned(&of_ada), owned(&of_eve)];
     expected.sort_by_key(|key| key.id);
@@ -164,11 +183,22 @@ async fn many_keys_are_revoked_with_what_stands_on_them(world: World) {
         );
     }
     assert_eq!(
-        world.database.revoke_each(&acts).await.unwrap(),
+        world
+            .database
+            .revoke_each(KeyKind::ApiKey, &acts)
+            .await
+            .unwrap(),
         [],
         "again"
     );
-    assert_eq!(world.database.revoke_each(&[]).await.unwrap(), []);
+    assert_eq!(
+        world
+            .database
+            .revoke_each(KeyKind::ApiKey, &[])
+            .await
+            .unwrap(),
+        []
+    );
 }
 
 async fn an_event_that_cannot_be_written_undoes_the_whole_batch(world: World) {
@@ -176,7 +206,7 @@ async fn an_event_that_cannot_be_written_undoes_the_whole_batch(world: World) {
     let (living, ..) = keys(&world).await;
     let same = act(seconds(1));
     let acts: Vec<(OwnedKey, Act)> = living.iter().map(|key| (*key, same.clone())).collect();
-    let failed = world.database.revoke_each(&acts).await;
+    let failed = world.database.revoke_each(KeyKind::ApiKey, &acts).await;
     assert!(matches!(failed, Err(StoreError::Conflict(_))), "{failed:?}");
     for key in &living {
         assert!(!is_revoked(&world, *key).await);
@@ -207,8 +237,11 @@ async fn many_who_end_the_same_at_once_end_it_once(world: World) {
         }
         count
     };
-    let (forth, back, single) =
-        tokio::join!(one.revoke_each(&forth), two.revoke_each(&back), single);
+    let (forth, back, single) = tokio::join!(
+        one.revoke_each(KeyKind::ApiKey, &forth),
+        two.revoke_each(KeyKind::ApiKey, &back),
+        single
+    );
     assert_eq!(
         forth.unwrap().len() + back.unwrap().len() + single,
         all.len()
@@ -225,7 +258,7 @@ async fn every_one_of_many_revocations_is_told(world: World) {
     let mut told = world.database.subscribe().await.unwrap();
     world
         .database
-        .revoke_each(&with_acts(&living))
+        .revoke_each(KeyKind::ApiKey, &with_acts(&living))
         .await
         .unwrap();
     let mut left: BTreeSet<ApiKeyId> = living.iter().map(|key| key.id).collect();

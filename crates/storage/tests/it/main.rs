@@ -22,6 +22,7 @@ mod identities;
 mod installation_keys;
 mod installation_sessions;
 mod key_changes;
+mod kubeconfig_tokens;
 mod members;
 mod namespaces;
 mod newer_words;

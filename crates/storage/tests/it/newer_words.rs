@@ -187,7 +187,7 @@ async fn a_member_of_a_newer_role_may_do_nothing(world: World) {
     let memberships = world.database.memberships(ada.user).await.unwrap();
     assert_eq!(memberships[0].role, Word::Unknown("owner".to_owned()));
     let presented = world.presented(new.secret.id).await;
-    assert!(!presented.maker_may_write && presented.check(NOW).is_err());
+    assert!(!presented.maker_may && presented.check(NOW).is_err());
 }
 
 async fn an_identity_that_a_newer_version_justified_is_not_ended_by_the_sweep(world: World) {

@@ -11,9 +11,9 @@ use remotegpu_keys::{
     PresentedKey,
 };
 use remotegpu_namespaces::{
-    ClusterName, CredentialIdentity, EnsureIdentity, IdentityRepository, IdentitySubject,
-    InsertNamespace, KubernetesNamespaceName, Namespace, NamespaceName, NamespaceRepository,
-    NewNamespace,
+    ClusterAccess, ClusterName, CredentialIdentity, EnsureIdentity, IdentityRepository,
+    IdentitySubject, InsertNamespace, KubernetesNamespaceName, Namespace, NamespaceName,
+    NamespaceRepository, NewNamespace,
 };
 use remotegpu_primitives::{
     AccountId, ApiKeyId, IdentityId, KeySecretId, NamespaceId, SessionId, UserId,
@@ -269,6 +269,7 @@ pub fn wanted(key: &ApiKey, secret: KeySecretId, at: &Namespace) -> CredentialId
         namespace_id: at.id,
         kubernetes_namespace: at.kubernetes_namespace.clone(),
         cluster: at.cluster.clone(),
+        access: ClusterAccess::Tenant,
         bound: false,
         ends_at: None,
     }

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use remotegpu_namespaces::{
-    ClusterError, CredentialIdentity, CredentialMint, IdentityObjects, IdentitySubject,
-    LocatedIdentity, LocatedObject, MintError, PlainClusterToken, TokenLifetime,
+    ClusterAccess, ClusterError, CredentialIdentity, CredentialMint, IdentityObjects,
+    IdentitySubject, LocatedIdentity, LocatedObject, MintError, PlainClusterToken, TokenLifetime,
 };
 use remotegpu_test_support::stopwatch::eventually;
 use serde_json::json;
@@ -87,6 +87,33 @@ pub async fn token_opens_its_namespace_and_nothing_else(subject: &Subject) {
     ] {
         assert_eq!(labels[format!("remotegpu.ai/{label}")], id, "{label}");
     }
+}
+
+pub async fn readers_identity_is_bound_to_the_viewers_role(subject: &Subject) {
+    // T4, T9
+    let namespace = subject.namespace("seen").await;
+    let identity = CredentialIdentity {
+        access: ClusterAccess::Viewer,
+        ..identity(&namespace, 1)
+    };
+    let token = working_token(subject, &identity).await;
+    let viewer = subject.actor(token.reveal()).await;
+    assert_eq!(viewer.get(&pods(&identity)).await.0, 200);
+    let secrets = format!("{}/secrets", path_of(&namespace));
+    assert_eq!(viewer.get(&secrets).await.0, 403);
+    // One that gives more is not taken for it: it goes, and is made again.
+    let tenant = CredentialIdentity {
+        access: ClusterAccess::Tenant,
+        ..identity.clone()
+    };
+    subject.clusters.make(&tenant).await.unwrap();
+    until_status(&viewer, &secrets, 200).await;
+    subject.clusters.make(&identity).await.unwrap();
+    until_status(&viewer, &secrets, 403).await;
+    assert_eq!(viewer.get(&pods(&identity)).await.0, 200);
+    let located = subject.clusters.locate(&identity).await.unwrap();
+    subject.clusters.remove(&located).await.unwrap();
+    until_status(&viewer, &pods(&identity), 401).await;
 }
 
 pub async fn token_without_identity_is_not_minted(subject: &Subject) {

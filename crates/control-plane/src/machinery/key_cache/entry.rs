@@ -24,7 +24,7 @@ pub struct Entry {
     prefix: CompactString,
     name: CompactString,
     account_suspended: bool,
-    maker_may_write: bool,
+    maker_may: bool,
     scopes: CompactScopes,
     created_at: Micros,
     expires_at: Micros,
@@ -57,7 +57,7 @@ impl Entry {
             prefix: key.prefix.as_str().into(),
             name: key.name.as_str().into(),
             account_suspended: presented.account_suspended,
-            maker_may_write: presented.maker_may_write,
+            maker_may: presented.maker_may,
             scopes: CompactScopes::from(&key.scopes),
             created_at: Some(key.created_at).into(),
             expires_at: key.expires_at.into(),
@@ -98,7 +98,7 @@ impl Entry {
                 ends_at: self.secret_ends_at.time(),
             },
             account_suspended: self.account_suspended,
-            maker_may_write: self.maker_may_write,
+            maker_may: self.maker_may,
         }
     }
 }

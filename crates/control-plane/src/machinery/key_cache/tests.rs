@@ -30,7 +30,7 @@ fn presented() -> (HashedApiKey, PresentedKey) {
             ends_at: None,
         },
         account_suspended: false,
-        maker_may_write: true,
+        maker_may: true,
     };
     (secret.hash(), presented)
 }
@@ -68,7 +68,7 @@ fn what_comes_out_is_what_went_in() {
     key.key.created_at = datetime!(1969-12-31 23:59:59.5 UTC);
     key.key.prefix = SecretPrefix::from_stored(String::new());
     key.secret.ends_at = Some(NOW + Span::DAY);
-    (key.account_suspended, key.maker_may_write) = (true, false);
+    (key.account_suspended, key.maker_may) = (true, false);
     cache.insert(&hash, cache.begin(), &key);
     assert_eq!(get(&cache, &hash), Some(key));
     assert_eq!(cache.counts(), KeyCacheCounts { hits: 6, misses: 6 });

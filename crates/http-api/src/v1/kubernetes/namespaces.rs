@@ -4,6 +4,7 @@ pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod exec_credential;
 pub(crate) mod kubeconfig;
+pub(crate) mod kubeconfig_token;
 pub(crate) mod list;
 pub(crate) mod rename;
 
