@@ -4,10 +4,13 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::client::ServerOptions;
-use crate::commands::{keys, kubeconfig, namespaces, session};
+use crate::commands::{
+    access_tokens, account, invitations, keys, kubeconfig, kubeconfig_tokens, members, namespaces,
+    service_users, session,
+};
 use crate::output::Format;
 
-/// RemoteGPU from the command line: API keys, namespaces and kubeconfigs.
+/// RemoteGPU from the command line: API keys, namespaces, kubeconfigs and members.
 #[derive(Debug, Parser)]
 #[command(
     name = "remotegpu",
@@ -64,8 +67,26 @@ pub enum Command {
     /// Create, list, rename and delete namespaces.
     #[command(subcommand, visible_aliases = ["namespace", "ns"])]
     Namespaces(namespaces::Namespaces),
-    /// Download a namespace's kubeconfig.
+    /// Download the kubeconfig of a namespace, or of all.
     Kubeconfig(kubeconfig::Kubeconfig),
+    /// List and end kubeconfigs with a token.
+    #[command(subcommand)]
+    KubeconfigTokens(kubeconfig_tokens::KubeconfigTokens),
+    /// Create, list and delete tokens that open clusters.
+    #[command(subcommand, visible_alias = "access-token")]
+    AccessTokens(access_tokens::AccessTokens),
+    /// List the accounts that you are a member of, and act for another.
+    #[command(subcommand, visible_alias = "accounts")]
+    Account(account::Account),
+    /// List the account's people, change their roles and remove them.
+    #[command(subcommand, visible_alias = "member")]
+    Members(members::Members),
+    /// Invite people into the account.
+    #[command(subcommand, visible_alias = "invitation")]
+    Invitations(invitations::Invitations),
+    /// Create, change and delete machines that manage the account, and their tokens.
+    #[command(subcommand, visible_alias = "service-user")]
+    ServiceUsers(service_users::ServiceUsers),
     /// Print the completion script of a shell.
     #[command(after_help = "Example:
   remotegpu completions bash > ~/.local/share/bash-completion/completions/remotegpu")]

@@ -98,7 +98,16 @@ impl Client {
     }
 
     pub fn post(&self, path: &[&str], body: Option<&Value>) -> Result<Value> {
-        self.ask(&Method::POST, path, &[], body)
+        self.post_with(path, &[], body)
+    }
+
+    pub fn post_with(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Value> {
+        self.ask(&Method::POST, path, query, body)
     }
 
     pub fn put(&self, path: &[&str], body: &Value) -> Result<Value> {
@@ -110,7 +119,11 @@ impl Client {
     }
 
     pub fn delete(&self, path: &[&str]) -> Result<Value> {
-        self.ask(&Method::DELETE, path, &[], None)
+        self.delete_with(path, &[])
+    }
+
+    pub fn delete_with(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value> {
+        self.ask(&Method::DELETE, path, query, None)
     }
 
     /// Every item of a list, over all its pages (contract C4).

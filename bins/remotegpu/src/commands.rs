@@ -1,10 +1,20 @@
 //! What each command does. A command asks the server, and prints its answer.
 
+pub mod access_tokens;
+pub mod account;
 mod choice;
+mod confirm;
+pub mod invitations;
 pub mod keys;
 pub mod kubeconfig;
+pub mod kubeconfig_tokens;
+pub mod members;
 pub mod namespaces;
+mod role;
+mod secret_file;
+pub mod service_users;
 pub mod session;
+mod shown_once;
 pub mod use_key;
 
 use anyhow::{Result, bail};
@@ -32,6 +42,14 @@ pub fn run(cli: Cli) -> Result<()> {
         cli::Command::Keys(keys) => keys.run(&server, output),
         cli::Command::Namespaces(namespaces) => namespaces.run(&signed_in(&server)?, output),
         cli::Command::Kubeconfig(kubeconfig) => kubeconfig.run(&signed_in(&server)?, output),
+        cli::Command::KubeconfigTokens(tokens) => tokens.run(&signed_in(&server)?, output),
+        cli::Command::AccessTokens(tokens) => tokens.run(&signed_in(&server)?, output),
+        cli::Command::Account(account) => account.run(&signed_in(&server)?, output),
+        cli::Command::Members(members) => members.run(&signed_in(&server)?, output),
+        cli::Command::Invitations(invitations) => invitations.run(&signed_in(&server)?, output),
+        cli::Command::ServiceUsers(service_users) => {
+            service_users.run(&signed_in(&server)?, output)
+        }
         cli::Command::Completions { shell } => print_completions(shell, Cli::command()),
     }
 }

@@ -3,10 +3,33 @@
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use crate::secret::masked;
+
+/// When a token ends.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub struct TokenExpiry {
+    /// For how long it lives: 90m, 12h, 30d, 2w.
+    #[arg(long, value_name = "SPAN")]
+    expires_in: Option<Span>,
+    /// When it ends: 2030-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    expires_at: Option<String>,
+}
+
+impl TokenExpiry {
+    /// What a request says of it.
+    pub fn member(self) -> Option<(String, Value)> {
+        match (self.expires_in, self.expires_at) {
+            (Some(span), _) => Some(("expires_in_seconds".into(), span.whole_seconds().into())),
+            (None, at) => at.map(|at| ("expires_at".into(), at.into())),
+        }
+    }
+}
 
 /// A span such as `90m`, `12h`, `30d` or `2w`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

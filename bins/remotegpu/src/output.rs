@@ -46,11 +46,14 @@ pub fn print_list(
     match format {
         Format::Table => stdout::write(&table(columns, items, now)),
         Format::Json => print_json(&Value::Array(items.to_vec())),
-        Format::Name => {
-            let names = items.iter().map(|item| text(item, "name") + "\n");
-            stdout::write(&names.collect::<String>())
-        }
+        Format::Name => print_names(items, "name"),
     }
+}
+
+/// Prints what each item is known by, one a line.
+pub fn print_names(items: &[Value], member: &str) -> Result<()> {
+    let names = items.iter().map(|item| text(item, member) + "\n");
+    stdout::write(&names.collect::<String>())
 }
 
 /// Prints one item.

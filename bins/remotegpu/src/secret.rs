@@ -30,7 +30,7 @@ pub const PREFIX_LENGTH: usize = 13;
 pub fn masked(text: &str) -> String {
     let mut masked = String::new();
     let mut rest = text;
-    while let Some((at, begin)) = ["rgpu_", "rgse_"]
+    while let Some((at, begin)) = ["rgpu_", "rgse_", "rgsu_", "rgat_"]
         .into_iter()
         .filter_map(|begin| Some((rest.find(begin)?, begin)))
         .min()

@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use serde_json::{Value, json};
 
 use super::choice::Understood;
 use super::namespaces;
+use super::secret_file::SecretFile;
 use crate::client::Client;
+use crate::expiry::Span;
 use crate::files::{self, Existing};
-use crate::output::{self, Format, say};
+use crate::output::{self, Format, say, text};
 use crate::stdout;
 
 /// Who gets the credentials for kubectl.
@@ -25,14 +28,26 @@ enum Plugin {
   remotegpu kubeconfig team-ml
   remotegpu kubeconfig team-ml --plugin remotegpu -f ~/.kube/team-ml.yaml
   remotegpu kubeconfig team-ml -f - | less
+  remotegpu kubeconfig --all
+  remotegpu kubeconfig team-ml --token --expires-in 30m
 
-The file holds no secret. kubectl needs an API key when it uses the file, in REMOTEGPU_API_KEY:
+The file holds no secret, but for --token. kubectl needs an API key when it uses the file, in REMOTEGPU_API_KEY:
   export REMOTEGPU_API_KEY=$(remotegpu keys create laptop --namespace team-ml)
 With --plugin remotegpu it may also be kept:
   remotegpu keys create laptop --namespace team-ml | remotegpu keys use")]
 pub struct Kubeconfig {
     /// Name or id of the namespace.
-    namespace: String,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    namespace: Option<String>,
+    /// One file for all active namespaces of the account, over all clusters.
+    #[arg(long, conflicts_with_all = ["token", "as_id", "as_name"])]
+    all: bool,
+    /// A file with a token inside, for tools that can run no plugin. It is a secret.
+    #[arg(long, conflicts_with = "plugin")]
+    token: bool,
+    /// With --token: for how long it opens the namespace, 10m to 1h.
+    #[arg(long, value_name = "SPAN", requires = "token")]
+    expires_in: Option<Span>,
     #[command(flatten)]
     understood: Understood,
     /// What kubectl runs to get its credentials.
@@ -49,12 +64,19 @@ pub struct Kubeconfig {
 
 impl Kubeconfig {
     pub fn run(self, client: &Client, format: Format) -> Result<()> {
-        let id = namespaces::find_id(client, &self.namespace, self.understood)?;
         let plugin = match self.plugin {
             Plugin::Shell => "shell",
             Plugin::Remotegpu => "remotegpu",
         };
-        let path = ["v1", "kubernetes", "namespaces", &id, "kubeconfig"];
+        let id = match &self.namespace {
+            Some(namespace) => Some(namespaces::find_id(client, namespace, self.understood)?),
+            None => None,
+        };
+        let path = match &id {
+            Some(id) if self.token => return self.with_token(client, format, id),
+            Some(id) => vec!["v1", "kubernetes", "namespaces", id, "kubeconfig"],
+            None => vec!["v1", "kubernetes", "kubeconfig"],
+        };
         let answer = client.get_with(&path, &[("plugin", plugin)])?;
         if format == Format::Json && self.file.is_none() {
             return output::print_json(&answer);
@@ -86,8 +108,33 @@ impl Kubeconfig {
     }
 }
 
+impl Kubeconfig {
+    fn with_token(self, client: &Client, format: Format, id: &str) -> Result<()> {
+        let path = ["v1", "kubernetes", "namespaces", id, "kubeconfig-token"];
+        let span = self.expires_in;
+        let body = span.map(|span| json!({"expires_in_seconds": span.whole_seconds()}));
+        let file = SecretFile {
+            file: self.file,
+            force: self.force,
+        };
+        let end = |item: &Value| {
+            let id = text(item, "id");
+            format!("remotegpu kubeconfig-tokens delete {id} --yes")
+        };
+        let made = file.write(client, format, &end, || client.post(&path, body.as_ref()))?;
+        if format == Format::Table {
+            let (id, until) = (text(&made, "id"), text(&made, "expires_at"));
+            say(&format!(
+                "It opens the namespace until {until}; `remotegpu kubeconfig-tokens delete {id}` \
+                 ends it before."
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// A server's word for a file is never a way out of this folder, nor a hidden file in it.
-fn safe_filename(proposed: &str) -> String {
+pub fn safe_filename(proposed: &str) -> String {
     let safe = |c: char| match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => c,
         _ => '-',

@@ -18,6 +18,7 @@ mod kubeconfig;
 #[path = "../../../../crates/test-support/src/left_out.rs"]
 mod left_out;
 mod many;
+mod members;
 mod namespaces;
 mod outputs;
 mod plugin_patience;
