@@ -80,7 +80,8 @@ async fn a_token_is_its_holder_in_its_clusters_and_nobody_elsewhere() {
     // T4, T6
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let webhook = Webhook::new();
-        let server = Server::start_with(webhook.options(backend, &CLUSTERS)).await;
+        let options = webhook.options(backend, &CLUSTERS).with("log", "trace");
+        let server = Server::start_with(options).await;
         let ada = server.operator().await;
         let (eu, us) = (Asking::of(&server, "eu"), Asking::of(&server, "us"));
         assert_ne!(eu.credential, us.credential);

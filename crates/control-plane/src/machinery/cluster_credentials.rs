@@ -94,7 +94,11 @@ impl ClusterCredentials {
         store: &dyn WebhookCredentialRepository,
         candidate: WebhookKey,
     ) -> Result<(), StoreError> {
-        let key = hmac_key(&store.webhook_key(candidate).await?);
+        // It never changes, and asking for it writes.
+        let key = match self.known().map(|known| known.key.clone()) {
+            Ok(key) => key,
+            Err(CredentialsNotKnown) => hmac_key(&store.webhook_key(candidate).await?),
+        };
         let generations = store.list_generations().await?.into_iter();
         let generations = generations.map(|found| (found.cluster.clone(), found));
         let known = Arc::new(Known {
@@ -105,6 +109,11 @@ impl ClusterCredentials {
         Ok(())
     }
 
+    fn known(&self) -> Result<Arc<Known>, CredentialsNotKnown> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.clone().ok_or(CredentialsNotKnown)
+    }
+
     /// Whose credential it is, if it is one. How long that takes tells nothing of what is
     /// right in it.
     pub fn recognize(
@@ -112,8 +121,7 @@ impl ClusterCredentials {
         text: &str,
         now: OffsetDateTime,
     ) -> Result<Option<AskingCluster>, CredentialsNotKnown> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let known = Arc::clone(known.as_ref().ok_or(CredentialsNotKnown)?);
+        let known = self.known()?;
         let tag = text.strip_prefix(PREFIX).filter(|_| text.len() == LENGTH);
         let Some(tag) = tag.and_then(|tag| URL_SAFE_NO_PAD.decode(tag).ok()) else {
             return Ok(None);
