@@ -63,6 +63,8 @@ pub struct Config {
     pub kubeconfig_token_limit: u32,
     pub namespace_limit: u32,
     pub access_tokens: AccessTokenRules,
+    pub service_user_limit: u32,
+    pub service_user_token_limit: u32,
     pub keys: KeyMemory,
     pub session_policy: SessionPolicy,
     pub token_lifetime: TokenLifetime,
@@ -161,6 +163,8 @@ impl Config {
             kubeconfig_token_limit: number(settings, "kubeconfig_token_limit", 0..=1_000_000)?,
             namespace_limit: number(settings, "namespace_limit", 0..=1_000_000)?,
             access_tokens: access_tokens::read(settings)?,
+            service_user_limit: number(settings, "service_user_limit", 0..=10_000)?,
+            service_user_token_limit: number(settings, "service_user_token_limit", 0..=1_000)?,
             keys: KeyMemory {
                 cache_size: number(settings, "key_cache_size", 0..=100_000_000)? as usize,
                 record_last_use: choice(settings, "record_last_use", ["true", "false"])? == "true",

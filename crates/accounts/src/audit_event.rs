@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use remotegpu_primitives::{
     AccessTokenId, AccountId, Act, Actor, ApiKeyId, AuditEventId, KubeconfigTokenId, NamespaceId,
-    Origin, Page, PageRequest, SessionId, StoreError, UserId, Vocabulary, Word,
+    Origin, Page, PageRequest, ServiceUserTokenId, SessionId, StoreError, UserId, Vocabulary, Word,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -72,6 +72,16 @@ audit_actions! {
     UserPasswordChanged => "user.password_changed",
     /// The operator gave a user a one-time password.
     UserPasswordReset => "user.password_reset",
+    /// A service user was made.
+    ServiceUserCreated => "service_user.created",
+    /// A service user's name or role was changed.
+    ServiceUserUpdated => "service_user.updated",
+    /// A service user was deleted, with its tokens.
+    ServiceUserDeleted => "service_user.deleted",
+    /// A service user was given a token.
+    ServiceUserTokenIssued => "service_user_token.issued",
+    /// A service user's token was deleted.
+    ServiceUserTokenDeleted => "service_user_token.deleted",
     /// The operator made a user who is a member of the account.
     UserCreated => "user.created",
     /// A member made themselves an access token.
@@ -189,19 +199,25 @@ pub enum AuditSubject {
     Session(SessionId),
     /// A user.
     User(UserId),
+    /// A service user.
+    ServiceUser(UserId),
+    /// A service user's token.
+    ServiceUserToken(ServiceUserTokenId),
     /// The account.
     Account(AccountId),
 }
 
 impl AuditSubject {
     /// The words of all kinds.
-    pub const KINDS: [&str; 7] = [
+    pub const KINDS: [&str; 9] = [
         "api_key",
         "namespace",
         "access_token",
         "kubeconfig_token",
         "session",
         "user",
+        "service_user",
+        "service_user_token",
         "account",
     ];
 
@@ -214,6 +230,8 @@ impl AuditSubject {
             Self::KubeconfigToken(id) => ("kubeconfig_token", id.as_uuid()),
             Self::Session(id) => ("session", id.as_uuid()),
             Self::User(id) => ("user", id.as_uuid()),
+            Self::ServiceUser(id) => ("service_user", id.as_uuid()),
+            Self::ServiceUserToken(id) => ("service_user_token", id.as_uuid()),
             Self::Account(id) => ("account", id.as_uuid()),
         }
     }
@@ -227,6 +245,11 @@ impl AuditSubject {
             "kubeconfig_token" => Some(Self::KubeconfigToken(KubeconfigTokenId::from_uuid(id))),
             "session" => Some(Self::Session(SessionId::from_uuid(id))),
             "user" => Some(Self::User(UserId::from_uuid(id))),
+            "service_user" => Some(Self::ServiceUser(UserId::from_uuid(id))),
+            "service_user_token" => {
+                let id = ServiceUserTokenId::from_uuid(id);
+                Some(Self::ServiceUserToken(id))
+            }
             "account" => Some(Self::Account(AccountId::from_uuid(id))),
             _ => None,
         }
@@ -234,12 +257,20 @@ impl AuditSubject {
 }
 
 /// The words of all kinds of actors.
-pub const ACTOR_KINDS: [&str; 5] = ["user", "api_key", "operator", "system", "anonymous"];
+pub const ACTOR_KINDS: [&str; 6] = [
+    "user",
+    "service_user",
+    "api_key",
+    "operator",
+    "system",
+    "anonymous",
+];
 
 /// The kind of an actor, and its identifier where it has one.
 pub fn actor_parts(actor: Actor) -> (&'static str, Option<Uuid>) {
     match actor {
         Actor::User(id) => ("user", Some(id.as_uuid())),
+        Actor::ServiceUser(id) => ("service_user", Some(id.as_uuid())),
         Actor::ApiKey(id) => ("api_key", Some(id.as_uuid())),
         Actor::Operator => ("operator", None),
         Actor::System => ("system", None),
@@ -251,6 +282,7 @@ pub fn actor_parts(actor: Actor) -> (&'static str, Option<Uuid>) {
 pub fn actor_from_parts(kind: &str, id: Option<Uuid>) -> Option<Actor> {
     match (kind, id) {
         ("user", Some(id)) => Some(Actor::User(UserId::from_uuid(id))),
+        ("service_user", Some(id)) => Some(Actor::ServiceUser(UserId::from_uuid(id))),
         ("api_key", Some(id)) => Some(Actor::ApiKey(ApiKeyId::from_uuid(id))),
         ("operator", None) => Some(Actor::Operator),
         ("system", None) => Some(Actor::System),
@@ -277,6 +309,8 @@ pub struct AuditDetails {
     pub token_id: Option<String>,
     /// When a token ends.
     pub expires_at: Option<OffsetDateTime>,
+    /// Whose token it is.
+    pub service_user_id: Option<UserId>,
     /// What a user may do in the account.
     pub role: Option<Word<Role>>,
     /// The account's own limit of active API keys.

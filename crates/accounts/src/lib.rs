@@ -9,6 +9,7 @@ mod installation_sessions;
 mod member;
 mod password;
 mod repository;
+mod service_user;
 mod session;
 mod user;
 
@@ -30,6 +31,11 @@ pub use password::{
 pub use repository::{
     AccountRepository, AttemptRepository, CreateUser, InsertSession, SessionRepository,
     UserRepository,
+};
+pub use service_user::{
+    HashedServiceUserToken, InsertLimited, NewServiceUser, NewServiceUserToken,
+    PlainServiceUserToken, ServiceUser, ServiceUserChange, ServiceUserContext,
+    ServiceUserRepository, ServiceUserSecret, ServiceUserToken,
 };
 pub use session::{
     HashedSession, MalformedSession, NewSession, OpenedSession, PlainSession, Session,

@@ -10,8 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::{Account, HashedPassword, Role, User};
 
-const PREFIX: &str = "rgse_";
-const SECRET_LEN: usize = PREFIX.len() + 43;
+const SECRET_LEN: usize = PlainSession::PREFIX.len() + 43;
 
 /// A session's secret: what the cookie or the Bearer header holds. 256 random
 /// bits.
@@ -28,17 +27,20 @@ pub struct HashedSession(pub [u8; 32]);
 pub struct MalformedSession;
 
 impl PlainSession {
+    /// What every secret of a session begins with.
+    pub const PREFIX: &'static str = "rgse_";
+
     /// Makes a new secret.
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let mut bytes = [0; 32];
         rng.fill_bytes(&mut bytes);
-        Self(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
+        Self(format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(bytes)))
     }
 
     /// Takes a text that may be a session's secret.
     pub fn parse(text: &str) -> Result<Self, MalformedSession> {
         let fits = text.len() == SECRET_LEN
-            && text.starts_with(PREFIX)
+            && text.starts_with(Self::PREFIX)
             && text
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');

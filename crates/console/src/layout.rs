@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, cookie::Cookie, http::Method};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use remotegpu_accounts::{Account, Role, SessionContext, User};
-use remotegpu_control_plane::Caller;
+use remotegpu_control_plane::{Caller, Right};
 use remotegpu_edge::{ApiError, ErrorCode};
 use remotegpu_namespaces::ClusterStatus;
 use time::OffsetDateTime;
@@ -63,7 +63,7 @@ struct Who<'a> {
 }
 
 /// The session of whoever looks: pages are shown to people alone.
-pub(crate) fn whom<R>(caller: &Caller<R>) -> Result<&SessionContext, ApiError> {
+pub(crate) fn whom<R: Right>(caller: &Caller<R>) -> Result<&SessionContext, ApiError> {
     Ok(caller.session().ok_or(ErrorCode::MissingAccessToken)?)
 }
 
@@ -78,7 +78,7 @@ pub(crate) struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     /// For who is signed in.
-    pub(crate) async fn of<R>(
+    pub(crate) async fn of<R: Right>(
         console: &'a Console,
         caller: &'a Caller<R>,
         request: &HttpRequest,

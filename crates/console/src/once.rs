@@ -175,7 +175,7 @@ impl Reply {
 }
 
 /// A form that somebody sent who may ask for what it is for.
-pub(crate) struct Asked<R> {
+pub(crate) struct Asked<R: Right> {
     pub(crate) caller: Caller<R>,
     pub(crate) fields: Fields,
     id: FormId,
@@ -255,7 +255,7 @@ pub(crate) async fn check(
     }
 }
 
-impl<R> Asked<R> {
+impl<R: Right> Asked<R> {
     /// Has the form's act done, once. What was answered the first time is answered again
     /// for ten minutes; after that `spent` says what to do.
     pub(crate) async fn once(

@@ -5,26 +5,124 @@
 use std::{fmt, marker::PhantomData, time::Instant};
 
 use rand::CryptoRng;
-use remotegpu_accounts::{Account, PasswordChange, Role, SessionContext, User};
+use remotegpu_accounts::{Account, PasswordChange, Role, ServiceUserContext, SessionContext, User};
 use remotegpu_keys::PresentedKey;
 use remotegpu_namespaces::ClusterName;
 use remotegpu_primitives::{Act, Actor, FormHash, Origin, UserId};
 use time::OffsetDateTime;
 
-/// What an act asks of a person who is signed in (contract A11).
+/// Whoever acts for an account, and has shown who they are.
+#[derive(Debug, Clone)]
+pub enum Principal {
+    /// A person who is signed in.
+    Person(SessionContext),
+    /// A machine that manages, with its token (contract T8).
+    ServiceUser(ServiceUserContext),
+}
+
+/// What a caller is who has a right: anybody, or a person.
+pub trait Who: Clone + 'static {
+    /// Who it is.
+    fn asking(&self) -> Asking<'_>;
+
+    /// The same, where it is one of these.
+    fn of(asking: Asking<'_>) -> Option<Self>;
+}
+
+/// Who asks, whatever their caller says of them.
+#[derive(Debug, Clone, Copy)]
+pub enum Asking<'a> {
+    /// A person who is signed in.
+    Person(&'a SessionContext),
+    /// A machine that manages.
+    ServiceUser(&'a ServiceUserContext),
+}
+
+impl Who for Principal {
+    fn asking(&self) -> Asking<'_> {
+        match self {
+            Self::Person(context) => Asking::Person(context),
+            Self::ServiceUser(context) => Asking::ServiceUser(context),
+        }
+    }
+
+    fn of(asking: Asking<'_>) -> Option<Self> {
+        Some(match asking {
+            Asking::Person(context) => Self::Person(context.clone()),
+            Asking::ServiceUser(context) => Self::ServiceUser(context.clone()),
+        })
+    }
+}
+
+impl Who for SessionContext {
+    fn asking(&self) -> Asking<'_> {
+        Asking::Person(self)
+    }
+
+    fn of(asking: Asking<'_>) -> Option<Self> {
+        match asking {
+            Asking::Person(context) => Some(context.clone()),
+            Asking::ServiceUser(_) => None,
+        }
+    }
+}
+
+impl<'a> Asking<'a> {
+    fn id(self) -> UserId {
+        match self {
+            Self::Person(context) => context.user.id,
+            Self::ServiceUser(context) => context.service_user.id,
+        }
+    }
+
+    fn account(self) -> &'a Account {
+        match self {
+            Self::Person(context) => &context.account,
+            Self::ServiceUser(context) => &context.account,
+        }
+    }
+
+    /// Whether their role allows what `needed` does. One that a newer version gave allows
+    /// nothing (contract R6).
+    fn has_role(self, needed: Role) -> bool {
+        let role = match self {
+            Self::Person(context) => &context.role,
+            Self::ServiceUser(context) => &context.service_user.role,
+        };
+        role.known().is_some_and(|role| role.allows(needed))
+    }
+
+    fn must_change_password(self) -> bool {
+        match self {
+            Self::Person(context) => context.user.password_change != PasswordChange::NotNeeded,
+            Self::ServiceUser(_) => false,
+        }
+    }
+
+    fn actor(self) -> Actor {
+        match self {
+            Self::Person(context) => Actor::User(context.user.id),
+            Self::ServiceUser(context) => Actor::ServiceUser(context.service_user.id),
+        }
+    }
+}
+
+/// What an act asks of whoever acts for an account (contract A11).
 pub trait Right: 'static {
+    /// Who may have it: anybody, or people alone (contract T8).
+    type Who: Who;
     /// The smallest role, where there is one.
     const ROLE: Option<Role>;
     /// Whether somebody may come with a password that must be changed first.
     const ONE_TIME_PASSWORD: bool = false;
-    /// Whether it takes a person, and no machine that manages (contract T8).
-    const PERSON: bool = false;
 }
 
 /// What only people may: to whom it is given has a session of their own.
-pub trait PersonsRight: Right {}
+pub trait PersonsRight: Right<Who = SessionContext> {}
 
-/// Nothing but to be signed in, for what is about nothing but the session: also where
+impl<R: Right<Who = SessionContext>> PersonsRight for R {}
+
+/// Nothing but to act for an account, for what is about nothing but that: also where
 /// this version does not know the role (contract R6).
 pub enum Anyone {}
 
@@ -45,51 +143,55 @@ pub enum OneTimePassword {}
 pub struct Person<R>(PhantomData<fn() -> R>);
 
 impl Right for Anyone {
+    type Who = Principal;
     const ROLE: Option<Role> = None;
 }
 
 impl Right for Read {
+    type Who = Principal;
     const ROLE: Option<Role> = Some(Role::Read);
 }
 
 impl Right for Write {
+    type Who = Principal;
     const ROLE: Option<Role> = Some(Role::Write);
 }
 
 impl Right for Admin {
+    type Who = Principal;
     const ROLE: Option<Role> = Some(Role::Admin);
 }
 
 impl Right for OneTimePassword {
+    type Who = SessionContext;
     const ROLE: Option<Role> = None;
     const ONE_TIME_PASSWORD: bool = true;
-    const PERSON: bool = true;
 }
 
 impl<R: Right> Right for Person<R> {
+    type Who = SessionContext;
     const ROLE: Option<Role> = R::ROLE;
     const ONE_TIME_PASSWORD: bool = R::ONE_TIME_PASSWORD;
-    const PERSON: bool = true;
 }
 
-impl PersonsRight for OneTimePassword {}
-impl<R: Right> PersonsRight for Person<R> {}
-
-/// Why a person may not do something.
+/// Why somebody may not do something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotAllowed {
     /// Their password was handed out once (contract A10).
     #[error("The password must be changed first")]
     PasswordChangeRequired,
+    /// It is for people alone (contract T8).
+    #[error("This is for people, not for service users")]
+    NotForServiceUsers,
     /// Their role in the account does not allow it.
     #[error("The role in this account does not allow this")]
     RoleTooSmall,
 }
 
-/// A person who is signed in, acts for an account, and may do there what `R` says: there
-/// is no other way to one than [`Caller::may`].
-pub struct Caller<R> {
-    context: SessionContext,
+/// Whoever acts for an account, and may do there what `R` says: there is no other way to
+/// one than [`Caller::may`].
+pub struct Caller<R: Right> {
+    who: R::Who,
     origin: Origin,
     right: PhantomData<fn() -> R>,
 }
@@ -98,76 +200,99 @@ impl Caller<OneTimePassword> {
     /// The person whose session this is, calling from `origin`.
     pub fn signed_in(context: SessionContext, origin: Origin) -> Self {
         Self {
-            context,
+            who: context,
             origin,
             right: PhantomData,
         }
     }
 }
 
-impl<R> Caller<R> {
-    /// The same person as one who may do what `S` says, if they may.
+impl Caller<Anyone> {
+    /// The service user that has shown its token, calling from `origin`.
+    pub fn service_user(context: ServiceUserContext, origin: Origin) -> Self {
+        Self {
+            who: Principal::ServiceUser(context),
+            origin,
+            right: PhantomData,
+        }
+    }
+}
+
+impl<R: Right> Caller<R> {
+    /// The same as one who may do what `S` says, if they may.
     pub fn may<S: Right>(&self) -> Result<Caller<S>, NotAllowed> {
-        let change_needed = self.context.user.password_change != PasswordChange::NotNeeded;
-        if change_needed && !S::ONE_TIME_PASSWORD {
+        let asking = self.who.asking();
+        if asking.must_change_password() && !S::ONE_TIME_PASSWORD {
             return Err(NotAllowed::PasswordChangeRequired);
         }
-        if S::ROLE.is_some_and(|needed| !self.context.allows(needed)) {
+        let who = S::Who::of(asking).ok_or(NotAllowed::NotForServiceUsers)?;
+        if S::ROLE.is_some_and(|needed| !asking.has_role(needed)) {
             return Err(NotAllowed::RoleTooSmall);
         }
         Ok(Caller {
-            context: self.context.clone(),
+            who,
             origin: self.origin.clone(),
             right: PhantomData,
         })
     }
 
-    /// The same person, asking by this form: what they ask for is done once (contract H3).
+    /// The same, asking by this form: what they ask for is done once (contract H3).
     #[must_use]
     pub fn by_form(mut self, form: FormHash) -> Self {
         self.origin.form = Some(form);
         self
     }
 
+    /// Who asks.
+    pub fn asking(&self) -> Asking<'_> {
+        self.who.asking()
+    }
+
     /// By what those are known that they make: whoever makes something answers for it
     /// (contract K15).
     pub fn id(&self) -> UserId {
-        self.context.user.id
+        self.asking().id()
     }
 
     /// The account they act for.
     pub fn account(&self) -> &Account {
-        &self.context.account
+        self.asking().account()
     }
 
     /// Their session, where it is a person who asks.
     pub fn session(&self) -> Option<&SessionContext> {
-        Some(&self.context)
+        match self.asking() {
+            Asking::Person(context) => Some(context),
+            Asking::ServiceUser(_) => None,
+        }
     }
 
     /// What they do now.
     pub(crate) fn act(&self, rng: &mut impl CryptoRng, now: OffsetDateTime) -> Act {
-        let (actor, origin) = (Actor::User(self.context.user.id), self.origin.clone());
-        Act::new(actor, origin, rng, now)
+        Act::new(self.asking().actor(), self.origin.clone(), rng, now)
     }
 }
 
 impl<R: PersonsRight> Caller<R> {
     /// Who it is.
     pub fn user(&self) -> &User {
-        &self.context.user
+        &self.who.user
     }
 
     /// Their session, with all that decides what it opens.
     pub fn context(&self) -> &SessionContext {
-        &self.context
+        &self.who
     }
 }
 
-impl<R> fmt::Debug for Caller<R> {
+impl<R: Right> fmt::Debug for Caller<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (user, account) = (self.id(), self.account().id);
-        write!(f, "the user {user} in the account {account}")
+        let kind = match self.asking() {
+            Asking::Person(_) => "user",
+            Asking::ServiceUser(_) => "service user",
+        };
+        let (id, account) = (self.id(), self.account().id);
+        write!(f, "the {kind} {id} in the account {account}")
     }
 }
 

@@ -10,6 +10,9 @@ pub use acts::appoint_member::{AppointMemberError, appoint_member};
 pub use acts::authenticate_api_key::{
     AuthenticateApiKeyError, RecalledApiKey, authenticate_api_key, recall_api_key,
 };
+pub use acts::authenticate_service_user::{
+    AuthenticateServiceUserError, authenticate_service_user,
+};
 pub use acts::authenticate_session::{AuthenticateSessionError, authenticate_session};
 pub use acts::change_member_role::{ChangeMemberError, NewRole, change_member_role};
 pub use acts::change_password::{ChangePasswordError, ChangePasswordPorts, change_password};
@@ -25,9 +28,14 @@ pub use acts::create_kubeconfig_token::{
 pub use acts::create_namespace::{
     CreateNamespace, CreateNamespaceError, CreateNamespacePorts, create_namespace, find_cluster,
 };
+pub use acts::create_service_user::{
+    CreateServiceUser, CreateServiceUserError, create_service_user,
+};
 pub use acts::create_user::{CreateUserError, create_user};
 pub use acts::delete_access_token::delete_access_token;
 pub use acts::delete_namespace::delete_namespace;
+pub use acts::delete_service_user::delete_service_user;
+pub use acts::delete_service_user_token::delete_service_user_token;
 pub use acts::dismiss_member::dismiss_member;
 pub use acts::end_all::{Choice, EndAll, Ended};
 pub use acts::end_all_access_tokens::end_all_access_tokens;
@@ -44,11 +52,17 @@ pub use acts::find_foreign_namespaces::find_foreign_namespaces;
 pub use acts::find_kubeconfig_token::find_kubeconfig_token;
 pub use acts::find_member::find_member;
 pub use acts::find_namespace::find_namespace;
+pub use acts::find_service_user::find_service_user;
+pub use acts::find_service_user_token::find_service_user_token;
 pub use acts::issue_access_token::{
     AccessTokenRules, ExpiryNotAllowed, IssueAccessToken, IssueAccessTokenError,
     IssueAccessTokenPorts, IssuedAccessToken, TokenFile, issue_access_token,
 };
 pub use acts::issue_api_key::{IssueApiKey, IssueApiKeyError, IssuedApiKey, issue_api_key};
+pub use acts::issue_service_user_token::{
+    IssueServiceUserToken, IssueServiceUserTokenError, IssuedServiceUserToken,
+    issue_service_user_token,
+};
 pub use acts::leave_account::leave_account;
 pub use acts::list_access_tokens::list_access_tokens;
 pub use acts::list_accounts::list_accounts;
@@ -60,6 +74,8 @@ pub use acts::list_kubeconfig_tokens::list_kubeconfig_tokens;
 pub use acts::list_made::list_made;
 pub use acts::list_members::list_members;
 pub use acts::list_namespaces::list_namespaces;
+pub use acts::list_service_user_tokens::list_service_user_tokens;
+pub use acts::list_service_users::list_service_users;
 pub use acts::list_sessions::list_sessions;
 pub use acts::look_at_claim::look_at_claim;
 pub use acts::look_at_last_reach::{Reach, look_at_last_reach};
@@ -91,10 +107,11 @@ pub use acts::sign_up::{SignUp, SignUpError, SignUpPorts, sign_up};
 pub use acts::suspend_account::suspend_account;
 pub use acts::switch_account::switch_account;
 pub use acts::update_api_key::{UpdateApiKeyError, update_api_key};
+pub use acts::update_service_user::{UpdateServiceUser, update_service_user};
 pub use acts::want_of_held::want_of_held;
 pub use caller::{
-    Admin, Anyone, AskingCluster, Caller, KeyHolder, NotAllowed, OneTimePassword, Operator, Person,
-    PersonsRight, Read, Right, Write,
+    Admin, Anyone, Asking, AskingCluster, Caller, KeyHolder, NotAllowed, OneTimePassword, Operator,
+    Person, PersonsRight, Principal, Read, Right, Who, Write,
 };
 pub use machinery::audit_buffer::AuditBuffer;
 pub use machinery::buffer::{Buffer, Entry, Pace};
@@ -115,6 +132,7 @@ pub use machinery::known_identities::KnownIdentities;
 pub use machinery::last_uses::{AccessTokenUses, IdentityUses, KeyUses, LastUses};
 pub use machinery::mint_limits::{MintLimits, MintTurn};
 pub use machinery::noted_members::NotedMembers;
+pub use machinery::noted_service_users::NotedServiceUsers;
 pub use machinery::password_workers::{PasswordError, PasswordTurn, PasswordWorkers};
 pub use machinery::reconcile_identities::{
     EndIdentityError, IdentityPorts, claim_ended_identities, end_identity,

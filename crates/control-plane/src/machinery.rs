@@ -18,6 +18,7 @@ pub(crate) mod last_uses;
 pub(crate) mod mint_limits;
 pub(crate) mod mint_rate;
 pub(crate) mod noted_members;
+pub(crate) mod noted_service_users;
 pub(crate) mod own_accounts;
 pub(crate) mod password_workers;
 pub(crate) mod reconcile_identities;

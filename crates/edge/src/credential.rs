@@ -2,11 +2,13 @@
 //! no handler can forget it.
 
 use actix_web::{HttpMessage, dev::ServiceRequest, http::header::HeaderMap};
-use remotegpu_accounts::SessionContext;
+use remotegpu_access_tokens::AccessTokenSecret;
+use remotegpu_accounts::{PlainSession, ServiceUserSecret};
 use remotegpu_control_plane::{
-    RecalledApiKey, authenticate_api_key, authenticate_session, recall_api_key,
+    NotAllowed, Principal, RecalledApiKey, authenticate_api_key, authenticate_service_user,
+    authenticate_session, recall_api_key,
 };
-use remotegpu_keys::PresentedKey;
+use remotegpu_keys::{ApiKeySecret, PresentedKey, SecretKind};
 
 use crate::{
     edge::Edge,
@@ -17,8 +19,11 @@ use crate::{
 /// Something that proves who is calling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credential {
-    /// A session, in its cookie or as a Bearer (contract A1, A6).
+    /// A session, in its cookie or as a Bearer, or a service user's token as a Bearer
+    /// (contract A1, A6, T8).
     Session,
+    /// A session: a service user is known and refused (contract T8).
+    PersonsSession,
     /// A session in its cookie alone, as browsers send it: the pages' (contract H3).
     SessionCookie,
     /// An API key, in a header of its own or as a Bearer (contract A2, A3).
@@ -31,14 +36,128 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// The ways to send it, by the names that a description of an API has for them.
-    pub fn schemes(self) -> &'static [&'static str] {
+    /// The ways to prove it.
+    pub fn schemes(self) -> &'static [Scheme] {
         match self {
-            Self::Session => &["session_cookie", "access_token"],
-            Self::SessionCookie => &["session_cookie"],
-            Self::ApiKey => &["api_key", "api_key_bearer"],
-            Self::Cluster => &["cluster_credential"],
+            Self::Session => &[
+                Scheme::SessionCookie,
+                Scheme::SessionBearer,
+                Scheme::ServiceUserBearer,
+            ],
+            Self::PersonsSession => &[Scheme::SessionCookie, Scheme::SessionBearer],
+            Self::SessionCookie => &[Scheme::SessionCookie],
+            Self::ApiKey => &[Scheme::ApiKeyHeader, Scheme::ApiKeyBearer],
+            // On a listener that no description tells of.
+            Self::Cluster => &[],
             Self::Nothing => &[],
+        }
+    }
+}
+
+/// A way to prove something: a kind of secret at a place where it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// A session's secret in its cookie.
+    SessionCookie,
+    /// A session's secret as a Bearer.
+    SessionBearer,
+    /// A service user's token as a Bearer.
+    ServiceUserBearer,
+    /// An API key in a header of its own.
+    ApiKeyHeader,
+    /// An API key as a Bearer.
+    ApiKeyBearer,
+}
+
+impl Scheme {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::SessionCookie,
+        Self::SessionBearer,
+        Self::ServiceUserBearer,
+        Self::ApiKeyHeader,
+        Self::ApiKeyBearer,
+    ];
+
+    /// What a description of an API calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SessionCookie => "session_cookie",
+            Self::SessionBearer => "access_token",
+            Self::ServiceUserBearer => "service_user_token",
+            Self::ApiKeyHeader => "api_key",
+            Self::ApiKeyBearer => "api_key_bearer",
+        }
+    }
+}
+
+/// Where a request has a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In the session's cookie.
+    Cookie,
+    /// Behind `Authorization: Bearer`.
+    Bearer,
+    /// In the header for API keys.
+    KeyHeader,
+}
+
+impl Place {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Cookie, Self::Bearer, Self::KeyHeader];
+}
+
+/// Every kind of secret that this product gives to somebody who comes back with it. Which
+/// of them counts where is said here and nowhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secret {
+    /// What a sign-in gives.
+    Session,
+    /// What a machine that manages comes with (contract T8).
+    ServiceUserToken,
+    /// What programs have.
+    ApiKey,
+    /// What opens clusters and nothing else (contract T5).
+    AccessToken,
+}
+
+impl Secret {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Session,
+        Self::ServiceUserToken,
+        Self::ApiKey,
+        Self::AccessToken,
+    ];
+
+    /// What all of the kind begin with.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Session => PlainSession::PREFIX,
+            Self::ServiceUserToken => ServiceUserSecret::PREFIX,
+            Self::ApiKey => ApiKeySecret::PREFIX,
+            Self::AccessToken => AccessTokenSecret::PREFIX,
+        }
+    }
+
+    /// What a text can be, if it can be anything.
+    pub fn of(text: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|secret| text.starts_with(secret.prefix()))
+    }
+
+    /// What it proves at this place (contract A1 to A5, T5, T8).
+    pub fn scheme(self, place: Place) -> Option<Scheme> {
+        match (self, place) {
+            (Self::Session, Place::Cookie) => Some(Scheme::SessionCookie),
+            (Self::Session, Place::Bearer) => Some(Scheme::SessionBearer),
+            (Self::ServiceUserToken, Place::Bearer) => Some(Scheme::ServiceUserBearer),
+            (Self::ApiKey, Place::Bearer) => Some(Scheme::ApiKeyBearer),
+            (Self::ApiKey, Place::KeyHeader) => Some(Scheme::ApiKeyHeader),
+            (Self::Session, Place::KeyHeader)
+            | (Self::ServiceUserToken, Place::Cookie | Place::KeyHeader)
+            | (Self::ApiKey, Place::Cookie)
+            | (Self::AccessToken, _) => None,
         }
     }
 }
@@ -66,7 +185,7 @@ async fn prove_one(
     request: &ServiceRequest,
 ) -> Result<(), ApiError> {
     match credential {
-        Credential::Session | Credential::SessionCookie => {
+        Credential::Session | Credential::PersonsSession | Credential::SessionCookie => {
             let headers = request.headers();
             let name = cookie_name(edge.public_url().is_https());
             if credential == Credential::SessionCookie
@@ -75,9 +194,14 @@ async fn prove_one(
                 return Err(ErrorCode::MissingAccessToken.into());
             }
             // A page that looks again by itself is no use of the session (contract A6).
-            let is_use = credential == Credential::Session || !headers.contains_key("hx-request");
-            let context = session(edge, headers, is_use).await?;
-            request.extensions_mut().insert(context);
+            let by_itself =
+                credential == Credential::SessionCookie && headers.contains_key("hx-request");
+            let principal = principal(edge, headers, !by_itself).await?;
+            let is_person = matches!(principal, Principal::Person(_));
+            if !is_person && credential != Credential::Session {
+                return Err(NotAllowed::NotForServiceUsers.into());
+            }
+            request.extensions_mut().insert(principal);
         }
         Credential::ApiKey => {
             let presented = api_key(edge, request.headers()).await?;
@@ -102,14 +226,19 @@ fn is_missing(error: &ApiError, wanted: &[Credential]) -> bool {
     }
 }
 
-async fn session(
-    edge: &Edge,
-    headers: &HeaderMap,
-    is_use: bool,
-) -> Result<SessionContext, ApiError> {
-    let token = token_in(headers, edge.public_url().is_https())?;
+/// Whoever acts for an account. What is neither a session nor a service user's token, each
+/// at a place where it counts, is a session that does not count.
+async fn principal(edge: &Edge, headers: &HeaderMap, is_use: bool) -> Result<Principal, ApiError> {
+    let (text, place) = token_in(headers, edge.public_url().is_https())?;
+    let scheme = Secret::of(text).and_then(|secret| secret.scheme(place));
+    if scheme == Some(Scheme::ServiceUserBearer) {
+        let service_users = &*edge.ports.service_users;
+        let context = authenticate_service_user(service_users, text, edge.now()).await?;
+        return Ok(Principal::ServiceUser(context));
+    }
     let (sessions, policy) = (&*edge.ports.sessions, edge.session_policy());
-    Ok(authenticate_session(sessions, policy, token, is_use, edge.now()).await?)
+    let context = authenticate_session(sessions, policy, text, is_use, edge.now()).await?;
+    Ok(Principal::Person(context))
 }
 
 async fn api_key(edge: &Edge, headers: &HeaderMap) -> Result<PresentedKey, ApiError> {
@@ -118,5 +247,30 @@ async fn api_key(edge: &Edge, headers: &HeaderMap) -> Result<PresentedKey, ApiEr
     match recall_api_key(&edge.ports.key_cache, uses, text, now)? {
         RecalledApiKey::Known(presented) => Ok(presented),
         RecalledApiKey::NotKnown(hash) => Ok(authenticate_api_key(keys, uses, &hash, now).await?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scheme_is_of_one_secret_at_one_place() {
+        // A1 to A5, T5, T8
+        for scheme in Scheme::ALL {
+            let secrets = Secret::ALL.into_iter();
+            let pairs = secrets.flat_map(|secret| Place::ALL.map(|place| (secret, place)));
+            let of_it = pairs.filter(|(secret, place)| secret.scheme(*place) == Some(scheme));
+            assert_eq!(of_it.count(), 1, "{scheme:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_known_by_how_it_begins() {
+        // A3
+        for secret in Secret::ALL {
+            assert_eq!(Secret::of(&format!("{}x", secret.prefix())), Some(secret));
+        }
+        assert_eq!(Secret::of("eyJhbGciOi"), None);
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use ipnet::IpNet;
 use rand::CryptoRng;
-use remotegpu_accounts::{SessionPolicy, SessionRepository};
+use remotegpu_accounts::{ServiceUserRepository, SessionPolicy, SessionRepository};
 use remotegpu_control_plane::{
     ClusterCredentials, ConcurrencyLimit, KeyCache, KeyUses, Load, MintLimits, Overloaded,
     PasswordWorkers, RestoreNotice,
@@ -46,6 +46,8 @@ pub struct EdgeConfig {
 pub struct EdgePorts {
     /// Who is signed in.
     pub sessions: Arc<dyn SessionRepository>,
+    /// Machines that manage.
+    pub service_users: Arc<dyn ServiceUserRepository>,
     /// API keys.
     pub keys: Arc<dyn ApiKeyRepository>,
     /// The keys that are remembered.

@@ -17,7 +17,7 @@ pub use cluster_caller::ClusterCaller;
 pub(crate) use cluster_caller::cluster_credential_in;
 pub use key_caller::KeyCaller;
 pub(crate) use key_caller::key_in;
-pub use path_id::{PathId, PathParameter};
+pub use path_id::{PathId, PathParameter, ServiceUserId};
 pub use query::Query;
 pub(crate) use session_caller::token_in;
 pub use session_caller::{SessionCaller, Visitor, cookie_name, session_cookies};

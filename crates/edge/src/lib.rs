@@ -20,12 +20,12 @@ mod request_metrics;
 mod route_table;
 mod server;
 
-pub use credential::Credential;
+pub use credential::{Credential, Place, Scheme, Secret};
 pub use edge::{Edge, EdgeConfig, EdgePorts, rng};
 pub use error::{ApiError, ErrorCode, FieldError, Refused};
 pub use extract::{
-    Client, ClusterCaller, KeyCaller, PathId, PathParameter, Query, SessionCaller, UnreadBody,
-    Visitor, cookie_name, session_cookies,
+    Client, ClusterCaller, KeyCaller, PathId, PathParameter, Query, ServiceUserId, SessionCaller,
+    UnreadBody, Visitor, cookie_name, session_cookies,
 };
 pub use front::{Front, Routes};
 pub use policy::{Csrf, Deadline, ErrorShape, RoutePolicy, WorkClass};

@@ -4,7 +4,8 @@ use std::{fmt, sync::Arc};
 
 use remotegpu_access_tokens::AccessTokenRepository;
 use remotegpu_accounts::{
-    AttemptRepository, AuditLog, MemberRepository, SessionRepository, UserRepository,
+    AttemptRepository, AuditLog, MemberRepository, ServiceUserRepository, SessionRepository,
+    UserRepository,
 };
 use remotegpu_control_plane::{
     AccessTokenRules, AuditBuffer, IdentityUses, KeyCache, KeyChangeLimits, KnownIdentities,
@@ -36,6 +37,10 @@ pub struct ApiConfig {
     pub access_tokens: AccessTokenRules,
     /// How many kubeconfigs with a token one may have in an account (contract T9).
     pub kubeconfig_token_limit: u32,
+    /// How many service users an account may have.
+    pub service_user_limit: u32,
+    /// How many tokens a service user may have.
+    pub service_user_token_limit: u32,
     /// For how long cluster tokens are asked for.
     pub token_lifetime: TokenLifetime,
 }
@@ -48,6 +53,8 @@ pub struct ApiPorts {
     pub sessions: Arc<dyn SessionRepository>,
     /// Who is in which account.
     pub members: Arc<dyn MemberRepository>,
+    /// Machines that manage.
+    pub service_users: Arc<dyn ServiceUserRepository>,
     /// Attempts to sign in and up.
     pub attempts: Arc<dyn AttemptRepository>,
     /// API keys.

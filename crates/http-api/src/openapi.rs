@@ -33,6 +33,7 @@ pub(crate) mod words;
         (name = "members", description = "Who is in the account."),
         (name = "api-keys", description = "Keys for programs."),
         (name = "access-tokens", description = "By which members open clusters."),
+        (name = "service-users", description = "Machines that manage."),
         (name = "clusters", description = "Where namespaces can stand."),
         (name = "namespaces", description = "A team's part of a cluster."),
         (name = "kubeconfig", description = "How `kubectl` gets in."),

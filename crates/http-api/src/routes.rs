@@ -12,7 +12,9 @@ use utoipa_actix_web::OpenApiFactory;
 use crate::{
     Api, docs, health, openapi, problem,
     v1::{
-        account::{access_tokens, api_keys, audit_events, kubeconfig_tokens, members},
+        account::{
+            access_tokens, api_keys, audit_events, kubeconfig_tokens, members, service_users,
+        },
         auth, kubernetes,
     },
 };
@@ -28,9 +30,15 @@ const OPEN: RoutePolicy = RoutePolicy {
     errors: problem::answer,
 };
 
-/// For who is signed in.
+/// For whoever acts for an account: who is signed in, and service users.
 const SESSION: RoutePolicy = RoutePolicy {
     credentials: &[Credential::Session],
+    ..OPEN
+};
+
+/// For people who are signed in (contract T8).
+const PERSON: RoutePolicy = RoutePolicy {
+    credentials: &[Credential::PersonsSession],
     ..OPEN
 };
 
@@ -50,7 +58,7 @@ const SIGN_IN: RoutePolicy = RoutePolicy {
 /// A password is hashed.
 const PASSWORD: RoutePolicy = RoutePolicy {
     class: WorkClass::Password,
-    ..SESSION
+    ..PERSON
 };
 
 /// A cluster is asked for a token.
@@ -94,27 +102,47 @@ pub(crate) fn described(routes: &mut Reading<'_, '_>, sign_up_open: bool) {
         // Who is calling.
         .route(auth::sign_in::sign_in, SIGN_IN)
         .route_if(sign_up_open, auth::sign_up::sign_up, SIGN_IN)
-        .route(auth::sign_out::sign_out, SESSION)
+        .route(auth::sign_out::sign_out, PERSON)
         .route(auth::session::get_session, SESSION)
-        .route(auth::switch_account::switch_account, SESSION)
+        .route(auth::switch_account::switch_account, PERSON)
         .route(auth::password::change_password, PASSWORD)
         .route(auth::key::get_own_api_key, KEY)
         // API keys.
         .route(api_keys::list::list_api_keys, SESSION)
         .route(api_keys::create::create_api_key, SESSION)
+        .route(api_keys::find::get_api_key, SESSION)
         .route(api_keys::update::update_api_key, SESSION)
         .route(api_keys::revoke::revoke_api_key, SESSION)
         .route(api_keys::rotate::rotate_api_key, SESSION)
         // Who is in the account.
-        .route(members::list::list_members, SESSION)
-        .route(members::find::get_member, SESSION)
-        .route(members::update::update_member, SESSION)
-        .route(members::remove::remove_member_or_leave, SESSION)
+        .route(members::list::list_members, PERSON)
+        .route(members::find::get_member, PERSON)
+        .route(members::update::update_member, PERSON)
+        .route(members::remove::remove_member_or_leave, PERSON)
+        // Machines that manage.
+        .route(service_users::list::list_service_users, PERSON)
+        .route(service_users::create::create_service_user, PERSON)
+        .route(service_users::find::get_service_user, PERSON)
+        .route(service_users::update::update_service_user, PERSON)
+        .route(service_users::delete::delete_service_user, PERSON)
+        .route(
+            service_users::tokens::list::list_service_user_tokens,
+            PERSON,
+        )
+        .route(
+            service_users::tokens::create::create_service_user_token,
+            PERSON,
+        )
+        .route(service_users::tokens::find::get_service_user_token, PERSON)
+        .route(
+            service_users::tokens::delete::delete_service_user_token,
+            PERSON,
+        )
         // Access tokens.
-        .route(access_tokens::list::list_access_tokens, SESSION)
-        .route(access_tokens::create::create_access_token, SESSION)
-        .route(access_tokens::get::get_access_token, SESSION)
-        .route(access_tokens::delete::delete_access_token, SESSION)
+        .route(access_tokens::list::list_access_tokens, PERSON)
+        .route(access_tokens::create::create_access_token, PERSON)
+        .route(access_tokens::get::get_access_token, PERSON)
+        .route(access_tokens::delete::delete_access_token, PERSON)
         // Who did what.
         .route(audit_events::list::list_audit_events, SESSION)
         // Clusters and namespaces.
@@ -122,6 +150,7 @@ pub(crate) fn described(routes: &mut Reading<'_, '_>, sign_up_open: bool) {
         .route(kubernetes::kubeconfig::get_account_kubeconfig, SESSION)
         .route(kubernetes::namespaces::list::list_namespaces, SESSION)
         .route(kubernetes::namespaces::create::create_namespace, SESSION)
+        .route(kubernetes::namespaces::find::get_namespace, SESSION)
         .route(kubernetes::namespaces::rename::rename_namespace, SESSION)
         .route(kubernetes::namespaces::delete::delete_namespace, SESSION)
         .route(kubernetes::namespaces::kubeconfig::get_kubeconfig, SESSION)

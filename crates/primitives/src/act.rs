@@ -55,6 +55,8 @@ impl Act {
 pub enum Actor {
     /// A person, with a session.
     User(UserId),
+    /// A machine that manages, with a token of its own (contract T8).
+    ServiceUser(UserId),
     /// A program, with an API key.
     ApiKey(ApiKeyId),
     /// The installation's operator, on the server (contract A13).

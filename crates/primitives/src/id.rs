@@ -79,8 +79,10 @@ ids! {
     InstallationId,
     /// The tenant that owns keys, namespaces and tokens (contract A11).
     AccountId,
-    /// A person (contract A11).
+    /// A person, or a machine that manages (contract A11, T8).
     UserId,
+    /// A token of a service user (contract T8).
+    ServiceUserTokenId,
     /// A signed-in session (contract A6).
     SessionId,
     /// An API key, through all its rotations (contract K1).

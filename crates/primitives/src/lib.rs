@@ -11,7 +11,8 @@ mod word;
 pub use act::{Act, Actor, FormHash, Origin};
 pub use id::{
     AccessTokenId, AccountId, ApiKeyId, AuditEventId, IdentityId, InstallationId, InstanceId,
-    KeySecretId, KubeconfigTokenId, MalformedId, NamespaceId, SessionId, UserId,
+    KeySecretId, KubeconfigTokenId, MalformedId, NamespaceId, ServiceUserTokenId, SessionId,
+    UserId,
 };
 pub use paging::{Cursor, InvalidPage, Page, PageRequest};
 pub use store_error::StoreError;

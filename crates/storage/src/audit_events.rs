@@ -11,7 +11,9 @@ use remotegpu_accounts::{
     AuditDetails, AuditEvent, AuditFilter, AuditLog, EventActor, EventSubject, NewAuditEvent,
     actor_parts,
 };
-use remotegpu_primitives::{AccountId, AuditEventId, Origin, Page, PageRequest, StoreError, Word};
+use remotegpu_primitives::{
+    AccountId, AuditEventId, Origin, Page, PageRequest, StoreError, UserId, Word,
+};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -88,6 +90,8 @@ struct DetailsRow {
     )]
     expires_at: Option<OffsetDateTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    service_user_id: Option<uuid::Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key_limit: Option<u32>,
@@ -106,6 +110,7 @@ impl From<&AuditDetails> for DetailsRow {
             identity: details.identity,
             token_id: details.token_id,
             expires_at: details.expires_at,
+            service_user_id: details.service_user_id.map(UserId::as_uuid),
             role: details.role.map(|role| role.as_str().to_owned()),
             key_limit: details.key_limit,
             namespace_limit: details.namespace_limit,
@@ -123,6 +128,7 @@ impl From<DetailsRow> for AuditDetails {
             identity: row.identity,
             token_id: row.token_id,
             expires_at: row.expires_at,
+            service_user_id: row.service_user_id.map(UserId::from_uuid),
             role: row.role.map(Word::from_stored),
             key_limit: row.key_limit,
             namespace_limit: row.namespace_limit,

@@ -39,6 +39,7 @@ mod quick_reads;
 mod readable;
 mod restore_watch;
 mod schema;
+mod service_users;
 mod sessions;
 mod sqlite;
 mod sweep_leases;

@@ -126,7 +126,7 @@ macro_rules! held_person {
     }};
 }
 
-pub(crate) use has_role;
+pub(crate) use {acts_as_admin, has_role};
 
 #[async_trait]
 impl MemberRepository for Database {

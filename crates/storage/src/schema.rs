@@ -78,6 +78,36 @@ table! {
     use diesel::sql_types::*;
     use crate::types::*;
 
+    service_users (id) {
+        id -> SqlUuid,
+        account_id -> SqlUuid,
+        name -> Text,
+        created_at -> SqlTime,
+        created_by -> SqlUuid,
+    }
+}
+
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    service_user_tokens (id) {
+        id -> SqlUuid,
+        service_user_id -> SqlUuid,
+        hash -> Binary,
+        name -> Text,
+        prefix -> Text,
+        created_at -> SqlTime,
+        created_by -> SqlUuid,
+        expires_at -> SqlTime,
+        last_used_at -> Nullable<SqlTime>,
+    }
+}
+
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
     form_claims (hash) {
         hash -> Binary,
         claimed_at -> SqlTime,
@@ -324,6 +354,8 @@ allow_tables_to_appear_in_same_query!(
     memberships,
     users,
     sessions,
+    service_users,
+    service_user_tokens,
     api_keys,
     key_secrets,
     namespaces,

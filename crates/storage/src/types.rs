@@ -81,6 +81,7 @@ id_columns!(
     KeySecretId,
     KubeconfigTokenId,
     NamespaceId,
+    ServiceUserTokenId,
     SessionId,
     UserId,
 );

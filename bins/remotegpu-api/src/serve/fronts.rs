@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use remotegpu_console::{Console, ConsoleConfig, ConsolePorts};
 use remotegpu_control_plane::{
     AskingCluster, CachedAccessTokens, CachedApiKeys, KeyChangeLimits, MintLimits, NotedMembers,
-    PasswordWorkers,
+    NotedServiceUsers, PasswordWorkers,
 };
 use remotegpu_dev_cluster::DevCluster;
 use remotegpu_edge::{Edge, EdgeConfig, EdgePorts, PublicUrl};
@@ -45,6 +45,7 @@ impl Shared {
         };
         let edge_ports = EdgePorts {
             sessions: Arc::new(self.database.clone()),
+            service_users: Arc::new(self.database.clone()),
             keys: self.cached_keys(),
             key_cache: Arc::clone(&self.remembered.keys),
             uses: Arc::clone(&self.uses),
@@ -62,6 +63,8 @@ impl Shared {
             kubeconfig_token_limit: config.kubeconfig_token_limit,
             namespace_limit: config.namespace_limit,
             access_tokens: config.access_tokens.clone(),
+            service_user_limit: config.service_user_limit,
+            service_user_token_limit: config.service_user_token_limit,
             token_lifetime: config.token_lifetime,
         };
         let ports = self.api_ports(config, passwords.clone(), mint_limits);
@@ -161,6 +164,14 @@ impl Shared {
         ))
     }
 
+    fn noted_service_users(&self) -> Arc<NotedServiceUsers> {
+        let database = Arc::new(self.database.clone());
+        Arc::new(NotedServiceUsers::new(
+            database,
+            Arc::clone(&self.remembered.keys),
+        ))
+    }
+
     fn noted_members(&self) -> Arc<NotedMembers> {
         let database = Arc::new(self.database.clone());
         Arc::new(NotedMembers::new(
@@ -181,6 +192,7 @@ impl Shared {
             users: database.clone(),
             sessions: database.clone(),
             members: self.noted_members(),
+            service_users: self.noted_service_users(),
             attempts: database.clone(),
             keys: self.cached_keys(),
             access_tokens: self.cached_tokens(),

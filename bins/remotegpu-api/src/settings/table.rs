@@ -240,6 +240,18 @@ pub const SETTINGS: &[Setting] = &[
         "What the names of their kubeconfigs begin with",
     ),
     setting(
+        "service_user_limit",
+        Some("20"),
+        "NUMBER",
+        "How many service users an account may have",
+    ),
+    setting(
+        "service_user_token_limit",
+        Some("20"),
+        "NUMBER",
+        "How many tokens a service user may have",
+    ),
+    setting(
         "key_cache_size",
         Some("100000"),
         "NUMBER",

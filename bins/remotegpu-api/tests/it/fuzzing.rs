@@ -28,6 +28,10 @@ struct Fuzzing {
     bob: Person,
     keys: Vec<KeyHolder>,
     namespaces: Vec<String>,
+    /// What may be deleted, and one whose tokens may be.
+    service_users: Vec<String>,
+    machine: String,
+    tokens: Vec<String>,
 }
 
 /// Whom the fuzzer is; and who must not see what belongs to whom (contract C6).
@@ -50,6 +54,8 @@ impl Fuzzing {
             // The limits would otherwise be all that creating things ever answers.
             .with("key-limit", "100000")
             .with("namespace-limit", "40")
+            .with("service-user-limit", "10000")
+            .with("service-user-token-limit", "1000")
             .with("trusted-proxies", "127.0.0.1/32")
             // What is said then is worth reading.
             .with("log", "warn");
@@ -65,12 +71,27 @@ impl Fuzzing {
         for _ in 0..20 {
             keys.push(ada.key(json!({"all": true})).await);
         }
+        let mut service_users = Vec::new();
+        for _ in 0..20 {
+            service_users.push(ada.service_user("write").await.id);
+        }
+        let machine = ada.service_user("read").await;
+        let mut tokens = vec![machine.token_id().to_owned()];
+        for _ in 0..40 {
+            let token = json!({"name": "x", "expires_in_seconds": 3600});
+            let path = format!("{}/tokens", machine.path());
+            let token = ada.post(&path, token).await.expect(201);
+            tokens.push(token["id"].as_str().unwrap().to_owned());
+        }
         Self {
             server,
             ada,
             bob,
             keys,
             namespaces,
+            service_users,
+            machine: machine.id,
+            tokens,
         }
     }
 
@@ -82,6 +103,9 @@ impl Fuzzing {
         for (name, values) in [
             ("keys", json!(keys)),
             ("namespaces", json!(self.namespaces)),
+            ("service_users", json!(self.service_users)),
+            ("machines", json!([self.machine])),
+            ("tokens", json!(self.tokens)),
             ("clusters", json!(["dev"])),
             ("emails", json!([self.ada.email])),
             ("passwords", json!([password(&self.ada)])),

@@ -19,7 +19,7 @@ pub use cluster::{Pods, Workload, cluster_client};
 pub use fault_proxy::{CANARY, Fault, FaultyCluster, TEN_MEGABYTES};
 pub use kubectl::Kubectl;
 pub use media_type::media_type_fault;
-pub use operations::{Asks, Operation, filled, operations};
+pub use operations::{Asks, Operation, filled, filled_by, operations};
 pub use person::{KeyHolder, Person, client};
 pub use plain_proxy::PlainProxy;
 pub use raw::Raw;

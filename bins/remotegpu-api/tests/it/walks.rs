@@ -1,11 +1,13 @@
-//! Three walks over everything that the OpenAPI document lists.
+//! Four walks over everything that the OpenAPI document lists.
 
+use remotegpu_edge::{Place, Secret};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::{
-    Answer, Asks, Backend, Operation, Person, Server, ServerOptions, client, filled, operations,
+    Answer, Asks, Backend, Operation, Person, Server, ServerOptions, client, filled, filled_by,
+    operations,
 };
 
 /// What opens without credentials: this list and nothing else.
@@ -37,7 +39,10 @@ async fn every_route_refuses_without_the_right_credentials() {
         "what asks for nothing is not what shall be public"
     );
     let http = client();
-    for Operation { method, path, asks } in &operations {
+    for Operation {
+        method, path, asks, ..
+    } in &operations
+    {
         if *asks == Asks::Nothing {
             continue;
         }
@@ -102,6 +107,144 @@ async fn every_route_refuses_without_the_right_credentials() {
     }
 }
 
+/// One of each kind, all of them good for something.
+struct Secrets {
+    person: Person,
+    service_user: String,
+    key: String,
+    access_token: String,
+}
+
+impl Secrets {
+    async fn of(person: Person) -> Self {
+        Self {
+            access_token: access_token(&person).await["token"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+            key: person.key(json!({"all": true})).await.key,
+            service_user: person.service_user("admin").await.caller.session_token,
+            person,
+        }
+    }
+
+    /// One that has not been shown yet, where showing it may end it.
+    async fn one(&self, secret: Secret) -> String {
+        match secret {
+            Secret::Session => {
+                let name = self.person.email.split('@').next().unwrap();
+                let password = format!("password of {name}");
+                let (url, email) = (&self.person.url, &self.person.email);
+                Person::sign_in(url, email, &password).await.session_token
+            }
+            Secret::ServiceUserToken => self.service_user.clone(),
+            Secret::ApiKey => self.key.clone(),
+            Secret::AccessToken => self.access_token.clone(),
+        }
+    }
+}
+
+fn shown(request: RequestBuilder, secret: &str, place: Place) -> RequestBuilder {
+    match place {
+        Place::Cookie => request.header("cookie", format!("remotegpu_session={secret}")),
+        Place::Bearer => request.bearer_auth(secret),
+        Place::KeyHeader => request.header("x-api-key", secret),
+    }
+}
+
+/// What a secret is answered where the description does not list it.
+fn refusal(asks: Asks, secret: Secret, place: Place) -> (u16, &'static str) {
+    match (asks, place, secret) {
+        (Asks::Nothing, ..) => unreachable!("who asks for nothing refuses nobody"),
+        (Asks::Key, Place::KeyHeader, _) => (401, "invalid_api_key"),
+        (Asks::Key, ..) => (401, "missing_api_key"),
+        (Asks::Session, Place::KeyHeader, _) | (Asks::Session, Place::Bearer, Secret::ApiKey) => {
+            (401, "missing_access_token")
+        }
+        (Asks::Session, Place::Bearer, Secret::ServiceUserToken) => (403, "not_for_service_users"),
+        (Asks::Session, ..) => (401, "invalid_access_token"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_secret_opens_what_is_listed_for_it_and_nothing_else() {
+    // A1 to A5, T5, T8
+    let server = Server::start(Backend::Sqlite).await;
+    let secrets = Secrets::of(server.person("ada").await).await;
+    let http = client();
+    let mut session = secrets.one(Secret::Session).await;
+    let mut opened = Vec::new();
+    for route in routes(&server).await {
+        if route.asks == Asks::Nothing {
+            continue;
+        }
+        let path = filled(&route.path, &Uuid::new_v4().to_string());
+        for (secret, place) in Secret::ALL
+            .into_iter()
+            .flat_map(|secret| Place::ALL.map(|place| (secret, place)))
+        {
+            let text = match secret {
+                Secret::Session => session.clone(),
+                _ => secrets.one(secret).await,
+            };
+            let request = http.request(route.method.clone(), format!("{}{path}", server.url));
+            let answer = shown(request, &text, place).send().await.unwrap();
+            let answer = Answer::read(answer).await;
+            let what = format!("{secret:?} in {place:?} at {} {path}", route.method);
+            let scheme = secret.scheme(place).map(|scheme| scheme.name().to_owned());
+            let is_listed = scheme
+                .as_ref()
+                .is_some_and(|name| route.schemes.contains(name));
+            if is_listed {
+                assert_ne!(answer.status, 401, "{what}: {answer:?}");
+                let refused = answer.text.contains("not_for_service_users");
+                assert!(!refused, "{what}: {answer:?}");
+                opened.push(scheme.unwrap());
+                if route.path.ends_with("sign-out") {
+                    session = secrets.one(Secret::Session).await;
+                }
+            } else {
+                let (status, code) = refusal(route.asks, secret, place);
+                assert_eq!(answer.status, status, "{what}: {answer:?}");
+                answer.problem(status, code);
+            }
+        }
+    }
+    opened.sort_unstable();
+    opened.dedup();
+    assert_eq!(
+        opened.len(),
+        remotegpu_edge::Scheme::ALL.len(),
+        "{opened:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_of_ours_opens_a_page_or_a_cluster_that_is_not_meant_for_it() {
+    // A1, T8, H3
+    let server = Server::start(Backend::Sqlite).await;
+    let secrets = Secrets::of(server.person("ada").await).await;
+    let namespace = secrets.person.namespace("team-ml").await;
+    let kubeconfig = secrets.person.kubeconfig(&namespace, "shell").await;
+    let cluster = kubeconfig
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("server: "));
+    let cluster = format!("{}/api/v1/namespaces", cluster.unwrap().trim_matches('"'));
+    let http = client();
+    for secret in Secret::ALL {
+        let text = secrets.one(secret).await;
+        let asked = http.get(&cluster).bearer_auth(&text).send().await.unwrap();
+        assert_eq!(asked.status(), 401, "{secret:?} opens a cluster");
+        for place in Place::ALL {
+            let page = http.get(format!("{}/kubernetes", server.url));
+            let page = shown(page, &text, place).send().await.unwrap();
+            let is_let_in = (secret, place) == (Secret::Session, Place::Cookie);
+            let expected = if is_let_in { 200 } else { 303 };
+            assert_eq!(page.status(), expected, "{secret:?} in {place:?} on a page");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_another_account_s_answers_like_what_does_not_exist() {
     // C5, C6
@@ -109,31 +252,37 @@ async fn what_is_another_account_s_answers_like_what_does_not_exist() {
     let (ada, bob) = (server.person("ada").await, server.person("bob").await);
     let namespace = bob.namespace("team-ml").await;
     let his_key = bob.key(json!({"all": true})).await;
+    let machine = bob.service_user("write").await;
     let her_key = ada.key(json!({"all": true})).await;
     let his_user = bob.get("/v1/auth/session").await.expect(200)["user"]["id"].clone();
     let his_user = his_user.as_str().unwrap().to_owned();
     let his_token = access_token(&bob).await;
     let mut walked = 0;
-    for Operation { method, path, asks } in routes(&server).await {
+    for Operation {
+        method, path, asks, ..
+    } in routes(&server).await
+    {
         if !path.contains('{') {
             continue;
         }
-        let foreign = if path.contains("{key_id}") {
-            his_key.id().to_owned()
-        } else if path.contains("{user_id}") {
-            his_user.clone()
-        } else if path.contains("{token_id}") {
-            his_token["id"].as_str().unwrap().to_owned()
-        } else {
-            namespace["id"].as_str().unwrap().to_owned()
-        };
+        let foreign = filled_by(&path, |parameter| match parameter {
+            "key_id" => his_key.id(),
+            "user_id" => &his_user,
+            "namespace_id" => namespace["id"].as_str().unwrap(),
+            "service_user_id" => &machine.id,
+            "token_id" if path.contains("/access-tokens/") => his_token["id"].as_str().unwrap(),
+            "token_id" if path.contains("/service-users/") => machine.token_id(),
+            // Nothing of his has it.
+            "token_id" => namespace["id"].as_str().unwrap(),
+            other => panic!("whose is {other}?"),
+        });
         let mut answers = Vec::new();
-        for id in [
+        for path in [
             foreign,
-            Uuid::new_v4().to_string(),
-            "no-identifier".to_owned(),
+            filled(&path, &Uuid::new_v4().to_string()),
+            filled(&path, "no-identifier"),
         ] {
-            let url = format!("{}{}", server.url, filled(&path, &id));
+            let url = format!("{}{path}", server.url);
             let request = ada.http.request(method.clone(), url);
             let request = if asks == Asks::Key {
                 request.header("x-api-key", &her_key.key)
@@ -199,6 +348,7 @@ async fn send_secrets_everywhere(server: &Server, person: &Person) -> Vec<(&'sta
     let namespace = person.namespace("team-ml").await;
     let key = person.key(json!({"all": true})).await;
     let minted = key.mint(&namespace).await.expect(200);
+    let machine = person.service_user("admin").await;
     let path = format!("/v1/account/api-keys/{}/rotate", key.id());
     let rotated = person
         .post(&path, json!({"grace_seconds": 60}))
@@ -210,6 +360,7 @@ async fn send_secrets_everywhere(server: &Server, person: &Person) -> Vec<(&'sta
         ("key", key.key.clone()),
         ("rotated key", rotated["key"].as_str().unwrap().to_owned()),
         ("session token", person.session_token.clone()),
+        ("service user's token", machine.caller.session_token),
         (
             "cluster token",
             minted["status"]["token"].as_str().unwrap().to_owned(),

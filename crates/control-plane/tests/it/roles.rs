@@ -5,27 +5,32 @@ use std::{collections::BTreeSet, fs, path::Path};
 use futures_util::future::LocalBoxFuture;
 use remotegpu_access_tokens::{AccessTokenRepository, TokenHandle, TokenWord, TokensOf};
 use remotegpu_accounts::{
-    AccountRepository, AuditFilter, AuditLog, PasswordChange, PlainPassword, Role, SessionContext,
-    SessionPolicy,
+    AccountRepository, AuditFilter, AuditLog, PasswordChange, PlainPassword, Role, ServiceUser,
+    ServiceUserChange, ServiceUserContext, ServiceUserToken, SessionContext, SessionPolicy,
 };
 use remotegpu_control_plane::{
-    AccessTokenRules, AccountKubeconfigPorts, Caller, ChangePasswordPorts, CreateKubeconfigToken,
-    CreateKubeconfigTokenPorts, CreateNamespace, CreateNamespacePorts, IssueAccessToken,
-    IssueAccessTokenPorts, IssueApiKey, NewRole, NotAllowed, OneTimePassword, PasswordWorkers,
-    RotateApiKeyPorts, change_member_role, change_password, create_kubeconfig_token,
-    create_namespace, delete_access_token, delete_namespace, end_kubeconfig_token,
-    end_other_sessions, end_session, find_access_token, find_api_key, find_foreign_namespaces,
-    find_kubeconfig_token, find_member, find_namespace, issue_access_token, issue_api_key,
-    leave_account, list_access_tokens, list_api_keys, list_audit_events, list_clusters,
-    list_kubeconfig_tokens, list_made, list_members, list_namespaces, list_sessions,
+    AccessTokenRules, AccountKubeconfigPorts, Anyone, Caller, ChangePasswordPorts,
+    CreateKubeconfigToken, CreateKubeconfigTokenPorts, CreateNamespace, CreateNamespacePorts,
+    CreateServiceUser, IssueAccessToken, IssueAccessTokenPorts, IssueApiKey, IssueServiceUserToken,
+    NewRole, NotAllowed, OneTimePassword, PasswordWorkers, Right, RotateApiKeyPorts,
+    UpdateServiceUser, change_member_role, change_password, create_kubeconfig_token,
+    create_namespace, create_service_user, delete_access_token, delete_namespace,
+    delete_service_user, delete_service_user_token, end_kubeconfig_token, end_other_sessions,
+    end_session, find_access_token, find_api_key, find_foreign_namespaces, find_kubeconfig_token,
+    find_member, find_namespace, find_service_user, find_service_user_token, issue_access_token,
+    issue_api_key, issue_service_user_token, leave_account, list_access_tokens, list_api_keys,
+    list_audit_events, list_clusters, list_kubeconfig_tokens, list_made, list_members,
+    list_namespaces, list_service_user_tokens, list_service_users, list_sessions,
     look_at_last_reach, look_at_namespace, read_usage, remove_member, rename_namespace,
     render_account_kubeconfig, render_kubeconfig, revoke_api_key, rotate_api_key, search_api_keys,
-    sign_out, switch_account, update_api_key,
+    sign_out, switch_account, update_api_key, update_service_user,
 };
-use remotegpu_keys::{ApiKey, ApiKeyChange, ApiKeyRepository, KeyName};
+use remotegpu_keys::{ApiKey, ApiKeyChange, ApiKeyRepository, KeyName, SecretPrefix};
 use remotegpu_kubeconfig::{Plugin, TokenNames};
 use remotegpu_namespaces::{Namespace, NamespaceName, NamespaceRepository, TokenLifetime};
-use remotegpu_primitives::{KubeconfigTokenId, Origin, PageRequest, Word};
+use remotegpu_primitives::{
+    KubeconfigTokenId, Origin, PageRequest, ServiceUserTokenId, UserId, Word,
+};
 use remotegpu_scopes::Scopes;
 use remotegpu_test_support::rng;
 use time::Duration;
@@ -33,12 +38,42 @@ use time::Duration;
 use crate::world::World;
 
 /// Acts that somebody asks for who has not shown who they are, or the installation itself.
-const NOBODYS: [&str; 5] = [
+const NOBODYS: [&str; 6] = [
     "authenticate_api_key",
+    "authenticate_service_user",
     "authenticate_session",
     "create_first_admin",
     "sign_in",
     "sign_up",
+];
+
+/// Acts of the account's callers that are for people alone (contract T8).
+const PEOPLES: [&str; 25] = [
+    "change_member_role",
+    "change_password",
+    "create_service_user",
+    "delete_access_token",
+    "delete_service_user",
+    "delete_service_user_token",
+    "end_other_sessions",
+    "end_session",
+    "find_access_token",
+    "find_member",
+    "find_service_user",
+    "find_service_user_token",
+    "issue_access_token",
+    "issue_service_user_token",
+    "leave_account",
+    "list_access_tokens",
+    "list_made",
+    "list_members",
+    "list_service_user_tokens",
+    "list_service_users",
+    "list_sessions",
+    "remove_member",
+    "sign_out",
+    "switch_account",
+    "update_service_user",
 ];
 
 /// What several acts are made of.
@@ -98,8 +133,22 @@ struct PersonsAct {
     ask: Ask,
 }
 
-type Ask =
-    for<'a> fn(&'a Place, Caller<OneTimePassword>) -> LocalBoxFuture<'a, Result<(), NotAllowed>>;
+type Ask = for<'a> fn(&'a Place, Asker) -> LocalBoxFuture<'a, Result<(), NotAllowed>>;
+
+/// Whoever asks, before any right is asked for.
+enum Asker {
+    Person(Caller<OneTimePassword>),
+    ServiceUser(Caller<Anyone>),
+}
+
+impl Asker {
+    fn may<R: Right>(&self) -> Result<Caller<R>, NotAllowed> {
+        match self {
+            Self::Person(caller) => caller.may(),
+            Self::ServiceUser(caller) => caller.may(),
+        }
+    }
+}
 
 macro_rules! persons_acts {
     ($($role:expr => $name:ident: |$place:ident, $caller:ident| $asked:expr;)*) => {
@@ -327,14 +376,101 @@ persons_acts! {
         let wanted = (p.world.ada.user.id, false);
         remove_member(database, signals, caller, wanted, &mut rng(), p.world.now()).await
     };
+    Some(Role::Admin) => create_service_user: |p, caller| {
+        let wanted = CreateServiceUser {
+            name: KeyName::parse("ci").unwrap(),
+            role: Role::Write,
+            limit: 5,
+        };
+        let database = &p.world.store.database;
+        create_service_user(database, caller, wanted, &mut rng(), p.world.now()).await
+    };
+    Some(Role::Admin) => delete_service_user: |p, caller| {
+        let (database, signals) = (&p.world.store.database, &p.world.signals);
+        let (which, now) = ((machine(), false), p.world.now());
+        delete_service_user(database, signals, caller, which, &mut rng(), now).await
+    };
+    Some(Role::Admin) => update_service_user: |p, caller| {
+        let (database, signals) = (&p.world.store.database, &p.world.signals);
+        let wanted = UpdateServiceUser {
+            service_user_id: machine(),
+            change: ServiceUserChange {
+                name: None,
+                role: Some(Role::Read),
+            },
+            take_over_keys: false,
+        };
+        update_service_user(database, signals, caller, wanted, &mut rng(), p.world.now()).await
+    };
+    Some(Role::Admin) => delete_service_user_token: |p, caller| {
+        let (database, which) = (&p.world.store.database, (machine(), machines_token()));
+        delete_service_user_token(database, caller, which, &mut rng(), p.world.now()).await
+    };
+    Some(Role::Admin) => find_service_user: |p, caller| {
+        find_service_user(&p.world.store.database, caller, machine()).await
+    };
+    Some(Role::Admin) => find_service_user_token: |p, caller| {
+        let (database, token) = (&p.world.store.database, machines_token());
+        find_service_user_token(database, caller, machine(), token).await
+    };
+    Some(Role::Admin) => issue_service_user_token: |p, caller| {
+        let wanted = IssueServiceUserToken {
+            service_user_id: machine(),
+            name: KeyName::parse("ci").unwrap(),
+            expires_at: p.world.now() + Duration::DAY,
+            limit: 5,
+        };
+        let database = &p.world.store.database;
+        issue_service_user_token(database, caller, wanted, &mut rng(), p.world.now()).await
+    };
+    Some(Role::Admin) => list_service_user_tokens: |p, caller| {
+        list_service_user_tokens(&p.world.store.database, caller, machine(), page()).await
+    };
+    Some(Role::Admin) => list_service_users: |p, caller| {
+        list_service_users(&p.world.store.database, caller, page()).await
+    };
     Some(Role::Admin) => list_audit_events: |p, caller| {
         let (database, filter) = (&p.world.store.database, AuditFilter::default());
         list_audit_events(database, caller, filter, page()).await
     };
 }
 
-fn calling(person: &SessionContext) -> Caller<OneTimePassword> {
-    Caller::signed_in(person.clone(), Origin::default())
+fn calling(person: &SessionContext) -> Asker {
+    Asker::Person(Caller::signed_in(person.clone(), Origin::default()))
+}
+
+fn machine() -> UserId {
+    "0198c0de-0000-7000-8000-00000000000a".parse().unwrap()
+}
+
+fn machines_token() -> ServiceUserTokenId {
+    "0198c0de-0000-7000-8000-00000000000b".parse().unwrap()
+}
+
+/// A service user in the person's account, with this role.
+fn service_user(person: &SessionContext, role: Word<Role>) -> Asker {
+    let now = person.session.created_at;
+    let context = ServiceUserContext {
+        service_user: ServiceUser {
+            // Whose keys it may make: the store knows nothing of this one.
+            id: person.user.id,
+            name: KeyName::parse("ci").unwrap(),
+            role,
+            created_at: now,
+            created_by: person.user.id,
+        },
+        account: person.account.clone(),
+        token: ServiceUserToken {
+            id: machines_token(),
+            name: KeyName::parse("ci").unwrap(),
+            prefix: SecretPrefix::from_stored("rgsu_0a1b2c3d".to_owned()),
+            created_at: now,
+            created_by: person.user.id,
+            expires_at: now + Duration::DAY,
+            last_used_at: None,
+        },
+    };
+    Asker::ServiceUser(Caller::service_user(context, Origin::default()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -365,6 +501,31 @@ async fn a_role_that_is_too_small_is_refused_by_every_act_and_writes_nothing() {
                 let refused = Err(NotAllowed::RoleTooSmall);
                 assert_eq!(asked, refused, "{} as {role}", act.name);
                 assert_eq!(before, place.written().await, "{} as {role}", act.name);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_user_may_what_its_role_says_and_nothing_that_is_for_people() {
+    // A11, T8
+    for act in PERSONS_ACTS {
+        for role in Role::ALL {
+            let place = Place::new().await;
+            let before = place.written().await;
+            let asker = service_user(&place.world.ada, role.into());
+            let asked = (act.ask)(&place, asker).await;
+            let what = format!("{} as {role:?}", act.name);
+            let expected = if PEOPLES.contains(&act.name) {
+                Err(NotAllowed::NotForServiceUsers)
+            } else if act.role.is_none_or(|needed| role.allows(needed)) {
+                Ok(())
+            } else {
+                Err(NotAllowed::RoleTooSmall)
+            };
+            assert_eq!(asked, expected, "{what}");
+            if expected.is_err() {
+                assert_eq!(before, place.written().await, "{what}");
             }
         }
     }

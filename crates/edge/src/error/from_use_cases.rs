@@ -1,11 +1,11 @@
 //! Which code each refusal of a use case has.
 
 use remotegpu_control_plane::{
-    AuthenticateApiKeyError, AuthenticateSessionError, ChangeMemberError, ChangePasswordError,
-    CreateKubeconfigTokenError, CreateNamespaceError, CredentialsNotKnown, ExpiryNotAllowed,
-    IssueAccessTokenError, KeyChangesTooOften, MintExecCredentialError, NotAllowed, Overloaded,
-    PasswordError, RenameNamespaceError, RenderKubeconfigError, RevokeApiKeyError,
-    RotateApiKeyError, SignInError, SignUpError,
+    AuthenticateApiKeyError, AuthenticateServiceUserError, AuthenticateSessionError,
+    ChangeMemberError, ChangePasswordError, CreateKubeconfigTokenError, CreateNamespaceError,
+    CredentialsNotKnown, ExpiryNotAllowed, IssueAccessTokenError, KeyChangesTooOften,
+    MintExecCredentialError, NotAllowed, Overloaded, PasswordError, RenameNamespaceError,
+    RenderKubeconfigError, RevokeApiKeyError, RotateApiKeyError, SignInError, SignUpError,
 };
 
 use super::{ApiError, ErrorCode, FieldError};
@@ -21,11 +21,24 @@ impl From<AuthenticateSessionError> for ApiError {
     }
 }
 
-/// Contract A10, A11.
+/// Contract A3, T8: why a token opens nothing is nobody's business.
+impl From<AuthenticateServiceUserError> for ApiError {
+    fn from(error: AuthenticateServiceUserError) -> Self {
+        match error {
+            AuthenticateServiceUserError::Malformed(_) | AuthenticateServiceUserError::Ended => {
+                ErrorCode::InvalidAccessToken.into()
+            }
+            AuthenticateServiceUserError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Contract A10, A11, T8.
 impl From<NotAllowed> for ApiError {
     fn from(error: NotAllowed) -> Self {
         match error {
             NotAllowed::PasswordChangeRequired => ErrorCode::PasswordChangeRequired.into(),
+            NotAllowed::NotForServiceUsers => ErrorCode::NotForServiceUsers.into(),
             NotAllowed::RoleTooSmall => ErrorCode::RoleTooSmall.into(),
         }
     }

@@ -12,13 +12,12 @@ use remotegpu_keys::PresentedKey;
 
 use super::{Client, bearers};
 use crate::{
+    credential::Secret,
     error::{ApiError, ErrorCode},
     middleware::REQUEST_ID,
 };
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-/// What begins so is an API key; any other Bearer is a session's (contract A3).
-pub(super) const KEY_PREFIX: &str = "rgpu_";
 
 /// Whoever came with a key that opens something.
 pub struct KeyCaller(pub KeyHolder);
@@ -53,7 +52,7 @@ pub(crate) fn key_in(headers: &HeaderMap) -> Result<&str, ErrorCode> {
         (_, Some(_)) => return Err(ErrorCode::InvalidApiKey),
         (first, None) => first,
     };
-    let in_bearer = bearers(headers).filter(|token| token.starts_with(KEY_PREFIX));
+    let in_bearer = bearers(headers).filter(|token| is_key(token));
     let mut all = in_header
         .into_iter()
         .filter(|key| !key.is_empty())
@@ -64,6 +63,11 @@ pub(crate) fn key_in(headers: &HeaderMap) -> Result<&str, ErrorCode> {
     } else {
         Err(ErrorCode::InvalidApiKey)
     }
+}
+
+/// Any other Bearer is for whoever acts for an account (contract A3).
+pub(super) fn is_key(bearer: &str) -> bool {
+    Secret::of(bearer) == Some(Secret::ApiKey)
 }
 
 #[cfg(test)]
@@ -102,7 +106,10 @@ mod tests {
         let missing = || Err(ErrorCode::MissingApiKey);
         check(&[], missing());
         check(&[(API_KEY, b"")], missing());
-        check(&[(AUTHORIZATION, b"Bearer rgse_a")], missing());
+        for other in ["rgse_a", "rgsu_a", "rgat_a"] {
+            let bearer = format!("Bearer {other}");
+            check(&[(AUTHORIZATION, bearer.as_bytes())], missing());
+        }
         check(&[(AUTHORIZATION, b"Bearer ")], missing());
         check(&[(AUTHORIZATION, b"Basic rgpu_a")], missing());
         check(&[(AUTHORIZATION, b"rgpu_a")], missing());

@@ -7,7 +7,9 @@ use std::{
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use remotegpu_access_tokens::TokenHandle;
-use remotegpu_primitives::{ApiKeyId, KubeconfigTokenId, NamespaceId, SessionId, UserId};
+use remotegpu_primitives::{
+    ApiKeyId, KubeconfigTokenId, MalformedId, NamespaceId, ServiceUserTokenId, SessionId, UserId,
+};
 
 /// What stands in paths under a name of its own, the same in every path.
 pub trait PathParameter: FromStr {
@@ -33,6 +35,26 @@ impl PathParameter for SessionId {
 
 impl PathParameter for UserId {
     const NAME: &'static str = "user_id";
+}
+
+/// The identifier of a service user, which paths name otherwise than those of people.
+#[derive(Debug)]
+pub struct ServiceUserId(pub UserId);
+
+impl FromStr for ServiceUserId {
+    type Err = MalformedId;
+
+    fn from_str(text: &str) -> Result<Self, MalformedId> {
+        text.parse().map(Self)
+    }
+}
+
+impl PathParameter for ServiceUserId {
+    const NAME: &'static str = "service_user_id";
+}
+
+impl PathParameter for ServiceUserTokenId {
+    const NAME: &'static str = "token_id";
 }
 
 impl PathParameter for NamespaceId {

@@ -1,4 +1,5 @@
-//! Who calls with a session (contract A1, A3, A6, A11).
+//! Who acts for an account: with a session, or as a service user (contract A1, A3, A6,
+//! A11, T8).
 
 use std::future::{Ready, ready};
 
@@ -7,15 +8,17 @@ use actix_web::{
     dev::Payload,
     http::header::{self, HeaderMap},
 };
-use remotegpu_accounts::SessionContext;
-use remotegpu_control_plane::{Caller, OneTimePassword, Right};
+use remotegpu_control_plane::{Caller, OneTimePassword, Principal, Right};
 
-use super::{Client, bearers, key_caller::KEY_PREFIX};
-use crate::error::{ApiError, ErrorCode};
+use super::{Client, bearers, key_caller::is_key};
+use crate::{
+    credential::Place,
+    error::{ApiError, ErrorCode},
+};
 
-/// A signed-in person who has the right that the route's act asks for. They are asked
+/// Whoever acts for an account and has the right that the route's act asks for. They are asked
 /// before the request's body is read (contract C5), and the act takes no other caller.
-pub struct SessionCaller<R>(pub Caller<R>);
+pub struct SessionCaller<R: Right>(pub Caller<R>);
 
 impl<R: Right> FromRequest for SessionCaller<R> {
     type Error = ApiError;
@@ -24,10 +27,13 @@ impl<R: Right> FromRequest for SessionCaller<R> {
     /// Of a route that lists sessions; on any other nobody is let in.
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let caller = || {
-            let proven = request.extensions_mut().remove::<SessionContext>();
-            let context = proven.ok_or(ErrorCode::Internal)?;
+            let proven = request.extensions_mut().remove::<Principal>();
+            let principal = proven.ok_or(ErrorCode::Internal)?;
             let origin = Client::of(request)?.origin();
-            Ok(Self(Caller::signed_in(context, origin).may()?))
+            Ok(Self(match principal {
+                Principal::Person(context) => Caller::signed_in(context, origin).may()?,
+                Principal::ServiceUser(context) => Caller::service_user(context, origin).may()?,
+            }))
         };
         ready(caller())
     }
@@ -42,7 +48,10 @@ impl FromRequest for Visitor {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let proven = request.extensions_mut().remove::<SessionContext>();
+        let proven = match request.extensions_mut().remove::<Principal>() {
+            Some(Principal::Person(context)) => Some(context),
+            Some(Principal::ServiceUser(_)) | None => None,
+        };
         let origin = Client::of(request).map(|client| client.origin());
         let visitor =
             origin.map(|origin| Self(proven.map(|context| Caller::signed_in(context, origin))));
@@ -75,11 +84,14 @@ pub fn session_cookies<'a>(
         })
 }
 
-/// The one session of a request.
-pub(crate) fn token_in(headers: &HeaderMap, https: bool) -> Result<&str, ErrorCode> {
+/// The one secret of a request by which somebody may act for an account, and where it is.
+pub(crate) fn token_in(headers: &HeaderMap, https: bool) -> Result<(&str, Place), ErrorCode> {
     let cookies = session_cookies(headers, cookie_name(https))
-        .map(|value| std::str::from_utf8(value).unwrap_or("\u{FFFD}"));
-    let tokens = bearers(headers).filter(|token| !token.starts_with(KEY_PREFIX));
+        .map(|value| std::str::from_utf8(value).unwrap_or("\u{FFFD}"))
+        .map(|value| (value, Place::Cookie));
+    let tokens = bearers(headers)
+        .filter(|token| !is_key(token))
+        .map(|token| (token, Place::Bearer));
     let mut all = cookies.chain(tokens);
     match (all.next(), all.next()) {
         (None, _) => Err(ErrorCode::MissingAccessToken),
@@ -99,7 +111,8 @@ mod tests {
         for (name, value) in given {
             headers.append(name.clone(), HeaderValue::from_bytes(value).unwrap());
         }
-        assert_eq!(token_in(&headers, false), expected, "{given:?}");
+        let found = token_in(&headers, false).map(|(text, _)| text);
+        assert_eq!(found, expected, "{given:?}");
     }
 
     #[test]

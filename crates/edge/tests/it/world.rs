@@ -69,6 +69,7 @@ impl World {
         let (rate, burst) = (NonZeroU32::MAX, NonZeroU32::MAX);
         let ports = EdgePorts {
             sessions: Arc::new(store.database.clone()),
+            service_users: Arc::new(store.database.clone()),
             keys: Arc::new(store.database.clone()),
             key_cache: Arc::new(KeyCache::new(0)),
             uses: Arc::new(KeyUses::default()),

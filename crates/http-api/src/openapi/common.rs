@@ -1,6 +1,8 @@
 //! What the description of every route has in common.
 
-use remotegpu_edge::{ApiError, Credential, ErrorCode, RoutePolicy, WorkClass, cookie_name};
+use remotegpu_edge::{
+    ApiError, Credential, ErrorCode, RoutePolicy, Scheme, WorkClass, cookie_name,
+};
 use utoipa::openapi::{
     ArrayBuilder, Components, Content, Object, OpenApi, Ref, RefOr, Required, Response, Schema,
     path::{Operation, PathItem},
@@ -106,20 +108,20 @@ fn add_security(document: &mut OpenApi) {
                 .build(),
         )
     };
-    let key = ApiKey::Header(ApiKeyValue::with_description("x-api-key", "An API key."));
-    for (name, scheme) in [
-        ("session_cookie", SecurityScheme::ApiKey(cookie)),
-        (
-            "access_token",
-            bearer("The `access_token` of a sign-in with `\"cookie\": false`."),
-        ),
-        ("api_key", SecurityScheme::ApiKey(key)),
-        (
-            "api_key_bearer",
-            bearer("An API key, which begins with `rgpu_`."),
-        ),
-    ] {
-        components.add_security_scheme(name, scheme);
+    let key = ApiKeyValue::with_description("x-api-key", "An API key.");
+    for scheme in Scheme::ALL {
+        let described = match scheme {
+            Scheme::SessionCookie => SecurityScheme::ApiKey(cookie.clone()),
+            Scheme::SessionBearer => {
+                bearer("The `access_token` of a sign-in with `\"cookie\": false`.")
+            }
+            Scheme::ServiceUserBearer => {
+                bearer("A service user's token, which begins with `rgsu_`.")
+            }
+            Scheme::ApiKeyHeader => SecurityScheme::ApiKey(ApiKey::Header(key.clone())),
+            Scheme::ApiKeyBearer => bearer("An API key, which begins with `rgpu_`."),
+        };
+        components.add_security_scheme(scheme.name(), described);
     }
 }
 
@@ -139,10 +141,11 @@ pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Opera
 pub(super) fn add_errors(policy: RoutePolicy, operation: &mut Operation) {
     let is_probe = policy.class == WorkClass::Probe;
     let schemes = policy.credentials.iter().flat_map(|kind| kind.schemes());
-    let ways = schemes.map(|scheme| SecurityRequirement::new(*scheme, [""; 0]));
+    let ways = schemes.map(|scheme| SecurityRequirement::new(scheme.name(), [""; 0]));
     // An empty list says that none is needed; nothing at all would say nothing.
     operation.security = Some(ways.collect());
-    let by_session = policy.credentials.contains(&Credential::Session);
+    let for_people = policy.credentials.contains(&Credential::PersonsSession);
+    let by_session = for_people || policy.credentials.contains(&Credential::Session);
     let by_key = policy.credentials.contains(&Credential::ApiKey);
     let changes = operation.request_body.is_some();
     // The library keeps its types' fields to itself; their JSON shows them.
@@ -157,6 +160,11 @@ pub(super) fn add_errors(policy: RoutePolicy, operation: &mut Operation) {
             "`missing_access_token`, `invalid_access_token`",
         ),
         (by_key, "401", "`missing_api_key`, `invalid_api_key`"),
+        (
+            for_people,
+            "403",
+            "`role_too_small`, `password_change_required`, `csrf`, `not_for_service_users`",
+        ),
         (
             by_session,
             "403",

@@ -5,3 +5,4 @@ pub(crate) mod api_keys;
 pub(crate) mod audit_events;
 pub(crate) mod kubeconfig_tokens;
 pub(crate) mod members;
+pub(crate) mod service_users;

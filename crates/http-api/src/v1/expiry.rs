@@ -66,6 +66,24 @@ impl Expiry<'_> {
     }
 }
 
+/// When a key shall end by itself (contract K5).
+#[expect(
+    clippy::option_option,
+    reason = "wrong, never and a time are three things"
+)]
+pub(crate) fn judge_expiry(
+    fields: &mut Fields,
+    text: Option<&str>,
+    now: OffsetDateTime,
+) -> Option<Option<OffsetDateTime>> {
+    let expires_at = fields.judge(AT, text.map(parse_time).transpose())?;
+    if expires_at.is_some_and(|end| end <= now) {
+        let error = FieldError::new(AT, "must be in the future");
+        fields.refuse_as(ErrorCode::ExpiryNotInFuture.into(), error);
+    }
+    Some(expires_at)
+}
+
 #[cfg(test)]
 mod tests {
     use remotegpu_edge::ApiError;

@@ -77,6 +77,8 @@ impl World {
                 kubeconfig_token_limit: 100,
                 namespace_limit: 10,
                 access_tokens: AccessTokenRules::default(),
+                service_user_limit: 20,
+                service_user_token_limit: 20,
                 token_lifetime: TokenLifetime::default(),
             },
         };
@@ -92,6 +94,7 @@ impl World {
             users: database.clone(),
             sessions: database.clone(),
             members: database.clone(),
+            service_users: database.clone(),
             attempts: database.clone(),
             key_cache: Arc::new(KeyCache::new(0)),
             keys: database.clone(),
@@ -112,6 +115,7 @@ impl World {
         };
         let edge = EdgePorts {
             sessions: ports.sessions.clone(),
+            service_users: ports.service_users.clone(),
             keys: ports.keys.clone(),
             key_cache: ports.key_cache.clone(),
             uses: Arc::default(),

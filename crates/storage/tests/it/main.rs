@@ -29,6 +29,7 @@ mod newer_words;
 mod opening;
 mod quick_reads;
 mod restore_watch;
+mod service_users;
 mod sessions;
 mod sweep_leases;
 mod tls;

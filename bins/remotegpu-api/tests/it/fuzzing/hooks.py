@@ -11,6 +11,7 @@ BEYOND_ANY_SCHEMA = {
     # The schema's `date-time` knows no "in the future" (contract K5).
     ("create_api_key", "expiry_not_in_future"),
     ("update_api_key", "expiry_not_in_future"),
+    ("create_service_user_token", "expiry_not_in_future"),
     # The schema's `uuid` knows no "of this account" (contract K12).
     ("create_api_key", "foreign_namespace"),
     ("update_api_key", "foreign_namespace"),

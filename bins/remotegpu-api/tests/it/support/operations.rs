@@ -10,6 +10,8 @@ pub struct Operation {
     pub method: Method,
     pub path: String,
     pub asks: Asks,
+    /// The names of the schemes by which a request proves itself there.
+    pub schemes: Vec<String>,
 }
 
 /// What a route wants to be shown, as the server's description says, which is made from
@@ -22,17 +24,20 @@ pub enum Asks {
 }
 
 impl Asks {
-    fn of(operation: &Value) -> Self {
-        let ways = operation["security"].as_array();
-        let takes = |scheme: &str| {
-            ways.is_some_and(|ways| ways.iter().any(|way| way.get(scheme).is_some()))
-        };
+    fn of(schemes: &[String]) -> Self {
+        let takes = |scheme: &str| schemes.iter().any(|one| one == scheme);
         match (takes("access_token"), takes("api_key")) {
             (false, false) => Self::Nothing,
             (true, _) => Self::Session,
             (false, true) => Self::Key,
         }
     }
+}
+
+fn schemes(operation: &Value) -> Vec<String> {
+    let ways = operation["security"].as_array().into_iter().flatten();
+    let names = ways.filter_map(Value::as_object).flat_map(|way| way.keys());
+    names.cloned().collect()
 }
 
 /// Every method and path of the server's own description.
@@ -45,10 +50,12 @@ pub async fn operations(server: &Server) -> Vec<Operation> {
     for (path, methods) in document["paths"].as_object().unwrap() {
         let methods = methods.as_object().unwrap().iter();
         for (method, operation) in methods.filter(|(key, _)| *key != "parameters") {
+            let schemes = schemes(operation);
             operations.push(Operation {
                 method: Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(),
                 path: path.clone(),
-                asks: Asks::of(operation),
+                asks: Asks::of(&schemes),
+                schemes,
             });
         }
     }
@@ -59,7 +66,13 @@ pub async fn operations(server: &Server) -> Vec<Operation> {
 
 /// The path with this in each place.
 pub fn filled(path: &str, with: &str) -> String {
+    filled_by(path, |_| with)
+}
+
+/// The path with what belongs to each parameter, by its name.
+pub fn filled_by<'a>(path: &'a str, with: impl Fn(&str) -> &'a str) -> String {
     let parts = path.split('/');
-    let filled = parts.map(|part| if part.starts_with('{') { with } else { part });
+    let parameter = |part: &'a str| part.strip_prefix('{')?.strip_suffix('}');
+    let filled = parts.map(|part| parameter(part).map_or(part, &with));
     filled.collect::<Vec<_>>().join("/")
 }

@@ -108,6 +108,23 @@ impl Person {
         KeyHolder::new(&self.url, item)
     }
 
+    /// A service user of the person's account with this role, and its token.
+    pub async fn service_user(&self, role: &str) -> ServiceUser {
+        let path = "/v1/account/service-users";
+        let item = self.post(path, json!({"name": "ci", "role": role})).await;
+        let item = item.expect(201);
+        let id = item["id"].as_str().unwrap().to_owned();
+        let path = format!("{path}/{id}/tokens");
+        let token = json!({"name": "main", "expires_in_seconds": 3600});
+        let token = self.post(&path, token).await.expect(201);
+        let caller = Self {
+            session_token: token["token"].as_str().unwrap().to_owned(),
+            email: String::new(),
+            ..self.clone()
+        };
+        ServiceUser { id, token, caller }
+    }
+
     pub async fn revoke(&self, key: &KeyHolder) {
         let path = format!("/v1/account/api-keys/{}/revoke", key.id());
         self.post(&path, json!({})).await.expect(200);
@@ -119,6 +136,31 @@ impl Person {
         let path = format!("/v1/kubernetes/namespaces/{id}/kubeconfig?plugin={plugin}");
         let answer = self.get(&path).await.expect(200);
         answer["kubeconfig"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A machine that manages.
+#[derive(Debug, Clone)]
+pub struct ServiceUser {
+    pub id: String,
+    pub token: Value,
+    /// Itself, who calls with the token.
+    pub caller: Person,
+}
+
+impl ServiceUser {
+    /// Where it stands.
+    pub fn path(&self) -> String {
+        format!("/v1/account/service-users/{}", self.id)
+    }
+
+    /// Where the token stands that it comes with.
+    pub fn token_path(&self) -> String {
+        format!("{}/tokens/{}", self.path(), self.token_id())
+    }
+
+    pub fn token_id(&self) -> &str {
+        self.token["id"].as_str().unwrap()
     }
 }
 

@@ -2,3 +2,4 @@ mod access_tokens;
 mod api_keys;
 mod audit_events;
 mod members;
+mod service_users;

@@ -1,6 +1,7 @@
 //! API keys (contract section 3).
 
 pub(crate) mod create;
+pub(crate) mod find;
 pub(crate) mod list;
 pub(crate) mod revoke;
 pub(crate) mod rotate;
@@ -8,7 +9,7 @@ mod scopes_request;
 pub(crate) mod update;
 
 use remotegpu_control_plane::{Caller, IssuedApiKey, Write, find_api_key, find_foreign_namespaces};
-use remotegpu_edge::{ApiError, ErrorCode, FieldError, PathId};
+use remotegpu_edge::{ApiError, ErrorCode, PathId};
 use remotegpu_keys::ApiKey;
 use remotegpu_primitives::ApiKeyId;
 use remotegpu_scopes::{NamespaceAccess, Scopes, ScopesError};
@@ -22,7 +23,7 @@ use crate::{
     Api,
     error::{foreign_namespaces, refuse_scopes},
     openapi::words::open,
-    v1::{fields::Fields, time_of_day::parse_time},
+    v1::fields::Fields,
 };
 
 /// An API key, without its secret.
@@ -41,7 +42,7 @@ pub(crate) struct ApiKeyResponse {
     status: &'static str,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
-    /// The user who answers for it.
+    /// The user, or service user, who answers for it.
     created_by: Uuid,
     /// When it ends by itself; `null` means never.
     #[serde(with = "time::serde::rfc3339::option")]
@@ -210,24 +211,6 @@ async fn judge_scopes(
         }
     }
     Ok((!is_wrong).then_some(scopes))
-}
-
-/// When a key shall end by itself (contract K5).
-#[expect(
-    clippy::option_option,
-    reason = "wrong, never and a time are three things"
-)]
-fn judge_expiry(
-    fields: &mut Fields,
-    text: Option<&str>,
-    now: OffsetDateTime,
-) -> Option<Option<OffsetDateTime>> {
-    let expires_at = fields.judge("expires_at", text.map(parse_time).transpose())?;
-    if expires_at.is_some_and(|end| end <= now) {
-        let error = FieldError::new("expires_at", "must be in the future");
-        fields.refuse_as(ErrorCode::ExpiryNotInFuture.into(), error);
-    }
-    Some(expires_at)
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub(crate) struct AuditEventResponse {
 pub(crate) struct ActorResponse {
     #[schema(schema_with = open::<ActorTypeWord>)]
     r#type: String,
-    /// Of a user or an API key; `null` of any other.
+    /// Of a user, a service user or an API key; `null` of any other.
     #[schema(required = true)]
     id: Option<Uuid>,
 }
@@ -84,7 +84,11 @@ pub(crate) struct AuditDetailsResponse {
     )]
     #[schema(nullable = false, required = false)]
     expires_at: Option<OffsetDateTime>,
-    /// What a user may do in the account.
+    /// Whose token was issued or deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false)]
+    service_user_id: Option<Uuid>,
+    /// What a user or a service user may do in the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, required = false, example = "write")]
     role: Option<String>,
@@ -131,6 +135,7 @@ impl AuditDetailsResponse {
             identity: details.identity,
             token_id: details.token_id,
             expires_at: details.expires_at,
+            service_user_id: details.service_user_id.map(|id| id.as_uuid()),
             role: details.role.map(|role| role.as_str().to_owned()),
             key_limit: details.key_limit,
             namespace_limit: details.namespace_limit,

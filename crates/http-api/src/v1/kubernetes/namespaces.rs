@@ -3,12 +3,13 @@
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod exec_credential;
+pub(crate) mod find;
 pub(crate) mod kubeconfig;
 pub(crate) mod kubeconfig_token;
 pub(crate) mod list;
 pub(crate) mod rename;
 
-use remotegpu_control_plane::{Caller, find_namespace};
+use remotegpu_control_plane::{Caller, Right, find_namespace};
 use remotegpu_edge::{ApiError, ErrorCode, PathId};
 use remotegpu_namespaces::Namespace;
 use remotegpu_primitives::NamespaceId;
@@ -71,7 +72,7 @@ impl NamespaceResponse {
 
 /// The namespace of the caller's account that a path names; it is asked for before
 /// anything else of the request is judged (contract C5, N6).
-async fn existing<R>(
+async fn existing<R: Right>(
     api: &Api,
     caller: &Caller<R>,
     id: PathId<NamespaceId>,

@@ -8,10 +8,14 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use validator::Validate;
 
-use super::{IssuedApiKeyResponse, judge_expiry, judge_scopes, scopes_request::ScopesRequest};
+use super::{IssuedApiKeyResponse, judge_scopes, scopes_request::ScopesRequest};
 use crate::{
-    Api, api::rng, error::foreign_namespaces, json_body::JsonBody, openapi::texts,
-    v1::fields::Fields,
+    Api,
+    api::rng,
+    error::foreign_namespaces,
+    json_body::JsonBody,
+    openapi::texts,
+    v1::{expiry::judge_expiry, fields::Fields},
 };
 
 /// What a key shall be.

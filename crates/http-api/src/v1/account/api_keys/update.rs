@@ -9,10 +9,15 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
-use super::{ApiKeyResponse, existing, judge_expiry, judge_scopes, scopes_request::ScopesRequest};
+use super::{ApiKeyResponse, existing, judge_scopes, scopes_request::ScopesRequest};
 use crate::{
-    Api, api::rng, error::foreign_namespaces, json_body::JsonBody, openapi::texts,
-    v1::fields::Fields, wire,
+    Api,
+    api::rng,
+    error::foreign_namespaces,
+    json_body::JsonBody,
+    openapi::texts,
+    v1::{expiry::judge_expiry, fields::Fields},
+    wire,
 };
 
 /// What to change; what is absent stays.

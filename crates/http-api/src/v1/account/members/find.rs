@@ -1,5 +1,5 @@
 use actix_web::{get, web};
-use remotegpu_control_plane::Read;
+use remotegpu_control_plane::{Person, Read};
 use remotegpu_edge::{ApiError, ErrorCode, PathId, SessionCaller};
 use remotegpu_primitives::UserId;
 
@@ -20,7 +20,7 @@ use crate::Api;
 #[get("/v1/account/members/{user_id}")]
 pub(crate) async fn get_member(
     api: web::Data<Api>,
-    SessionCaller(caller): SessionCaller<Read>,
+    SessionCaller(caller): SessionCaller<Person<Read>>,
     id: PathId<UserId>,
 ) -> Result<web::Json<MemberResponse>, ApiError> {
     let id = id.known().ok_or(ErrorCode::NotFound)?;

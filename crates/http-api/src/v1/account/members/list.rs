@@ -1,5 +1,5 @@
 use actix_web::{get, web};
-use remotegpu_control_plane::Read;
+use remotegpu_control_plane::{Person, Read};
 use remotegpu_edge::{ApiError, Query, SessionCaller};
 
 use super::MemberResponse;
@@ -19,7 +19,7 @@ use crate::{
 #[get("/v1/account/members")]
 pub(crate) async fn list_members(
     api: web::Data<Api>,
-    SessionCaller(caller): SessionCaller<Read>,
+    SessionCaller(caller): SessionCaller<Person<Read>>,
     query: Query,
 ) -> Result<web::Json<ListResponse<MemberResponse>>, ApiError> {
     let members = &*api.ports.members;

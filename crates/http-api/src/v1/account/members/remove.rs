@@ -49,7 +49,8 @@ pub(crate) async fn remove_member_or_leave(
     Ok(web::Json(MadeBeforeResponse::new(&before)))
 }
 
-fn takes_over(query: &Query) -> Result<bool, ApiError> {
+/// What the query says of the keys of whoever goes.
+pub(crate) fn takes_over(query: &Query) -> Result<bool, ApiError> {
     match query.get("take_over_keys")?.as_deref() {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
