@@ -23,6 +23,9 @@ use crate::output::Format;
   remotegpu kubeconfig team-ml
   kubectl --kubeconfig ./kubeconfig-team-ml.yaml get pods
 
+A pipeline needs no login: REMOTEGPU_TOKEN, or a file that REMOTEGPU_TOKEN_FILE names, holds a
+service user's token.
+
 Exit status: 0 if all was done, 1 if it was refused or failed, 2 if the words were wrong.
 What is told goes to stderr, what was asked for to stdout. A variable that is empty is not set."
 )]
@@ -56,7 +59,7 @@ pub enum Command {
     Logout,
     /// Change your password.
     Password(session::Password),
-    /// Tell who is signed in.
+    /// Tell who is calling.
     #[command(after_help = "Examples:
   remotegpu whoami
   remotegpu whoami -o name")]

@@ -49,6 +49,7 @@ impl ServerOptions {
 enum Credential {
     None,
     SessionToken(Secret),
+    ServiceUserToken(Secret),
     ApiKey(Secret),
 }
 
@@ -77,6 +78,14 @@ impl Client {
     pub fn with_session_token(self, token: Secret) -> Self {
         Self {
             credential: Credential::SessionToken(token),
+            ..self
+        }
+    }
+
+    #[must_use]
+    pub fn with_service_user_token(self, token: Secret) -> Self {
+        Self {
+            credential: Credential::ServiceUserToken(token),
             ..self
         }
     }
@@ -156,7 +165,7 @@ impl Client {
         let mut headers = vec![("accept", "application/json".to_owned())];
         match &self.credential {
             Credential::None => {}
-            Credential::SessionToken(token) => {
+            Credential::SessionToken(token) | Credential::ServiceUserToken(token) => {
                 headers.push(("authorization", format!("Bearer {}", token.reveal())));
             }
             Credential::ApiKey(key) => headers.push(("x-api-key", key.reveal().to_owned())),
@@ -189,7 +198,8 @@ impl Client {
                 Err(_) => bail!("{} answered with something that is no JSON", self.server),
             },
             status => {
-                let problem = Problem::new(status, body);
+                let by_token = matches!(self.credential, Credential::ServiceUserToken(_));
+                let problem = Problem::new(status, body).by_token(by_token);
                 Err(problem.come_again(answer.retry_after()).into())
             }
         }

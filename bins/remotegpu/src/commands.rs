@@ -24,6 +24,9 @@ use serde_json::Value;
 
 use crate::cli::{self, Cli};
 use crate::client::{Client, ServerOptions};
+use crate::given::Found;
+use crate::output::say;
+use crate::service_user_token;
 use crate::session_file::SessionFile;
 use crate::stdout;
 
@@ -62,8 +65,16 @@ pub fn print_completions(shell: Shell, mut command: Command) -> Result<()> {
     stdout::write(&String::from_utf8(script)?)
 }
 
-/// A client that speaks for whoever has signed in at this server.
+/// A client that speaks for the service user whose token the environment gives, or else for
+/// whoever has signed in at this server.
 fn signed_in(server: &ServerOptions) -> Result<Client> {
+    if let Some(Found { secret, warning }) = service_user_token::find()? {
+        if let Some(warning) = warning {
+            say(&format!("warning: {warning}"));
+        }
+        session::warn_of_plain_http(server);
+        return Ok(Client::new(server)?.with_service_user_token(secret));
+    }
     match SessionFile::locate()?.find(&server.name())? {
         Some(token) => Ok(Client::new(server)?.with_session_token(token)),
         None => bail!(

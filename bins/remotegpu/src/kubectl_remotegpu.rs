@@ -7,9 +7,10 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use remotegpu_cli::api_key::{self, FoundKey};
+use remotegpu_cli::api_key;
 use remotegpu_cli::client::{Client, ServerOptions, parse_server};
 use remotegpu_cli::commands::{keys::scopes_cell, print_completions};
+use remotegpu_cli::given::Found;
 use remotegpu_cli::output::{self, Cell, Column, Format, print_item};
 use remotegpu_cli::secret::Secret;
 use remotegpu_cli::trust::TrustOptions;
@@ -115,7 +116,7 @@ fn run(command: Command, clock: LocalClock) -> Result<()> {
 }
 
 fn find_key(server: &Url) -> Result<Secret> {
-    let FoundKey { secret, warning } = api_key::find(server)?;
+    let Found { secret, warning } = api_key::find(server)?;
     if let Some(warning) = warning {
         say(&format!("warning: {warning}"));
     }

@@ -12,6 +12,8 @@ use crate::output::printable;
 pub struct Problem {
     pub status: u16,
     retry_after: Option<Duration>,
+    /// Whether who asked came with a service user's token, and cannot sign in.
+    by_token: bool,
     document: Document,
 }
 
@@ -36,6 +38,7 @@ impl Problem {
         Self {
             status,
             retry_after: None,
+            by_token: false,
             document: serde_json::from_slice(body).unwrap_or_default(),
         }
     }
@@ -47,6 +50,12 @@ impl Problem {
             retry_after,
             ..self
         }
+    }
+
+    /// The same for who came with a service user's token.
+    #[must_use]
+    pub fn by_token(self, by_token: bool) -> Self {
+        Self { by_token, ..self }
     }
 
     /// The code from the contract's closed table, if the server named one.
@@ -92,6 +101,9 @@ impl fmt::Display for Problem {
             write!(f, "\nTry again in {seconds} second{plural}.")?;
         }
         match self.code() {
+            Some("missing_access_token" | "invalid_access_token") if self.by_token => f.write_str(
+                "\nThe token of the service user is unknown, has expired or was deleted.",
+            ),
             Some("missing_access_token" | "invalid_access_token") => {
                 f.write_str("\nSign in with `remotegpu login`.")
             }

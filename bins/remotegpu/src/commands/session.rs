@@ -12,6 +12,7 @@ use crate::output::{self, Cell, Column, Format, say, text};
 use crate::problem::Problem;
 use crate::proxy::is_loopback;
 use crate::secret::Secret;
+use crate::service_user_token;
 use crate::session_file::SessionFile;
 use crate::stdout;
 
@@ -48,8 +49,9 @@ impl Login {
         let file = SessionFile::locate()?;
         // A session that nobody can use would live on at the server.
         file.try_to_store().map_err(|error| not_kept(&error))?;
-        if server.server.scheme() == "http" && !is_loopback(&server.server) {
-            say("warning: the connection to this server is not encrypted");
+        warn_of_plain_http(server);
+        if service_user_token::find()?.is_some() {
+            say("warning: the other commands go on as the service user whose token is set");
         }
         let email = match self.email {
             Some(email) => email,
@@ -119,6 +121,13 @@ impl Password {
     }
 }
 
+/// Whoever listens could use what is sent.
+pub fn warn_of_plain_http(server: &ServerOptions) {
+    if server.server.scheme() == "http" && !is_loopback(&server.server) {
+        say("warning: the connection to this server is not encrypted");
+    }
+}
+
 /// Ends a session that nobody has any more. Where that fails it ends by itself, when it has rested.
 fn end_unused(server: &ServerOptions, token: Secret) {
     if let Ok(client) = Client::new(server) {
@@ -167,7 +176,11 @@ pub fn whoami(server: &ServerOptions, format: Format) -> Result<()> {
 const COLUMNS: &[Column] = &[
     (
         "USER",
-        Cell::Made(|session| text(&session["user"], "email")),
+        Cell::Made(|session| {
+            let is_person = session["user"].is_object();
+            let kind = if is_person { "" } else { " (service user)" };
+            who(session) + kind
+        }),
     ),
     (
         "ACCOUNT",
@@ -177,9 +190,17 @@ const COLUMNS: &[Column] = &[
     ("EXPIRES", Cell::Until("expires_at")),
 ];
 
+/// A person by their address, a service user by its name.
+fn who(session: &Value) -> String {
+    if session["service_user"].is_object() {
+        return text(&session["service_user"], "name");
+    }
+    text(&session["user"], "email")
+}
+
 fn print_session(format: Format, session: &Value, now: Option<OffsetDateTime>) -> Result<()> {
     match format {
-        Format::Name => stdout::write(&(text(&session["user"], "email") + "\n")),
+        Format::Name => stdout::write(&(who(session) + "\n")),
         _ => output::print_item(format, COLUMNS, session, now),
     }
 }

@@ -27,6 +27,7 @@ mod reaching;
 #[path = "../../../../crates/test-support/src/self_signed.rs"]
 mod self_signed;
 mod server;
+mod service_user_token;
 mod session;
 mod streams;
 mod tls;
