@@ -98,11 +98,14 @@ mod tests {
         assert_eq!(comment.lines().count(), 6);
         for line in [
             "current-context: remotegpu-team-ml-x7k2pq-token",
-            "  - name: remotegpu-fra1-k3m5q7",
-            "      namespace: team-ml-x7k2pq",
-            "      token: t0k3n",
+            "- name: remotegpu-fra1-k3m5q7",
+            "namespace: team-ml-x7k2pq",
+            "token: t0k3n",
         ] {
-            assert!(rest.lines().any(|found| found == line), "{line} in {rest}");
+            assert!(
+                rest.lines().any(|found| found.trim() == line),
+                "{line} in {rest}"
+            );
         }
         assert!(!rest.contains('#'), "{rest}");
     }

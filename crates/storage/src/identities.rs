@@ -2,7 +2,7 @@
 
 mod ends;
 mod idle;
-mod reasons;
+pub(crate) mod reasons;
 mod unjustified;
 
 use async_trait::async_trait;

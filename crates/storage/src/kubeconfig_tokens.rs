@@ -4,8 +4,8 @@
 
 use async_trait::async_trait;
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable,
-    dsl::exists,
+    BoolExpressionMethods, ExpressionMethods, JoinOnDsl, NullableExpressionMethods,
+    OptionalExtension, QueryDsl, Queryable, Selectable, dsl::exists,
 };
 use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, NewAuditEvent, Role};
 use remotegpu_namespaces::{
@@ -19,12 +19,15 @@ use time::OffsetDateTime;
 use crate::{
     Database,
     accounts::hold_account,
-    api_keys::{kinds, scopes_text},
+    api_keys::{ApiKeyRow, kinds, presented, scopes_text},
     audit_events::record,
     connection::{with_conn, with_tx},
     either::{Columns, RunQuery},
     error::Failure,
-    identities::living,
+    identities::{
+        living,
+        reasons::{Justification, justifications, justified},
+    },
     readable::list_page,
     schema::{
         accounts, api_keys, credential_identities, key_secrets, memberships, namespaces, sessions,
@@ -245,7 +248,18 @@ impl KubeconfigTokenRepository for Database {
                 .first::<TokenRow>(c)
                 .await
                 .optional()?;
-            let Some(row) = row else { return Ok(None) };
+            let stands_on: Option<Justification> = justifications!()
+                .filter(credential_identities::key_id.eq(DbUuid::from(id)))
+                .first(c)
+                .await
+                .optional()?;
+            let (Some(row), Some((_, namespace, state, key))) = (row, stands_on) else {
+                return Ok(None);
+            };
+            // Not the times, which another instance's clock may have given, but what is done.
+            if !justified(&presented(key), namespace.into(), &state, act.at) {
+                return Ok(None);
+            }
             let token = KubeconfigToken::try_from(row)?;
             let details = AuditDetails {
                 identity: Some(issued.identity.clone()),

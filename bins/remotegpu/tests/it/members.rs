@@ -138,7 +138,7 @@ fn mode(path: &std::path::Path) -> u32 {
 fn members_are_named_by_their_address() {
     let (_, listed) = done("members list");
     assert!(
-        listed.stdout.contains("bob@example.com  write  1d"),
+        listed.stdout.contains("bob@example.com  write  24h"),
         "{listed:?}"
     );
     assert_eq!(done("members list -o name").1.stdout, "bob@example.com\n");

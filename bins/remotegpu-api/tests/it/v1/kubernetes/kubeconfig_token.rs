@@ -219,7 +219,7 @@ async fn a_reader_sees_all_but_secrets_and_an_admin_ends_it() {
     for arguments in [
         &["get", "secrets"][..],
         &["create", "configmap", "mine"],
-        &["delete", "pods", "--all"],
+        &["create", "deployment", "mine", "--image=x"],
     ] {
         let said = kubectl.fail("", arguments);
         assert!(said.contains("orbidden"), "{arguments:?}: {said}");
@@ -398,7 +398,7 @@ async fn nothing_is_left_where_the_cluster_gives_no_token() {
     .await;
     assert_eq!(listed(&person).await.len(), 1);
     // What was begun and came to nothing goes from the cluster too.
-    let admin = Kubectl::new(&cluster.direct);
+    let admin = Kubectl::new(&cluster.cluster.admin_kubeconfig());
     let accounts = [
         "get",
         "serviceaccounts",
