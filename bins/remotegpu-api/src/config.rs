@@ -65,6 +65,7 @@ pub struct Config {
     pub access_tokens: AccessTokenRules,
     pub service_user_limit: u32,
     pub service_user_token_limit: u32,
+    pub invitation_limit: u32,
     pub keys: KeyMemory,
     pub session_policy: SessionPolicy,
     pub token_lifetime: TokenLifetime,
@@ -165,6 +166,7 @@ impl Config {
             access_tokens: access_tokens::read(settings)?,
             service_user_limit: number(settings, "service_user_limit", 0..=10_000)?,
             service_user_token_limit: number(settings, "service_user_token_limit", 0..=1_000)?,
+            invitation_limit: number(settings, "invitation_limit", 0..=10_000)?,
             keys: KeyMemory {
                 cache_size: number(settings, "key_cache_size", 0..=100_000_000)? as usize,
                 record_last_use: choice(settings, "record_last_use", ["true", "false"])? == "true",

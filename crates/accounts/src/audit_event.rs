@@ -3,8 +3,9 @@
 
 use async_trait::async_trait;
 use remotegpu_primitives::{
-    AccessTokenId, AccountId, Act, Actor, ApiKeyId, AuditEventId, KubeconfigTokenId, NamespaceId,
-    Origin, Page, PageRequest, ServiceUserTokenId, SessionId, StoreError, UserId, Vocabulary, Word,
+    AccessTokenId, AccountId, Act, Actor, ApiKeyId, AuditEventId, InvitationId, KubeconfigTokenId,
+    NamespaceId, Origin, Page, PageRequest, ServiceUserTokenId, SessionId, StoreError, UserId,
+    Vocabulary, Word,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -94,6 +95,12 @@ audit_actions! {
     MemberRemoved => "member.removed",
     /// Somebody ended their own membership.
     MemberLeft => "member.left",
+    /// An admin asked somebody into the account.
+    InvitationCreated => "invitation.created",
+    /// An admin took an invitation back, or is no admin any more.
+    InvitationDeleted => "invitation.deleted",
+    /// Whom an invitation was for accepted it.
+    InvitationAccepted => "invitation.accepted",
     /// The account was made.
     AccountCreated => "account.created",
     /// The operator suspended the account.
@@ -197,6 +204,8 @@ pub enum AuditSubject {
     KubeconfigToken(KubeconfigTokenId),
     /// A session.
     Session(SessionId),
+    /// An invitation into the account.
+    Invitation(InvitationId),
     /// A user.
     User(UserId),
     /// A service user.
@@ -209,12 +218,13 @@ pub enum AuditSubject {
 
 impl AuditSubject {
     /// The words of all kinds.
-    pub const KINDS: [&str; 9] = [
+    pub const KINDS: [&str; 10] = [
         "api_key",
         "namespace",
         "access_token",
         "kubeconfig_token",
         "session",
+        "invitation",
         "user",
         "service_user",
         "service_user_token",
@@ -229,6 +239,7 @@ impl AuditSubject {
             Self::AccessToken(id) => ("access_token", id.as_uuid()),
             Self::KubeconfigToken(id) => ("kubeconfig_token", id.as_uuid()),
             Self::Session(id) => ("session", id.as_uuid()),
+            Self::Invitation(id) => ("invitation", id.as_uuid()),
             Self::User(id) => ("user", id.as_uuid()),
             Self::ServiceUser(id) => ("service_user", id.as_uuid()),
             Self::ServiceUserToken(id) => ("service_user_token", id.as_uuid()),
@@ -244,6 +255,7 @@ impl AuditSubject {
             "access_token" => Some(Self::AccessToken(AccessTokenId::from_uuid(id))),
             "kubeconfig_token" => Some(Self::KubeconfigToken(KubeconfigTokenId::from_uuid(id))),
             "session" => Some(Self::Session(SessionId::from_uuid(id))),
+            "invitation" => Some(Self::Invitation(InvitationId::from_uuid(id))),
             "user" => Some(Self::User(UserId::from_uuid(id))),
             "service_user" => Some(Self::ServiceUser(UserId::from_uuid(id))),
             "service_user_token" => {

@@ -6,7 +6,9 @@ mod attempt;
 mod audit_event;
 mod form;
 mod installation_sessions;
+mod invitation;
 mod member;
+mod opaque_secret;
 mod password;
 mod repository;
 mod service_user;
@@ -24,6 +26,10 @@ pub use audit_event::{
 };
 pub use form::{ClaimedForm, FormKey, FormRepository};
 pub use installation_sessions::{InstallationSessions, OwnedSession};
+pub use invitation::{
+    AcceptInvitation, DeleteInvitation, Guest, HashedInvitation, InsertInvitation, Invitation,
+    InvitationRepository, MalformedInvitation, NewInvitation, PlainInvitation,
+};
 pub use member::{ChangeMember, KeysOfMaker, Made, MadeBefore, MadeKind, Member, MemberRepository};
 pub use password::{
     HashedPassword, InvalidPassword, PlainPassword, UnreadablePasswordHash, one_time_password,

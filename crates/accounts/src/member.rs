@@ -26,18 +26,40 @@ pub enum MadeKind {
     ApiKey,
     /// A token in a kubeconfig (contract T9).
     KubeconfigToken,
+    /// An access token, which opens clusters for its holder.
+    AccessToken,
+    /// An invitation into the account.
+    Invitation,
 }
 
 impl MadeKind {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::ApiKey, Self::KubeconfigToken];
+    pub const ALL: &[Self] = &[
+        Self::ApiKey,
+        Self::KubeconfigToken,
+        Self::AccessToken,
+        Self::Invitation,
+    ];
 
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ApiKey => "api_key",
             Self::KubeconfigToken => "kubeconfig_token",
+            Self::AccessToken => "access_token",
+            Self::Invitation => "invitation",
         }
+    }
+
+    /// Whether such a thing ends when whoever made it has this role from now on, or is no
+    /// member any more (contract K15, T5, T10).
+    pub fn ends_with(self, role: Option<Role>) -> bool {
+        let needed = match self {
+            Self::ApiKey | Self::KubeconfigToken => Role::Write,
+            Self::AccessToken => Role::Read,
+            Self::Invitation => Role::Admin,
+        };
+        role.is_none_or(|role| !role.allows(needed))
     }
 }
 
@@ -136,6 +158,25 @@ pub trait MemberRepository: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_ends_follows_from_the_role() {
+        // K15, T5, T10
+        let ending = |role| {
+            let ends = |kind: &&MadeKind| kind.ends_with(role);
+            MadeKind::ALL
+                .iter()
+                .filter(ends)
+                .copied()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ending(Some(Role::Admin)), []);
+        assert_eq!(ending(Some(Role::Write)), [MadeKind::Invitation]);
+        let made_by_writers = [MadeKind::ApiKey, MadeKind::KubeconfigToken];
+        let wanted = [&made_by_writers[..], &[MadeKind::Invitation]].concat();
+        assert_eq!(ending(Some(Role::Read)), wanted);
+        assert_eq!(ending(None), MadeKind::ALL);
+    }
 
     #[test]
     fn kinds_have_words_of_their_own() {

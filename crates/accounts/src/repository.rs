@@ -31,7 +31,8 @@ pub trait UserRepository: Send + Sync {
         act: &Act,
     ) -> Result<bool, StoreError>;
 
-    /// Makes a user and an account of their own, with the role `admin`.
+    /// Makes a user and an account of their own, with the role `admin`; not of an address
+    /// that an open invitation waits for (contract T10).
     async fn insert_with_account(
         &self,
         user: &NewUser,
@@ -70,7 +71,7 @@ pub trait UserRepository: Send + Sync {
 pub enum CreateUser {
     /// The user exists.
     Created,
-    /// The e-mail is another user's.
+    /// The e-mail is another user's, or somebody's who is invited.
     EmailTaken,
     /// The account does not exist.
     AccountNotFound,

@@ -1,78 +1,13 @@
 //! Sessions: how a person stays signed in (contract A6).
 
-use std::{fmt, net::IpAddr};
+use std::net::IpAddr;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use rand::CryptoRng;
 use remotegpu_primitives::{AccountId, SessionId, UserId, Word};
-use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
-use crate::{Account, HashedPassword, Role, User};
+use crate::{Account, HashedPassword, Role, User, opaque_secret::opaque_secret};
 
-const SECRET_LEN: usize = PlainSession::PREFIX.len() + 43;
-
-/// A session's secret: what the cookie or the Bearer header holds. 256 random
-/// bits.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PlainSession(String);
-
-/// The SHA-256 of a session's secret: what is stored and looked up.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct HashedSession(pub [u8; 32]);
-
-/// A text that can be no session's secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a session")]
-pub struct MalformedSession;
-
-impl PlainSession {
-    /// What every secret of a session begins with.
-    pub const PREFIX: &'static str = "rgse_";
-
-    /// Makes a new secret.
-    pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        let mut bytes = [0; 32];
-        rng.fill_bytes(&mut bytes);
-        Self(format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(bytes)))
-    }
-
-    /// Takes a text that may be a session's secret.
-    pub fn parse(text: &str) -> Result<Self, MalformedSession> {
-        let fits = text.len() == SECRET_LEN
-            && text.starts_with(Self::PREFIX)
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(MalformedSession)
-        }
-    }
-
-    /// What is stored in its place.
-    pub fn hash(&self) -> HashedSession {
-        HashedSession(Sha256::digest(self.0.as_bytes()).into())
-    }
-
-    /// The secret, for the answer that sets it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for PlainSession {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PlainSession")
-    }
-}
-
-impl fmt::Debug for HashedSession {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HashedSession")
-    }
-}
+opaque_secret!(PlainSession, HashedSession, MalformedSession: "rgse_", "a session");
 
 /// How long sessions live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

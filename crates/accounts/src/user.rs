@@ -61,6 +61,8 @@ pub struct Membership {
     pub account: Account,
     /// What the user may do there.
     pub role: Word<Role>,
+    /// Whether it is the account that they last went over to (contract A11).
+    pub last_acted_for: bool,
 }
 
 /// An e-mail address, trimmed and in lower case: what a user signs in with. It

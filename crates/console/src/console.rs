@@ -4,7 +4,8 @@ use std::{fmt, sync::Arc};
 
 use remotegpu_access_tokens::AccessTokenRepository;
 use remotegpu_accounts::{
-    AttemptRepository, AuditLog, FormKey, FormRepository, SessionRepository, UserRepository,
+    AttemptRepository, AuditLog, FormKey, FormRepository, InvitationRepository, MemberRepository,
+    SessionRepository, UserRepository,
 };
 use remotegpu_control_plane::{
     AccessTokenRules, AuditBuffer, CreateKubeconfigTokenPorts, IdentityUses, KeyChangeLimits,
@@ -33,6 +34,8 @@ pub struct ConsoleConfig {
     pub namespace_limit: u32,
     /// What is allowed of access tokens, and how they are called.
     pub access_tokens: AccessTokenRules,
+    /// How many open invitations an account may have.
+    pub invitation_limit: u32,
     /// A sentence that stands on every page (contract H7).
     pub notice: Option<String>,
     /// What applies in every namespace, in sentences; `code` stands between backquotes.
@@ -47,6 +50,10 @@ pub struct ConsolePorts {
     pub users: Arc<dyn UserRepository>,
     /// Who is signed in.
     pub sessions: Arc<dyn SessionRepository>,
+    /// Who is in which account.
+    pub members: Arc<dyn MemberRepository>,
+    /// Who is asked into which account.
+    pub invitations: Arc<dyn InvitationRepository>,
     /// Attempts to sign in and up.
     pub attempts: Arc<dyn AttemptRepository>,
     /// Forms that were sent.

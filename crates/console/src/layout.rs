@@ -2,13 +2,21 @@
 
 use actix_web::{HttpRequest, cookie::Cookie, http::Method};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use remotegpu_accounts::{Account, Role, SessionContext, User};
-use remotegpu_control_plane::{Caller, Right};
+use remotegpu_accounts::{Account, Membership, Role, SessionContext, User};
+use remotegpu_control_plane::{Caller, Right, list_own_accounts};
 use remotegpu_edge::{ApiError, ErrorCode};
 use remotegpu_namespaces::ClusterStatus;
 use time::OffsetDateTime;
 
-use crate::{assets, console::Console, done::Done, once, parts::field::hidden, refusal::Refusal};
+use crate::{
+    assets,
+    console::Console,
+    done::Done,
+    once,
+    pages::switch::{SWITCH, without_account},
+    parts::field::hidden,
+    refusal::Refusal,
+};
 
 /// What a page is part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +24,7 @@ pub(crate) enum Place {
     Kubernetes,
     ApiKeys,
     AccessTokens,
+    Members,
     Audit,
     Account,
 }
@@ -60,6 +69,8 @@ struct Who<'a> {
     is_admin: bool,
     /// The identifier of the form that signs out.
     sign_out: String,
+    /// What else they can act for, with the identifier of the form that does it.
+    others: Option<(Vec<Membership>, String)>,
 }
 
 /// The session of whoever looks: pages are shown to people alone.
@@ -84,8 +95,17 @@ impl<'a> Frame<'a> {
         request: &HttpRequest,
     ) -> Result<Self, ApiError> {
         let context = whom(caller)?;
+        let users = &*console.ports.users;
+        let accounts = list_own_accounts(users, &caller.may()?).await?;
+        let others = if accounts.len() > 1 {
+            let free = without_account(context);
+            Some((accounts, once::id_for(console, &free, SWITCH).await?))
+        } else {
+            None
+        };
         Ok(Self {
             who: Some(Who {
+                others,
                 user: &context.user,
                 account: &context.account,
                 is_admin: context.allows(Role::Admin),
@@ -172,6 +192,7 @@ impl<'a> Frame<'a> {
                 details.menu open {
                     summary { span.product { "RemoteGPU" } }
                     p.account { (who.account.name.as_str()) }
+                    @if let Some((accounts, id)) = &who.others { (switcher(accounts, who.account, id)) }
                     ul {
                         (entry(Place::Kubernetes, "/kubernetes", "Kubernetes"))
                     }
@@ -179,6 +200,7 @@ impl<'a> Frame<'a> {
                     ul {
                         (entry(Place::ApiKeys, "/settings/api-keys", "API Keys"))
                         (entry(Place::AccessTokens, "/settings/access-tokens", "Access Tokens"))
+                        (entry(Place::Members, "/settings/members", "Members"))
                         @if who.is_admin { (entry(Place::Audit, "/settings/audit", "Audit")) }
                         (entry(Place::Account, "/settings/account", "Account"))
                     }
@@ -240,6 +262,24 @@ impl<'a> Frame<'a> {
     }
 }
 
+/// The choice of the account that one acts for.
+fn switcher(accounts: &[Membership], acts_for: &Account, id: &str) -> Markup {
+    html! {
+        form.switch method="post" action=(SWITCH) {
+            (hidden(once::FIELD, id))
+            label.hidden for="switch-account" { "Account" }
+            select id="switch-account" name="account" {
+                @for Membership { account, .. } in accounts {
+                    option value=(account.id) selected[account.id == acts_for.id] {
+                        (account.name.as_str())
+                    }
+                }
+            }
+            button.quiet type="submit" { "Switch" }
+        }
+    }
+}
+
 /// What the operator has everybody know (contract H7).
 pub(crate) fn notice(console: &Console) -> Markup {
     html! {
@@ -260,7 +300,7 @@ pub(crate) fn support(console: &Console) -> Markup {
 fn seen_at(request: &HttpRequest) -> String {
     let path = request.path();
     if request.method() == Method::POST {
-        const ACTS: [&str; 7] = [
+        const ACTS: [&str; 10] = [
             "/rename",
             "/delete",
             "/update",
@@ -268,7 +308,13 @@ fn seen_at(request: &HttpRequest) -> String {
             "/revoke",
             "/password",
             "/end-others",
+            "/role",
+            "/remove",
+            "/leave",
         ];
+        if path.starts_with("/settings/invitations/") {
+            return "/settings/members".to_owned();
+        }
         let page = ACTS.iter().find_map(|act| path.strip_suffix(act));
         return page.unwrap_or(path).to_owned();
     }

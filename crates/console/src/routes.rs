@@ -10,7 +10,8 @@ use crate::{
     console::Console,
     pages::{
         access_token, access_tokens, account, api_key, api_keys, audit, error, first_password,
-        kubernetes, namespace, shown_file, shown_key, shown_token, sign_in, sign_up, theme,
+        invitation, kubernetes, member, members, namespace, shown_file, shown_key, shown_token,
+        sign_in, sign_up, switch, theme,
     },
 };
 
@@ -150,6 +151,25 @@ pub fn front(console: &Arc<Console>, elsewhere: RoutePolicy) -> Front {
                 FILE_FORM,
                 shown_token::download,
             )
+            // Who is in the account.
+            .get("/settings/members", PAGE, members::show)
+            .post("/settings/members", FORM, members::invite)
+            .get("/settings/members/{user_id}", PAGE, member::show)
+            .post(
+                "/settings/members/{user_id}/role",
+                FORM,
+                member::change_role,
+            )
+            .post("/settings/members/{user_id}/remove", FORM, member::remove)
+            .post("/settings/members/{user_id}/leave", FORM, member::leave)
+            .post(
+                "/settings/invitations/{invitation_id}/delete",
+                FORM,
+                members::delete_invitation,
+            )
+            .get("/invitations/{token}", OPEN, invitation::show)
+            .post("/invitations/{token}", SIGN_IN, invitation::accept)
+            .post(switch::SWITCH, FORM, switch::choose)
             // Who did what.
             .get("/settings/audit", PAGE, audit::show)
             .get("/settings/audit.csv", PAGE, audit::csv)

@@ -5,6 +5,9 @@ mod acts;
 mod caller;
 mod machinery;
 
+pub use acts::accept_invitation::{
+    AcceptInvitationError, AcceptInvitationPorts, Acceptance, accept_invitation,
+};
 pub use acts::adopt_namespace::{AdoptHeld, HeldNamespaceError, adopt_namespace};
 pub use acts::appoint_member::{AppointMemberError, appoint_member};
 pub use acts::authenticate_api_key::{
@@ -21,6 +24,9 @@ pub use acts::create_account::create_account;
 pub use acts::create_first_admin::{
     CreateFirstAdminError, FirstAdmin, FirstPassword, create_first_admin,
 };
+pub use acts::create_invitation::{
+    CreateInvitation, CreateInvitationError, CreatedInvitation, create_invitation,
+};
 pub use acts::create_kubeconfig_token::{
     CreateKubeconfigToken, CreateKubeconfigTokenError, CreateKubeconfigTokenPorts,
     CreatedKubeconfigToken, create_kubeconfig_token,
@@ -33,6 +39,7 @@ pub use acts::create_service_user::{
 };
 pub use acts::create_user::{CreateUserError, create_user};
 pub use acts::delete_access_token::delete_access_token;
+pub use acts::delete_invitation::{DeleteInvitationError, delete_invitation};
 pub use acts::delete_namespace::delete_namespace;
 pub use acts::delete_service_user::delete_service_user;
 pub use acts::delete_service_user_token::delete_service_user_token;
@@ -49,6 +56,7 @@ pub use acts::find_access_token::find_access_token;
 pub use acts::find_account::{AccountError, find_account};
 pub use acts::find_api_key::find_api_key;
 pub use acts::find_foreign_namespaces::find_foreign_namespaces;
+pub use acts::find_invitation::find_invitation;
 pub use acts::find_kubeconfig_token::find_kubeconfig_token;
 pub use acts::find_member::find_member;
 pub use acts::find_namespace::find_namespace;
@@ -70,14 +78,18 @@ pub use acts::list_api_keys::list_api_keys;
 pub use acts::list_audit_events::list_audit_events;
 pub use acts::list_clusters::list_clusters;
 pub use acts::list_held::list_held;
+pub use acts::list_invitations::list_invitations;
 pub use acts::list_kubeconfig_tokens::list_kubeconfig_tokens;
 pub use acts::list_made::list_made;
 pub use acts::list_members::list_members;
 pub use acts::list_namespaces::list_namespaces;
+pub use acts::list_own_accounts::list_own_accounts;
+pub use acts::list_own_made::list_own_made;
 pub use acts::list_service_user_tokens::list_service_user_tokens;
 pub use acts::list_service_users::list_service_users;
 pub use acts::list_sessions::list_sessions;
 pub use acts::look_at_claim::look_at_claim;
+pub use acts::look_at_invitation::{InvitedGuest, ShownInvitation, look_at_invitation};
 pub use acts::look_at_last_reach::{Reach, look_at_last_reach};
 pub use acts::look_at_namespace::look_at_namespace;
 pub use acts::mint_exec_credential::{

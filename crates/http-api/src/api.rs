@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use remotegpu_access_tokens::AccessTokenRepository;
 use remotegpu_accounts::{
-    AttemptRepository, AuditLog, MemberRepository, ServiceUserRepository, SessionRepository,
-    UserRepository,
+    AttemptRepository, AuditLog, InvitationRepository, MemberRepository, ServiceUserRepository,
+    SessionRepository, UserRepository,
 };
 use remotegpu_control_plane::{
     AccessTokenRules, AuditBuffer, IdentityUses, KeyCache, KeyChangeLimits, KnownIdentities,
@@ -41,6 +41,8 @@ pub struct ApiConfig {
     pub service_user_limit: u32,
     /// How many tokens a service user may have.
     pub service_user_token_limit: u32,
+    /// How many open invitations an account may have (contract T10).
+    pub invitation_limit: u32,
     /// For how long cluster tokens are asked for.
     pub token_lifetime: TokenLifetime,
 }
@@ -55,6 +57,8 @@ pub struct ApiPorts {
     pub members: Arc<dyn MemberRepository>,
     /// Machines that manage.
     pub service_users: Arc<dyn ServiceUserRepository>,
+    /// Who is asked into which account.
+    pub invitations: Arc<dyn InvitationRepository>,
     /// Attempts to sign in and up.
     pub attempts: Arc<dyn AttemptRepository>,
     /// API keys.

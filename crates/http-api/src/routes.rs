@@ -13,7 +13,8 @@ use crate::{
     Api, docs, health, openapi, problem,
     v1::{
         account::{
-            access_tokens, api_keys, audit_events, kubeconfig_tokens, members, service_users,
+            access_tokens, api_keys, audit_events, invitations, kubeconfig_tokens, members, own,
+            service_users,
         },
         auth, kubernetes,
     },
@@ -53,6 +54,12 @@ const SIGN_IN: RoutePolicy = RoutePolicy {
     class: WorkClass::Password,
     csrf: Csrf::Always,
     ..OPEN
+};
+
+/// Whoever is signed in, or nobody, whose password is hashed.
+const ACCEPT: RoutePolicy = RoutePolicy {
+    credentials: &[Credential::PersonsSession, Credential::Nothing],
+    ..SIGN_IN
 };
 
 /// A password is hashed.
@@ -102,6 +109,7 @@ pub(crate) fn described(routes: &mut Reading<'_, '_>, sign_up_open: bool) {
         // Who is calling.
         .route(auth::sign_in::sign_in, SIGN_IN)
         .route_if(sign_up_open, auth::sign_up::sign_up, SIGN_IN)
+        .route(auth::accept_invitation::accept_invitation, ACCEPT)
         .route(auth::sign_out::sign_out, PERSON)
         .route(auth::session::get_session, SESSION)
         .route(auth::switch_account::switch_account, PERSON)
@@ -114,11 +122,16 @@ pub(crate) fn described(routes: &mut Reading<'_, '_>, sign_up_open: bool) {
         .route(api_keys::update::update_api_key, SESSION)
         .route(api_keys::revoke::revoke_api_key, SESSION)
         .route(api_keys::rotate::rotate_api_key, SESSION)
-        // Who is in the account.
+        // The account, and who is in it.
+        .route(own::get_account, SESSION)
         .route(members::list::list_members, PERSON)
         .route(members::find::get_member, PERSON)
         .route(members::update::update_member, PERSON)
         .route(members::remove::remove_member_or_leave, PERSON)
+        .route(invitations::list::list_invitations, PERSON)
+        .route(invitations::find::get_invitation, PERSON)
+        .route(invitations::create::invite, PERSON)
+        .route(invitations::delete::delete_invitation, PERSON)
         // Machines that manage.
         .route(service_users::list::list_service_users, PERSON)
         .route(service_users::create::create_service_user, PERSON)

@@ -83,6 +83,8 @@ ids! {
     UserId,
     /// A token of a service user (contract T8).
     ServiceUserTokenId,
+    /// An invitation into an account (contract T7).
+    InvitationId,
     /// A signed-in session (contract A6).
     SessionId,
     /// An API key, through all its rotations (contract K1).

@@ -11,8 +11,8 @@ mod word;
 pub use act::{Act, Actor, FormHash, Origin};
 pub use id::{
     AccessTokenId, AccountId, ApiKeyId, AuditEventId, IdentityId, InstallationId, InstanceId,
-    KeySecretId, KubeconfigTokenId, MalformedId, NamespaceId, ServiceUserTokenId, SessionId,
-    UserId,
+    InvitationId, KeySecretId, KubeconfigTokenId, MalformedId, NamespaceId, ServiceUserTokenId,
+    SessionId, UserId,
 };
 pub use paging::{Cursor, InvalidPage, Page, PageRequest};
 pub use store_error::StoreError;

@@ -29,6 +29,7 @@ mod identities;
 mod identity_census;
 mod installation_keys;
 mod installation_sessions;
+mod invitations;
 mod key_changes;
 mod kubeconfig_tokens;
 mod members;

@@ -7,7 +7,10 @@ use diesel::{
     BoolExpressionMethods, ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl,
     TextExpressionMethods,
 };
-use made::{KeyRow, active_keys_of, end_made_by, key, token};
+use made::{
+    KeyRow, access_token, active_keys_of, end_access_tokens_of, end_invitations_of, end_made_by,
+    invitation, key, token,
+};
 use remotegpu_accounts::{
     AuditAction, AuditDetails, AuditSubject, ChangeMember, Email, KeysOfMaker, Made, MadeBefore,
     Member, MemberRepository, NewAuditEvent, Role,
@@ -17,15 +20,14 @@ use time::OffsetDateTime;
 
 use crate::{
     Database,
-    access_tokens::delete_access_tokens,
+    access_tokens::{Gone, gone},
     accounts::hold_account,
     audit_events::record,
     connection::{with_conn, with_tx},
     either::{RunQuery, on_each},
-    error::Failure,
     forms::claim,
     kubeconfig_tokens::not_ended,
-    schema::{access_tokens, api_keys, memberships, sessions, users},
+    schema::{access_tokens, api_keys, invitations, memberships, sessions, users},
     types::{DbTime, DbUuid},
 };
 
@@ -126,7 +128,19 @@ macro_rules! held_person {
     }};
 }
 
-pub(crate) use {acts_as_admin, has_role};
+/// The columns of a new membership.
+macro_rules! member_columns {
+    ($account:expr, $user:expr, $role:expr, $at:expr) => {
+        (
+            $crate::schema::memberships::account_id.eq($crate::types::DbUuid::from($account)),
+            $crate::schema::memberships::user_id.eq($crate::types::DbUuid::from($user)),
+            $crate::schema::memberships::role.eq($role),
+            $crate::schema::memberships::created_at.eq($crate::types::DbTime::from($at)),
+        )
+    };
+}
+
+pub(crate) use {acts_as_admin, has_role, member_columns};
 
 #[async_trait]
 impl MemberRepository for Database {
@@ -180,8 +194,31 @@ impl MemberRepository for Database {
                 .select((api_keys::id, api_keys::account_id, api_keys::name))
                 .load(c)
                 .await?))?;
-        let keys = keys.into_iter().map(key);
-        Ok(keys.chain(tokens.into_iter().map(token)).collect())
+        let access: Vec<Gone> = with_conn!(self, read, |c| Ok(access_tokens::table
+            .filter(access_tokens::account_id.eq(DbUuid::from(account)))
+            .filter(access_tokens::created_by.eq(DbUuid::from(maker)))
+            .filter(
+                access_tokens::expires_at
+                    .is_null()
+                    .or(access_tokens::expires_at.gt(DbTime::from(now)))
+            )
+            .order(access_tokens::id.desc())
+            .select(gone!())
+            .load(c)
+            .await?))?;
+        let open: Vec<(DbUuid, String)> = with_conn!(self, read, |c| Ok(invitations::table
+            .filter(invitations::account_id.eq(DbUuid::from(account)))
+            .filter(invitations::created_by.eq(DbUuid::from(maker)))
+            .filter(invitations::expires_at.gt(DbTime::from(now)))
+            .order(invitations::id.desc())
+            .select((invitations::id, invitations::email))
+            .load(c)
+            .await?))?;
+        let mut all: Vec<Made> = keys.into_iter().map(key).collect();
+        all.extend(tokens.into_iter().map(token));
+        all.extend(access.iter().map(access_token));
+        all.extend(open.into_iter().map(invitation));
+        Ok(all)
     }
 
     async fn join(
@@ -196,12 +233,7 @@ impl MemberRepository for Database {
                 return Ok(false);
             }
             let inserted = diesel::insert_into(memberships::table)
-                .values((
-                    memberships::account_id.eq(DbUuid::from(account)),
-                    memberships::user_id.eq(DbUuid::from(user)),
-                    memberships::role.eq(role.as_str()),
-                    memberships::created_at.eq(DbTime::from(act.at)),
-                ))
+                .values(member_columns!(account, user, role.as_str(), act.at))
                 .on_conflict_do_nothing()
                 .execute(c)
                 .await?;
@@ -238,11 +270,14 @@ impl MemberRepository for Database {
                 .set(memberships::role.eq(role.as_str()))
                 .execute(c)
                 .await?;
-            let before = if role.allows(Role::Write) {
+            let mut before = if role.allows(Role::Write) {
                 MadeBefore::default()
             } else {
                 end_made_by!(c, account, user, keys, act)
             };
+            if role != Role::Admin {
+                end_invitations_of!(c, account, user, act, before);
+            }
             let changed = event(act, account, user, AuditAction::MemberRoleChanged);
             record!(c, changed.with(of_role(role)));
             Ok(ChangeMember::Changed(person, before))
@@ -263,13 +298,9 @@ impl MemberRepository for Database {
             if !leaves && !acts_as_admin!(c, account, act) {
                 return Ok(ChangeMember::NotAllowed);
             }
-            let before = end_made_by!(c, account, user, keys, act);
-            let mut parts = u32::try_from(before.ended.len() + before.taken_over.len())
-                .map_err(|_| Failure::Conflict("that is more than a person makes"))?;
-            let theirs = access_tokens::account_id
-                .eq(DbUuid::from(account))
-                .and(access_tokens::created_by.eq(DbUuid::from(user)));
-            delete_access_tokens!(c, theirs, act, parts);
+            let mut before = end_made_by!(c, account, user, keys, act);
+            end_access_tokens_of!(c, account, user, act, before);
+            end_invitations_of!(c, account, user, act, before);
             diesel::delete(sessions::table)
                 .filter(sessions::account_id.eq(DbUuid::from(account)))
                 .filter(sessions::user_id.eq(DbUuid::from(user)))

@@ -43,6 +43,7 @@ table! {
         password_hash -> Text,
         password_change_until -> Nullable<SqlTime>,
         created_at -> SqlTime,
+        last_account_id -> Nullable<SqlUuid>,
     }
 }
 
@@ -55,6 +56,22 @@ table! {
         user_id -> SqlUuid,
         role -> Text,
         created_at -> SqlTime,
+    }
+}
+
+table! {
+    use diesel::sql_types::*;
+    use crate::types::*;
+
+    invitations (id) {
+        id -> SqlUuid,
+        account_id -> SqlUuid,
+        email -> Text,
+        role -> Text,
+        hash -> Binary,
+        created_by -> SqlUuid,
+        created_at -> SqlTime,
+        expires_at -> SqlTime,
     }
 }
 
@@ -351,6 +368,7 @@ table! {
 allow_tables_to_appear_in_same_query!(
     access_tokens,
     accounts,
+    invitations,
     memberships,
     users,
     sessions,

@@ -180,6 +180,10 @@ impl SessionRepository for Database {
                 .set(sessions::account_id.eq(DbUuid::from(account)))
                 .execute(c)
                 .await?;
+            diesel::update(users::table.filter(users::id.eq(user)))
+                .set(users::last_account_id.eq(DbUuid::from(account)))
+                .execute(c)
+                .await?;
             let left = AccountId::from(left);
             if changed == 1 && left != account {
                 let both = vec![left, account];

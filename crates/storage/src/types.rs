@@ -77,6 +77,7 @@ id_columns!(
     AuditEventId,
     IdentityId,
     InstallationId,
+    InvitationId,
     InstanceId,
     KeySecretId,
     KubeconfigTokenId,

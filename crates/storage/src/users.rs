@@ -19,6 +19,7 @@ use crate::{
     connection::{with_conn, with_tx},
     either::{Columns, RunQuery},
     error::Failure,
+    invitations::is_invited,
     kubeconfig_tokens::end_kubeconfig_tokens,
     schema::{access_tokens, accounts, api_keys, installation, memberships, sessions, users},
     types::{DbTime, DbUuid},
@@ -127,15 +128,22 @@ impl UserRepository for Database {
     async fn memberships(&self, user: UserId) -> Result<Vec<Membership>, StoreError> {
         let rows = with_conn!(self, read, |c| Ok(memberships::table
             .inner_join(accounts::table.on(accounts::id.eq(memberships::account_id)))
+            .inner_join(users::table.on(users::id.eq(memberships::user_id)))
             .filter(memberships::user_id.eq(DbUuid::from(user)))
             .order((memberships::created_at, memberships::account_id))
-            .select((AccountRow::columns(), memberships::role))
-            .load::<(AccountRow, String)>(c)
+            .select((
+                AccountRow::columns(),
+                memberships::role,
+                users::last_account_id,
+            ))
+            .load::<(AccountRow, String, Option<DbUuid>)>(c)
             .await?))?;
-        let read = |(account, word): (AccountRow, String)| {
+        let read = |(row, word, last): (AccountRow, String, Option<DbUuid>)| {
+            let account = Account::try_from(row)?;
             Ok::<_, Failure>(Membership {
-                account: account.try_into()?,
                 role: Word::from_stored(word),
+                last_acted_for: last == Some(account.id.into()),
+                account,
             })
         };
         let memberships: Result<Vec<Membership>, Failure> = rows.into_iter().map(read).collect();
@@ -194,6 +202,9 @@ impl UserRepository for Database {
         act: &Act,
     ) -> Result<CreateUser, StoreError> {
         let created = with_tx!(self, |c| {
+            if is_invited!(c, user.email, act.at) {
+                return Ok(CreateUser::EmailTaken);
+            }
             let inserted = diesel::insert_into(users::table)
                 .values(UserRow::from(user))
                 .on_conflict(users::email)

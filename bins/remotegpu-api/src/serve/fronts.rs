@@ -65,6 +65,7 @@ impl Shared {
             access_tokens: config.access_tokens.clone(),
             service_user_limit: config.service_user_limit,
             service_user_token_limit: config.service_user_token_limit,
+            invitation_limit: config.invitation_limit,
             token_lifetime: config.token_lifetime,
         };
         let ports = self.api_ports(config, passwords.clone(), mint_limits);
@@ -87,6 +88,7 @@ impl Shared {
             kubeconfig_token_limit: config.kubeconfig_token_limit,
             namespace_limit: config.namespace_limit,
             access_tokens: config.access_tokens.clone(),
+            invitation_limit: config.invitation_limit,
             baseline: config.tenant_baseline.in_words(),
             notice: settings.notice.clone(),
             support_url: settings.support_url.clone(),
@@ -94,6 +96,8 @@ impl Shared {
         let ports = ConsolePorts {
             users: Arc::clone(&api.users),
             sessions: Arc::clone(&api.sessions),
+            members: Arc::clone(&api.members),
+            invitations: Arc::clone(&api.invitations),
             attempts: Arc::clone(&api.attempts),
             forms: Arc::new(self.database.clone()),
             keys: Arc::clone(&api.keys),
@@ -193,6 +197,7 @@ impl Shared {
             sessions: database.clone(),
             members: self.noted_members(),
             service_users: self.noted_service_users(),
+            invitations: database.clone(),
             attempts: database.clone(),
             keys: self.cached_keys(),
             access_tokens: self.cached_tokens(),

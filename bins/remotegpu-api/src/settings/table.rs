@@ -252,6 +252,12 @@ pub const SETTINGS: &[Setting] = &[
         "How many tokens a service user may have",
     ),
     setting(
+        "invitation_limit",
+        Some("50"),
+        "NUMBER",
+        "How many open invitations an account may have",
+    ),
+    setting(
         "key_cache_size",
         Some("100000"),
         "NUMBER",

@@ -68,6 +68,7 @@ export function views({ one, used }) {
     ["api-keys-create", "empty", at("/settings/api-keys?create=1")],
     ["access-tokens", "empty", at("/settings/access-tokens")],
     ["access-tokens-create", "empty", at("/settings/access-tokens?create=1")],
+    ["members", "empty", at("/settings/members")],
     ["audit", "empty", at("/settings/audit?action=api_key.revoked")],
     ["account", "empty", at("/settings/account")],
   ];
@@ -103,6 +104,9 @@ export function views({ one, used }) {
       await page.getByRole("link", { name: "workstation" }).first().click();
       await page.getByRole("heading", { name: "workstation" }).waitFor();
     }],
+    ["members", "full", at("/settings/members")],
+    ["members-invite", "full", at("/settings/members?invite=1")],
+    ["members-invite", "error", after("/settings/members?invite=1&email=admin%40localhost", (page, dialog) => refused(page, "Create invitation", dialog))],
     ["audit", "full", at("/settings/audit")],
     ["audit", "error", at("/settings/audit?actor=somebody&since=2026-01-01")],
     ["account", "full", at("/settings/account")],

@@ -161,6 +161,7 @@ fn a_wrong_value_stops_the_start_with_a_sentence_that_names_it() {
         ("kubeconfig_token_limit", "-1"),
         ("service_user_limit", "none"),
         ("service_user_token_limit", "-1"),
+        ("invitation_limit", "-1"),
         ("key_cache_size", "-1"),
         ("record_last_use", "sometimes"),
         ("session_idle_seconds", "0"),

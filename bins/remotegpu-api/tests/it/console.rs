@@ -12,6 +12,7 @@ mod gallery;
 mod headers;
 mod hostile;
 mod keys;
+mod members;
 mod namespaces;
 mod reader;
 mod secrets;

@@ -11,7 +11,11 @@ use crate::support::{
 };
 
 /// What opens without credentials: this list and nothing else.
-const PUBLIC: [(&str, &str); 2] = [("POST", "/v1/auth/sign-in"), ("POST", "/v1/auth/sign-up")];
+const PUBLIC: [(&str, &str); 3] = [
+    ("POST", "/v1/auth/invitations/accept"),
+    ("POST", "/v1/auth/sign-in"),
+    ("POST", "/v1/auth/sign-up"),
+];
 
 /// The routes under `/v1`.
 async fn routes(server: &Server) -> Vec<Operation> {
@@ -257,6 +261,9 @@ async fn what_is_another_account_s_answers_like_what_does_not_exist() {
     let his_user = bob.get("/v1/auth/session").await.expect(200)["user"]["id"].clone();
     let his_user = his_user.as_str().unwrap().to_owned();
     let his_token = access_token(&bob).await;
+    let body = json!({"email": "guest@example.org", "role": "read"});
+    let his_guest = bob.post("/v1/account/invitations", body).await.expect(201);
+    let his_guest = his_guest["id"].as_str().unwrap().to_owned();
     let mut walked = 0;
     for Operation {
         method, path, asks, ..
@@ -268,6 +275,7 @@ async fn what_is_another_account_s_answers_like_what_does_not_exist() {
         let foreign = filled_by(&path, |parameter| match parameter {
             "key_id" => his_key.id(),
             "user_id" => &his_user,
+            "invitation_id" => &his_guest,
             "namespace_id" => namespace["id"].as_str().unwrap(),
             "service_user_id" => &machine.id,
             "token_id" if path.contains("/access-tokens/") => his_token["id"].as_str().unwrap(),
@@ -355,6 +363,12 @@ async fn send_secrets_everywhere(server: &Server, person: &Person) -> Vec<(&'sta
         .await
         .expect(200);
     let access_token = access_token(person).await;
+    let body = json!({"email": "guest@example.org", "role": "read"});
+    let invited = person
+        .post("/v1/account/invitations", body)
+        .await
+        .expect(201);
+    let link = invited["link"].as_str().unwrap();
     let password = "a canary of a password".to_owned();
     let secrets = vec![
         ("key", key.key.clone()),
@@ -370,6 +384,7 @@ async fn send_secrets_everywhere(server: &Server, person: &Person) -> Vec<(&'sta
             access_token["token"].as_str().unwrap().to_owned(),
         ),
         ("password", password.clone()),
+        ("invitation", link.rsplit('/').next().unwrap().to_owned()),
     ];
     let http = client();
     for Operation { method, path, .. } in routes(server).await {
@@ -384,6 +399,7 @@ async fn send_secrets_everywhere(server: &Server, person: &Person) -> Vec<(&'sta
                 json!({"name": "x", "scopes": {secret.as_str(): true}}),
                 json!({"current": secret, "new": secret}),
                 json!({"name": secret, "note": secret, "clusters": [secret], "namespace_id": secret}),
+                json!({"token": secret, "password": "short"}),
             ];
             for body in bodies {
                 let request = http

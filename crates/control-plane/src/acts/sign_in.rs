@@ -48,6 +48,9 @@ pub enum SignInError {
     /// Too many failures; the next attempt may come after this long.
     #[error("Too many attempts")]
     Throttled(Duration),
+    /// The user is a member of no account.
+    #[error("You are a member of no account")]
+    NoAccount,
     /// The user's accounts are all suspended.
     #[error("The account is suspended")]
     AccountSuspended,
@@ -110,10 +113,15 @@ pub async fn sign_in(
     ports.attempts.clear(&attempt).await?;
 
     act.actor = Actor::User(user.id);
-    let Membership { account, role } = memberships
-        .into_iter()
-        .find(|membership| membership.account.suspended_at.is_none())
-        .ok_or(SignInError::AccountSuspended)?;
+    if memberships.is_empty() {
+        return Err(SignInError::NoAccount);
+    }
+    let mut open = memberships;
+    open.retain(|membership| membership.account.suspended_at.is_none());
+    // Contract A11: the account last acted for, else that of the oldest membership.
+    let last = open.iter().position(|membership| membership.last_acted_for);
+    let chosen = open.into_iter().nth(last.unwrap_or(0));
+    let Membership { account, role, .. } = chosen.ok_or(SignInError::AccountSuspended)?;
     let session = Session {
         id: session_id,
         user_id: user.id,

@@ -5,31 +5,33 @@ use std::{collections::BTreeSet, fs, path::Path};
 use futures_util::future::LocalBoxFuture;
 use remotegpu_access_tokens::{AccessTokenRepository, TokenHandle, TokenWord, TokensOf};
 use remotegpu_accounts::{
-    AccountRepository, AuditFilter, AuditLog, PasswordChange, PlainPassword, Role, ServiceUser,
-    ServiceUserChange, ServiceUserContext, ServiceUserToken, SessionContext, SessionPolicy,
+    AccountRepository, AuditFilter, AuditLog, Email, InvitationRepository, PasswordChange,
+    PlainPassword, Role, ServiceUser, ServiceUserChange, ServiceUserContext, ServiceUserToken,
+    SessionContext, SessionPolicy,
 };
 use remotegpu_control_plane::{
     AccessTokenRules, AccountKubeconfigPorts, Anyone, Caller, ChangePasswordPorts,
-    CreateKubeconfigToken, CreateKubeconfigTokenPorts, CreateNamespace, CreateNamespacePorts,
-    CreateServiceUser, IssueAccessToken, IssueAccessTokenPorts, IssueApiKey, IssueServiceUserToken,
-    NewRole, NotAllowed, OneTimePassword, PasswordWorkers, Right, RotateApiKeyPorts,
-    UpdateServiceUser, change_member_role, change_password, create_kubeconfig_token,
-    create_namespace, create_service_user, delete_access_token, delete_namespace,
-    delete_service_user, delete_service_user_token, end_kubeconfig_token, end_other_sessions,
-    end_session, find_access_token, find_api_key, find_foreign_namespaces, find_kubeconfig_token,
-    find_member, find_namespace, find_service_user, find_service_user_token, issue_access_token,
-    issue_api_key, issue_service_user_token, leave_account, list_access_tokens, list_api_keys,
-    list_audit_events, list_clusters, list_kubeconfig_tokens, list_made, list_members,
-    list_namespaces, list_service_user_tokens, list_service_users, list_sessions,
-    look_at_last_reach, look_at_namespace, read_usage, remove_member, rename_namespace,
-    render_account_kubeconfig, render_kubeconfig, revoke_api_key, rotate_api_key, search_api_keys,
-    sign_out, switch_account, update_api_key, update_service_user,
+    CreateInvitation, CreateKubeconfigToken, CreateKubeconfigTokenPorts, CreateNamespace,
+    CreateNamespacePorts, CreateServiceUser, IssueAccessToken, IssueAccessTokenPorts, IssueApiKey,
+    IssueServiceUserToken, NewRole, NotAllowed, OneTimePassword, PasswordWorkers, Right,
+    RotateApiKeyPorts, UpdateServiceUser, change_member_role, change_password, create_invitation,
+    create_kubeconfig_token, create_namespace, create_service_user, delete_access_token,
+    delete_invitation, delete_namespace, delete_service_user, delete_service_user_token,
+    end_kubeconfig_token, end_other_sessions, end_session, find_access_token, find_api_key,
+    find_foreign_namespaces, find_invitation, find_kubeconfig_token, find_member, find_namespace,
+    find_service_user, find_service_user_token, issue_access_token, issue_api_key,
+    issue_service_user_token, leave_account, list_access_tokens, list_api_keys, list_audit_events,
+    list_clusters, list_invitations, list_kubeconfig_tokens, list_made, list_members,
+    list_namespaces, list_own_accounts, list_own_made, list_service_user_tokens,
+    list_service_users, list_sessions, look_at_last_reach, look_at_namespace, read_usage,
+    remove_member, rename_namespace, render_account_kubeconfig, render_kubeconfig, revoke_api_key,
+    rotate_api_key, search_api_keys, sign_out, switch_account, update_api_key, update_service_user,
 };
 use remotegpu_keys::{ApiKey, ApiKeyChange, ApiKeyRepository, KeyName, SecretPrefix};
 use remotegpu_kubeconfig::{Plugin, TokenNames};
 use remotegpu_namespaces::{Namespace, NamespaceName, NamespaceRepository, TokenLifetime};
 use remotegpu_primitives::{
-    KubeconfigTokenId, Origin, PageRequest, ServiceUserTokenId, UserId, Word,
+    InvitationId, KubeconfigTokenId, Origin, PageRequest, ServiceUserTokenId, UserId, Word,
 };
 use remotegpu_scopes::Scopes;
 use remotegpu_test_support::rng;
@@ -38,11 +40,13 @@ use time::Duration;
 use crate::world::World;
 
 /// Acts that somebody asks for who has not shown who they are, or the installation itself.
-const NOBODYS: [&str; 6] = [
+const NOBODYS: [&str; 8] = [
+    "accept_invitation",
     "authenticate_api_key",
     "authenticate_service_user",
     "authenticate_session",
     "create_first_admin",
+    "look_at_invitation",
     "sign_in",
     "sign_up",
 ];
@@ -84,6 +88,7 @@ struct Place {
     world: World,
     key: ApiKey,
     namespace: Namespace,
+    invitation: InvitationId,
     passwords: PasswordWorkers,
 }
 
@@ -95,7 +100,15 @@ impl Place {
         let namespace = world.namespace("team-ml").await;
         // Nobody waits for what is made there.
         world.cluster.set_up(false);
+        let wanted = CreateInvitation {
+            email: Email::parse("eve@example.org").unwrap(),
+            role: Role::Read,
+            limit: 5,
+        };
+        let (database, now) = (&world.store.database, world.now());
+        let asked = create_invitation(database, &world.ada(), wanted, &mut rng(), now).await;
         Self {
+            invitation: asked.unwrap().invitation.id,
             world,
             key,
             namespace,
@@ -115,8 +128,9 @@ impl Place {
         let tokens = AccessTokenRepository::list(database, account, TokensOf::All, page()).await;
         let namespaces = NamespaceRepository::list(database, account, page()).await;
         let events = AuditLog::list(database, account, AuditFilter::default(), page()).await;
+        let invited = InvitationRepository::list(database, account, page(), self.world.now()).await;
         let account = AccountRepository::find(database, account).await;
-        format!("{keys:?} {tokens:?} {namespaces:?} {events:?} {account:?}")
+        format!("{keys:?} {tokens:?} {namespaces:?} {events:?} {invited:?} {account:?}")
     }
 }
 
@@ -357,6 +371,30 @@ persons_acts! {
         };
         change_member_role(database, signals, caller, wanted, &mut rng(), p.world.now()).await
     };
+    Some(Role::Admin) => create_invitation: |p, caller| {
+        let wanted = CreateInvitation {
+            email: Email::parse("bob@example.org").unwrap(),
+            role: Role::Read,
+            limit: 5,
+        };
+        create_invitation(&p.world.store.database, caller, wanted, &mut rng(), p.world.now()).await
+    };
+    Some(Role::Admin) => delete_invitation: |p, caller| {
+        let (database, id) = (&p.world.store.database, p.invitation);
+        delete_invitation(database, caller, id, &mut rng(), p.world.now()).await
+    };
+    Some(Role::Admin) => find_invitation: |p, caller| {
+        find_invitation(&p.world.store.database, caller, p.invitation, p.world.now()).await
+    };
+    Some(Role::Admin) => list_invitations: |p, caller| {
+        list_invitations(&p.world.store.database, caller, page(), p.world.now()).await
+    };
+    None => list_own_accounts: |p, caller| {
+        list_own_accounts(&p.world.store.database, caller).await
+    };
+    None => list_own_made: |p, caller| {
+        list_own_made(&p.world.store.database, caller, p.world.now()).await
+    };
     Some(Role::Read) => find_member: |p, caller| {
         find_member(&p.world.store.database, caller, p.world.ada.user.id).await
     };
@@ -590,4 +628,62 @@ fn every_act_says_who_may_ask_for_it() {
     }
     let walked: BTreeSet<String> = PERSONS_ACTS.iter().map(|act| act.name.to_owned()).collect();
     assert_eq!(walked, persons);
+}
+
+/// The table of `docs/roles.md`, as the walk and the acts themselves say it.
+fn table() -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/acts");
+    let mut acts: Vec<(Option<Role>, String, String)> = Vec::new();
+    for act in PERSONS_ACTS {
+        let text = fs::read_to_string(folder.join(act.name).with_extension("rs")).unwrap();
+        let what: Vec<&str> = text
+            .lines()
+            .map_while(|line| line.strip_prefix("//!"))
+            .map(str::trim)
+            .collect();
+        let what = what.join(" ");
+        // What it serves is for who reads the code.
+        let what = what.split(" (contract").next().unwrap_or_default();
+        let what = what.split(". ").next().unwrap_or_default();
+        let people = if text.contains("caller: &Caller<Person<")
+            || text.contains("caller: &Caller<OneTimePassword>")
+        {
+            "people"
+        } else {
+            "people, service users"
+        };
+        let mark = |role: Role| {
+            if act.role.is_none_or(|needed| role.allows(needed)) {
+                "yes"
+            } else {
+                ""
+            }
+        };
+        let [read, write, admin] = Role::ALL.map(mark);
+        let name = act.name;
+        let what = what.trim_end_matches(['.', ':']);
+        let line = format!("| {what} | {read} | {write} | {admin} | {people} | `{name}` |");
+        acts.push((act.role, name.to_owned(), line));
+    }
+    acts.sort();
+    let lines: Vec<String> = acts.into_iter().map(|(.., line)| line).collect();
+    format!(
+        "| what | read | write | admin | who | act |\n|---|---|---|---|---|---|\n{}\n",
+        lines.join("\n")
+    )
+}
+
+#[test]
+fn the_documentation_tells_who_may_do_what() {
+    // A11: written anew with REMOTEGPU_WRITE_DOCS=1.
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/roles.md");
+    let text = fs::read_to_string(&file).unwrap();
+    let (before, rest) = text.split_once("| what | read |").unwrap();
+    let (_, after) = rest.split_once("\n\n").unwrap();
+    let wanted = format!("{before}{}\n{after}", table());
+    if std::env::var_os("REMOTEGPU_WRITE_DOCS").is_some() {
+        fs::write(&file, &wanted).unwrap();
+    } else {
+        assert_eq!(text, wanted, "docs/roles.md is not what the walk found");
+    }
 }

@@ -1,11 +1,12 @@
 //! Which code each refusal of a use case has.
 
 use remotegpu_control_plane::{
-    AuthenticateApiKeyError, AuthenticateServiceUserError, AuthenticateSessionError,
-    ChangeMemberError, ChangePasswordError, CreateKubeconfigTokenError, CreateNamespaceError,
-    CredentialsNotKnown, ExpiryNotAllowed, IssueAccessTokenError, KeyChangesTooOften,
-    MintExecCredentialError, NotAllowed, Overloaded, PasswordError, RenameNamespaceError,
-    RenderKubeconfigError, RevokeApiKeyError, RotateApiKeyError, SignInError, SignUpError,
+    AcceptInvitationError, AuthenticateApiKeyError, AuthenticateServiceUserError,
+    AuthenticateSessionError, ChangeMemberError, ChangePasswordError, CreateInvitationError,
+    CreateKubeconfigTokenError, CreateNamespaceError, CredentialsNotKnown, DeleteInvitationError,
+    ExpiryNotAllowed, IssueAccessTokenError, KeyChangesTooOften, MintExecCredentialError,
+    NotAllowed, Overloaded, PasswordError, RenameNamespaceError, RenderKubeconfigError,
+    RevokeApiKeyError, RotateApiKeyError, SignInError, SignUpError,
 };
 
 use super::{ApiError, ErrorCode, FieldError};
@@ -85,6 +86,7 @@ impl From<SignInError> for ApiError {
         match error {
             SignInError::WrongCredentials => ErrorCode::WrongCredentials.into(),
             SignInError::Throttled(wait) => Self::throttled(wait),
+            SignInError::NoAccount => ErrorCode::NoAccount.into(),
             SignInError::AccountSuspended => ErrorCode::AccountSuspended.into(),
             SignInError::Overloaded(error) => error.into(),
             SignInError::Password(error) => error.into(),
@@ -114,6 +116,53 @@ impl From<ChangePasswordError> for ApiError {
             ChangePasswordError::Overloaded(error) => error.into(),
             ChangePasswordError::Password(error) => error.into(),
             ChangePasswordError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Contract T7, T10.
+impl From<CreateInvitationError> for ApiError {
+    fn from(error: CreateInvitationError) -> Self {
+        match error {
+            CreateInvitationError::AlreadyInvited => ErrorCode::AlreadyInvited.into(),
+            CreateInvitationError::LimitReached => {
+                Self::new(ErrorCode::LimitReached, error.to_string())
+            }
+            CreateInvitationError::NotAllowed(error) => error.into(),
+            CreateInvitationError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Contract T7.
+impl From<DeleteInvitationError> for ApiError {
+    fn from(error: DeleteInvitationError) -> Self {
+        match error {
+            DeleteInvitationError::NotFound => ErrorCode::NotFound.into(),
+            DeleteInvitationError::NotAllowed(error) => error.into(),
+            DeleteInvitationError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Contract T7, T10.
+impl From<AcceptInvitationError> for ApiError {
+    fn from(error: AcceptInvitationError) -> Self {
+        use AcceptInvitationError as E;
+        let in_password = |error: &dyn std::fmt::Display| {
+            Self::field(FieldError::from_refusal("password", &error.to_string()))
+        };
+        match error {
+            E::NotFound => ErrorCode::NotFound.into(),
+            E::WrongPerson => ErrorCode::WrongPerson.into(),
+            E::SignInFirst => ErrorCode::MissingAccessToken.into(),
+            E::WrongCredentials => ErrorCode::WrongCredentials.into(),
+            E::PasswordMissing => in_password(&error),
+            E::InvalidPassword(error) => in_password(&error),
+            E::Throttled(wait) => Self::throttled(wait),
+            E::Overloaded(error) => error.into(),
+            E::Password(error) => error.into(),
+            E::Store(error) => error.into(),
         }
     }
 }

@@ -8,7 +8,8 @@ use std::{
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use remotegpu_access_tokens::TokenHandle;
 use remotegpu_primitives::{
-    ApiKeyId, KubeconfigTokenId, MalformedId, NamespaceId, ServiceUserTokenId, SessionId, UserId,
+    ApiKeyId, InvitationId, KubeconfigTokenId, MalformedId, NamespaceId, ServiceUserTokenId,
+    SessionId, UserId,
 };
 
 /// What stands in paths under a name of its own, the same in every path.
@@ -31,6 +32,10 @@ impl PathParameter for KubeconfigTokenId {
 
 impl PathParameter for SessionId {
     const NAME: &'static str = "session_id";
+}
+
+impl PathParameter for InvitationId {
+    const NAME: &'static str = "invitation_id";
 }
 
 impl PathParameter for UserId {

@@ -142,6 +142,9 @@ pub(super) fn add_errors(policy: RoutePolicy, operation: &mut Operation) {
     let is_probe = policy.class == WorkClass::Probe;
     let schemes = policy.credentials.iter().flat_map(|kind| kind.schemes());
     let ways = schemes.map(|scheme| SecurityRequirement::new(scheme.name(), [""; 0]));
+    // Whoever has nothing may come as well.
+    let is_open = policy.credentials.contains(&Credential::Nothing);
+    let ways = ways.chain(is_open.then(SecurityRequirement::default));
     // An empty list says that none is needed; nothing at all would say nothing.
     operation.security = Some(ways.collect());
     let for_people = policy.credentials.contains(&Credential::PersonsSession);

@@ -1,5 +1,6 @@
 //! Who is calling.
 
+pub(crate) mod accept_invitation;
 pub(crate) mod key;
 pub(crate) mod password;
 pub(crate) mod session;

@@ -79,6 +79,7 @@ impl World {
                 access_tokens: AccessTokenRules::default(),
                 service_user_limit: 20,
                 service_user_token_limit: 20,
+                invitation_limit: 50,
                 token_lifetime: TokenLifetime::default(),
             },
         };
@@ -95,6 +96,7 @@ impl World {
             sessions: database.clone(),
             members: database.clone(),
             service_users: database.clone(),
+            invitations: database.clone(),
             attempts: database.clone(),
             key_cache: Arc::new(KeyCache::new(0)),
             keys: database.clone(),

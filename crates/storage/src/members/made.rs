@@ -1,10 +1,12 @@
 //! What somebody has made in an account, and what becomes of it when their role there does
 //! not carry it any more (contract K15).
 
-use remotegpu_accounts::{AuditAction, AuditDetails, AuditSubject, Made, MadeKind, NewAuditEvent};
+use remotegpu_accounts::{
+    AuditAction, AuditDetails, AuditSubject, Made, MadeBefore, MadeKind, NewAuditEvent,
+};
 use remotegpu_primitives::{AccountId, Act, ApiKeyId, KubeconfigTokenId};
 
-use crate::types::DbUuid;
+use crate::{access_tokens::Gone, types::DbUuid};
 
 /// Active API keys that somebody made in an account.
 macro_rules! active_keys_of {
@@ -28,8 +30,8 @@ macro_rules! active_keys_of {
 /// act's own event is recorded beside it. Answers a [`MadeBefore`].
 ///
 /// What else stands on a maker's role comes here, for people and for whatever else makes
-/// things: kubeconfig tokens end with the keys and are never taken over; access tokens end
-/// with a membership, beside the call of this in `remove`.
+/// things: kubeconfig tokens end with the keys and are never taken over. What people alone
+/// make ends beside the call of this.
 ///
 /// [`MadeBefore`]: remotegpu_accounts::MadeBefore
 macro_rules! end_made_by {
@@ -81,7 +83,76 @@ macro_rules! end_made_by {
     }};
 }
 
-pub(crate) use {active_keys_of, end_made_by};
+/// Deletes the access tokens of somebody who is no member of the account any more, as part of
+/// what ends with the membership.
+macro_rules! end_access_tokens_of {
+    ($connection:expr, $account:expr, $holder:expr, $act:expr, $before:expr) => {{
+        use $crate::schema::access_tokens;
+        let gone: Vec<$crate::access_tokens::Gone> = diesel::delete(access_tokens::table)
+            .filter(access_tokens::account_id.eq($crate::types::DbUuid::from($account)))
+            .filter(access_tokens::created_by.eq($crate::types::DbUuid::from($holder)))
+            .returning($crate::access_tokens::gone!())
+            .load($connection)
+            .await?;
+        for gone in &gone {
+            let part = $crate::members::made::next_part($act, &$before);
+            $crate::audit_events::record!($connection, $crate::access_tokens::deleted(&part, gone));
+            $before
+                .ended
+                .push($crate::members::made::access_token(gone));
+        }
+    }};
+}
+
+/// Deletes the open invitations of somebody who is no admin of the account any more, as part
+/// of what ends with the role: whoever may let nobody in has let nobody in.
+macro_rules! end_invitations_of {
+    ($connection:expr, $account:expr, $maker:expr, $act:expr, $before:expr) => {{
+        use $crate::schema::invitations;
+        let gone: Vec<($crate::types::DbUuid, String)> = diesel::delete(invitations::table)
+            .filter(invitations::account_id.eq($crate::types::DbUuid::from($account)))
+            .filter(invitations::created_by.eq($crate::types::DbUuid::from($maker)))
+            .filter(invitations::expires_at.gt($crate::types::DbTime::from($act.at)))
+            .returning((invitations::id, invitations::email))
+            .load($connection)
+            .await?;
+        for (id, email) in gone {
+            let part = $crate::members::made::next_part($act, &$before);
+            let action = remotegpu_accounts::AuditAction::InvitationDeleted;
+            $crate::audit_events::record!(
+                $connection,
+                $crate::invitations::event(&part, $account, id.into(), action)
+            );
+            $before
+                .ended
+                .push($crate::members::made::invitation((id, email)));
+        }
+    }};
+}
+
+pub(crate) use {active_keys_of, end_access_tokens_of, end_invitations_of, end_made_by};
+
+/// The part of the act that ends what comes next.
+pub fn next_part(act: &Act, before: &MadeBefore) -> Act {
+    let parts = before.ended.len() + before.taken_over.len() + 1;
+    act.part(u32::try_from(parts).unwrap_or(u32::MAX))
+}
+
+pub fn access_token((_, _, handle, name): &Gone) -> Made {
+    Made {
+        kind: MadeKind::AccessToken,
+        id: handle.clone(),
+        name: name.clone(),
+    }
+}
+
+pub fn invitation((id, email): (DbUuid, String)) -> Made {
+    Made {
+        kind: MadeKind::Invitation,
+        id: remotegpu_primitives::InvitationId::from(id).to_string(),
+        name: email,
+    }
+}
 
 /// A key's identifier and name.
 pub type KeyRow = (DbUuid, String);
@@ -104,11 +175,7 @@ pub fn token((id, _, name): (DbUuid, DbUuid, String)) -> Made {
 }
 
 /// What each thing that ended, or changed hands, has in the audit log of its own.
-pub fn events(
-    act: &Act,
-    account: AccountId,
-    before: &remotegpu_accounts::MadeBefore,
-) -> Vec<NewAuditEvent> {
+pub fn events(act: &Act, account: AccountId, before: &MadeBefore) -> Vec<NewAuditEvent> {
     let revoked = before.ended.iter().map(|made| (made, None));
     let changed = || Some(vec!["created_by".to_owned()]);
     let taken = before.taken_over.iter().map(|made| (made, changed()));
@@ -125,6 +192,8 @@ pub fn events(
                 let subject = AuditSubject::KubeconfigToken(made.id.parse().ok()?);
                 (AuditAction::KubeconfigTokenEnded, subject)
             }
+            // What people alone make is told where it ends.
+            MadeKind::AccessToken | MadeKind::Invitation => return None,
         };
         let details = AuditDetails {
             changed,

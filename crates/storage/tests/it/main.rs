@@ -21,6 +21,7 @@ mod held_namespaces;
 mod identities;
 mod installation_keys;
 mod installation_sessions;
+mod invitations;
 mod key_changes;
 mod kubeconfig_tokens;
 mod members;

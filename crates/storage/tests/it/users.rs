@@ -1,6 +1,6 @@
 use remotegpu_accounts::{
-    CreateUser, HashedPassword, InsertSession, PasswordChange, Role, SessionRepository,
-    UserRepository,
+    CreateUser, HashedPassword, InsertSession, MemberRepository, PasswordChange, Role,
+    SessionRepository, UserRepository,
 };
 use remotegpu_primitives::{AccountId, StoreError, UserId};
 
@@ -15,6 +15,7 @@ on_both_databases!(
     an_email_is_one_users,
     a_member_needs_an_account,
     memberships_are_told_oldest_first,
+    the_account_last_acted_for_is_remembered,
     a_new_password_ends_the_other_sessions,
     a_password_that_changed_meanwhile_stays,
 );
@@ -95,6 +96,38 @@ async fn memberships_are_told_oldest_first(world: World) {
     assert_eq!(memberships.len(), 1);
     assert_eq!(memberships[0].role, Role::Write);
     assert_eq!(memberships[0].account.id, ada.account);
+}
+
+async fn the_account_last_acted_for_is_remembered(world: World) {
+    // A11
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let by = act(NOW);
+    assert!(
+        world
+            .database
+            .join(bob.account, ada.user, Role::Read, &by)
+            .await
+            .unwrap()
+    );
+    let session = world.session(ada).await;
+    let last = async || {
+        let memberships = world.database.memberships(ada.user).await.unwrap();
+        let mut last = memberships.into_iter().filter(|all| all.last_acted_for);
+        last.next().map(|last| last.account.id)
+    };
+    assert_eq!(last().await, None);
+    for account in [bob.account, ada.account, bob.account] {
+        let by = act(NOW);
+        let id = session.session.id;
+        assert!(
+            world
+                .database
+                .switch_account(id, account, &by)
+                .await
+                .unwrap()
+        );
+        assert_eq!(last().await, Some(account));
+    }
 }
 
 async fn a_new_password_ends_the_other_sessions(world: World) {

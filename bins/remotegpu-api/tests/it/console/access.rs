@@ -12,7 +12,7 @@ use super::{
 use crate::support::{Backend, Person, Server};
 
 /// What is shown to who is signed in; `{}` is the id of a namespace, a key or a session.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 13] = [
     "/kubernetes",
     "/kubernetes/{namespace}",
     "/kubernetes/{namespace}/kubeconfig",
@@ -20,6 +20,8 @@ const PAGES: [&str; 11] = [
     "/settings/api-keys/{key}",
     "/settings/access-tokens",
     "/settings/access-tokens/{token}",
+    "/settings/members",
+    "/settings/members/{user}",
     "/settings/audit",
     "/settings/audit.csv",
     "/settings/account",
@@ -27,7 +29,7 @@ const PAGES: [&str; 11] = [
 ];
 
 /// Where forms are sent to.
-const FORMS: [&str; 17] = [
+const FORMS: [&str; 23] = [
     "/kubernetes",
     "/kubernetes/{namespace}/rename",
     "/kubernetes/{namespace}/delete",
@@ -35,6 +37,12 @@ const FORMS: [&str; 17] = [
     "/settings/api-keys/{key}/update",
     "/settings/api-keys/{key}/rotate",
     "/settings/api-keys/{key}/revoke",
+    "/settings/members",
+    "/settings/members/{user}/role",
+    "/settings/members/{user}/remove",
+    "/settings/members/{user}/leave",
+    "/settings/invitations/{session}/delete",
+    "/settings/switch",
     "/settings/saved-key",
     "/settings/download-key",
     "/settings/access-tokens",
@@ -52,6 +60,7 @@ struct Things {
     namespace: String,
     key: String,
     token: String,
+    user: String,
 }
 
 impl Things {
@@ -64,10 +73,12 @@ impl Things {
             .post("/v1/account/access-tokens", body)
             .await
             .expect(201);
+        let session = person.get("/v1/auth/session").await.expect(200);
         Self {
             token: token["id"].as_str().unwrap().to_owned(),
             namespace: namespace["id"].as_str().unwrap().to_owned(),
             key: person.key(json!({"all": true})).await.id().to_owned(),
+            user: session["user"]["id"].as_str().unwrap().to_owned(),
         }
     }
 
@@ -75,6 +86,7 @@ impl Things {
         path.replace("{namespace}", &self.namespace)
             .replace("{key}", &self.key)
             .replace("{token}", &self.token)
+            .replace("{user}", &self.user)
             .replace("{session}", &Uuid::new_v4().to_string())
     }
 }
@@ -427,7 +439,15 @@ async fn what_is_another_account_s_looks_like_what_does_not_exist() {
     let with_id = PAGES
         .iter()
         .flat_map(|path| {
-            ["", "?rename=1", "?delete=1", "?change=1", "?rotate=1"].map(|q| format!("{path}{q}"))
+            [
+                "",
+                "?rename=1",
+                "?delete=1",
+                "?change=1",
+                "?rotate=1",
+                "?remove=1",
+            ]
+            .map(|q| format!("{path}{q}"))
         })
         .filter(|path| path.contains('{'))
         .map(|path| (Method::GET, path));
@@ -438,6 +458,8 @@ async fn what_is_another_account_s_looks_like_what_does_not_exist() {
             &his.key
         } else if path.contains("{token}") {
             &his.token
+        } else if path.contains("{user}") {
+            &his.user
         } else {
             &his.namespace
         };
@@ -448,6 +470,7 @@ async fn what_is_another_account_s_looks_like_what_does_not_exist() {
                 namespace: wanted.to_owned(),
                 key: wanted.to_owned(),
                 token: wanted.to_owned(),
+                user: wanted.to_owned(),
             };
             let filled = things.fill(&path).replace("{session}", wanted);
             let mut request = ada.request(method.clone(), &filled);
@@ -494,14 +517,16 @@ async fn who_may_only_look_sees_no_buttons_and_changes_nothing() {
             "/settings/api-keys/{key}",
             vec!["Change", "Rotate key", "Revoke key"],
         ),
+        ("/settings/members", vec!["Invite somebody"]),
+        ("/settings/members/{user}", vec!["Change role"]),
     ];
     for (path, buttons) in acts {
         let path = things.fill(path);
         let (sees, does) = (reader.open(&path).await, admin.open(&path).await);
-        sees.says(if path.contains("api-keys") {
-            "test"
-        } else {
-            "team-ml"
+        sees.says(match &path {
+            path if path.contains("api-keys") => "test",
+            path if path.contains("members") => "ada@example.org",
+            _ => "team-ml",
         });
         for button in buttons {
             assert!(does.has_button(button), "{path}: {button}");
@@ -517,6 +542,10 @@ async fn who_may_only_look_sees_no_buttons_and_changes_nothing() {
         "/settings/api-keys/{key}?change=1",
         "/settings/api-keys/{key}?rotate=1",
         "/settings/api-keys/{key}?revoke=1",
+        "/settings/members?invite=1",
+        "/settings/members/{user}?change=1",
+        "/settings/members/{user}?remove=1",
+        "/settings/members/{user}?leave=1",
     ] {
         let page = reader.open(&things.fill(query)).await;
         assert!(page.all("dialog").is_empty(), "{query}");
@@ -530,6 +559,8 @@ async fn who_may_only_look_sees_no_buttons_and_changes_nothing() {
         ("/settings/api-keys/{key}?change=1", "Change key"),
         ("/settings/api-keys/{key}?rotate=1", "Rotate key"),
         ("/settings/api-keys/{key}?revoke=1", "Revoke key"),
+        ("/settings/members?invite=1", "Create invitation"),
+        ("/settings/members/{user}?change=1", "Change role"),
     ] {
         let form = admin.open(&things.fill(path)).await.form(button);
         let page = reader.submit(&form).await.expect(403);

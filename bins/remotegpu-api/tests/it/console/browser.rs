@@ -108,6 +108,12 @@ async fn journey_of_an_access_token_in_the_reference_s_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn journey_of_a_member_from_an_invitation_to_the_end() {
+    // T7, T10, K15
+    flow_twice("members").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn journey_of_a_namespace_from_its_name_to_its_end() {
     // H2, H3
     flow_twice("namespaces").await;

@@ -244,7 +244,8 @@ impl Page {
         let is_one = ["rgpu_", "rgat_"]
             .iter()
             .any(|kind| found[0].starts_with(kind));
-        assert!(is_one, "{}", found[0]);
+        let is_link = found[0].contains("/invitations/rgin_");
+        assert!(is_one || is_link, "{}", found[0]);
         found[0].clone()
     }
 }

@@ -1,5 +1,6 @@
 use actix_web::{get, web};
-use remotegpu_control_plane::{Anyone, Asking, Caller};
+use remotegpu_accounts::Membership;
+use remotegpu_control_plane::{Anyone, Asking, Caller, list_own_accounts};
 use remotegpu_edge::{ApiError, SessionCaller};
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -8,6 +9,26 @@ use uuid::Uuid;
 
 use super::{AccountResponse, RoleWord, UserResponse};
 use crate::{Api, openapi::words::open};
+
+/// An account, and what one may do there.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OwnMembershipResponse {
+    id: Uuid,
+    #[schema(example = "Analytical Engines")]
+    name: String,
+    #[schema(schema_with = open::<RoleWord>)]
+    role: String,
+}
+
+impl OwnMembershipResponse {
+    fn new(membership: &Membership) -> Self {
+        Self {
+            id: membership.account.id.as_uuid(),
+            name: membership.account.name.as_str().to_owned(),
+            role: membership.role.as_str().to_owned(),
+        }
+    }
+}
 
 /// Who is calling, and for which account: a user, or a service user.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,6 +47,9 @@ pub(crate) struct CallerResponse {
     /// When the session ends if it is not used any more, or the token ends.
     #[serde(with = "time::serde::rfc3339")]
     expires_at: OffsetDateTime,
+    /// For which accounts they can act: the oldest membership first, without those that are
+    /// suspended.
+    accounts: Vec<OwnMembershipResponse>,
 }
 
 /// A machine that manages.
@@ -37,8 +61,9 @@ pub(crate) struct CallingServiceUserResponse {
 }
 
 impl CallerResponse {
-    fn new(api: &Api, caller: &Caller<Anyone>) -> Self {
+    fn new(api: &Api, caller: &Caller<Anyone>, accounts: &[Membership]) -> Self {
         let account = AccountResponse::new(caller.account());
+        let accounts = accounts.iter().map(OwnMembershipResponse::new).collect();
         match caller.asking() {
             Asking::Person(context) => Self {
                 user: Some(UserResponse::new(context.user.id, &context.user.email)),
@@ -46,6 +71,7 @@ impl CallerResponse {
                 account,
                 role: context.role.as_str().to_owned(),
                 expires_at: context.session.expires_at(api.edge.session_policy()),
+                accounts,
             },
             Asking::ServiceUser(context) => Self {
                 user: None,
@@ -56,6 +82,7 @@ impl CallerResponse {
                 account,
                 role: context.service_user.role.as_str().to_owned(),
                 expires_at: context.token.expires_at,
+                accounts,
             },
         }
     }
@@ -63,7 +90,8 @@ impl CallerResponse {
 
 /// Who is calling
 ///
-/// And for which account: a person with a session, or a service user with its token.
+/// And for which account: a person with a session, or a service user with its token; and for
+/// which accounts they could.
 #[utoipa::path(
     tag = "auth",
     responses((status = 200, description = "Who it is.", body = CallerResponse)),
@@ -73,5 +101,6 @@ pub(crate) async fn get_session(
     api: web::Data<Api>,
     SessionCaller(caller): SessionCaller<Anyone>,
 ) -> Result<web::Json<CallerResponse>, ApiError> {
-    Ok(web::Json(CallerResponse::new(&api, &caller)))
+    let accounts = list_own_accounts(&*api.ports.users, &caller).await?;
+    Ok(web::Json(CallerResponse::new(&api, &caller, &accounts)))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Backend, Person, Pods, Server, eventually};
+use crate::support::{Backend, KeyHolder, Person, Pods, Server, eventually};
 
 const PATH: &str = "/v1/account/members";
 
@@ -121,9 +121,20 @@ async fn a_member_who_is_demoted_or_removed_loses_what_they_made(backend: Backen
     assert_eq!(listed["items"][0]["id"], second.id());
     assert_eq!(listed["items"][0]["created_by"], session["user"]["id"]);
 
-    // A removal is the end of his session as well.
+    // T5, T10: a removal is the end of his session, and of what people alone make.
+    let body = json!({
+        "name": "laptop", "clusters": [namespace["cluster"]], "expires_in_seconds": 3600,
+    });
+    let laptop = bob
+        .post("/v1/account/access-tokens", body)
+        .await
+        .expect(201);
+    let laptop = laptop["id"].as_str().unwrap();
     let removed = ada.delete(&path).await.expect(200);
-    assert_eq!(removed, json!({"ended": [], "taken_over": []}));
+    assert_eq!(ids(&removed["ended"]), [("access_token", laptop)]);
+    assert_eq!(removed["taken_over"], json!([]));
+    let gone = format!("/v1/account/access-tokens/{laptop}");
+    ada.get(&gone).await.problem(404, "not_found");
     bob.get(PATH).await.problem(401, "invalid_access_token");
     ada.get(&path).await.problem(404, "not_found");
     ada.delete(&path).await.problem(404, "not_found");
@@ -153,6 +164,42 @@ async fn a_member_who_is_demoted_or_removed_loses_what_they_made_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_who_is_demoted_or_removed_loses_what_they_made_on_postgresql() {
     a_member_who_is_demoted_or_removed_loses_what_they_made(Backend::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_holds_on_every_instance() {
+    // K13, K15, T7
+    let one = Server::start(Backend::Postgres).await;
+    let two = one.second_instance().await;
+    let ada = one.person("ada").await;
+    let bob = one.colleague(&ada, "bob@example.org", "write").await;
+    let (path, key) = (own_path(&bob).await, bob.key(json!({"all": true})).await);
+    let mut item = key.item.clone();
+    item["key"] = json!(key.key);
+    let there = KeyHolder::new(&two.url, item);
+    let bob = Person {
+        url: two.url.clone(),
+        ..bob
+    };
+    // Both remember it.
+    for _ in 0..2 {
+        key.get("/v1/auth/key").await.expect(200);
+        there.get("/v1/auth/key").await.expect(200);
+    }
+    ada.patch(&path, json!({"role": "read"})).await.expect(200);
+    key.get("/v1/auth/key")
+        .await
+        .problem(401, "invalid_api_key");
+    let body = json!({"name": "x"});
+    bob.post("/v1/kubernetes/namespaces", body)
+        .await
+        .problem(403, "role_too_small");
+    eventually("the other refuses it", SOON, async || {
+        !there.get("/v1/auth/key").await.status.is_success()
+    })
+    .await;
+    ada.delete(&path).await.expect(200);
+    bob.get(PATH).await.problem(401, "invalid_access_token");
 }
 
 #[tokio::test(flavor = "multi_thread")]

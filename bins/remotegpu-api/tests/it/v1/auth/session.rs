@@ -26,6 +26,7 @@ async fn a_session_says_who_is_signed_in_until_it_signs_out() {
     insta::assert_json_snapshot!("session", answer.expect(200), {
         ".user.id" => "[id]",
         ".account.id" => "[id]",
+        ".accounts[].id" => "[id]",
         ".expires_at" => "[time]",
     });
     let signed_out = person.request(reqwest::Method::POST, "/v1/auth/sign-out");
