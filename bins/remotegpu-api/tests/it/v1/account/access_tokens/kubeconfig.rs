@@ -1,9 +1,11 @@
 //! The kubeconfig of an access token, in the hands of `kubectl`
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{PATH, TwoClusters, create};
-use crate::support::{Answer, Backend, Kubectl, Person, Server};
+use crate::support::{Answer, Backend, Kubectl, Person, Server, eventually};
 
 /// The answer's file as `kubectl` reads it.
 fn view(made: &Value) -> Value {
@@ -183,4 +185,56 @@ async fn a_file_s_name_is_safe_and_follows_the_configuration() {
     let path = super::token_path(&made["id"]);
     person.get(&path).await.expect(200);
     person.delete(&path).await.expect(204);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_is_the_member_in_the_cluster_until_the_token_is_deleted() {
+    // T1, T4, T6
+    let server = Server::start(Backend::Sqlite).await;
+    let admin = server.operator().await;
+    let reader = server.colleague(&admin, "ro@example.org", "read").await;
+    let namespace = admin.namespace("team-ml").await;
+    let body = json!({
+        "name": "laptop", "clusters": ["dev"], "namespace_id": namespace["id"],
+        "expires_in_seconds": 3600,
+    });
+    let made = reader.post(PATH, body).await.expect(201);
+    let kubectl = Kubectl::new(made["kubeconfig"].as_str().unwrap());
+    let who = kubectl.succeed("", &["auth", "whoami", "-o", "json"]);
+    let who: Value = serde_json::from_str(&who).unwrap();
+    let who = &who["status"]["userInfo"];
+    let user = made["created_by"].as_str().unwrap();
+    assert_eq!(who["username"], format!("remotegpu:user:{user}"));
+    let account = admin.account_id().await;
+    let group = format!("remotegpu:account:{account}:read");
+    let groups = who["groups"].as_array().unwrap();
+    assert!(groups.contains(&json!(group)), "{who}");
+    assert!(
+        groups
+            .iter()
+            .all(|known| { *known == json!(group) || *known == json!("system:authenticated") })
+    );
+    assert_eq!(
+        who["extra"]["remotegpu.ai/access-token"],
+        json!([made["id"]])
+    );
+    // In the namespace that was chosen, what the role allows.
+    let can = |verb: &str, what: &str| {
+        let output = kubectl.run("", &["auth", "can-i", verb, what]);
+        String::from_utf8(output.stdout).unwrap().trim() == "yes"
+    };
+    assert!(can("list", "pods") && !can("create", "pods") && !can("get", "secrets"));
+    let path = super::token_path(&made["id"]);
+    eventually("its use is noted", Duration::from_secs(20), async || {
+        admin.get(&path).await.expect(200)["last_used_at"].is_string()
+    })
+    .await;
+    admin.delete(&path).await.expect(204);
+    eventually("it is refused", Duration::from_secs(15), async || {
+        let output = kubectl.run("", &["get", "pods"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let words = ["provide credentials", "Unauthorized"];
+        !output.status.success() && words.iter().any(|word| said.contains(word))
+    })
+    .await;
 }
