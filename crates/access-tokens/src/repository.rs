@@ -77,6 +77,7 @@ impl NewAccessToken {
 
 /// What came of [`AccessTokenRepository::insert`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it at a time")]
 pub enum InsertAccessToken {
     /// It is stored.
     Inserted(AccessToken),

@@ -74,12 +74,12 @@ pub fn render_token(
     token: &str,
     names: TokenNames,
 ) -> Result<String, RenderError> {
-    let named = names_of(contexts, id, names);
-    let Some((_, current_context)) = named.first() else {
+    let called = names_of(contexts, id, names);
+    let Some((_, current_context)) = called.first() else {
         return Err(RenderError::NoContext);
     };
-    for (index, (cluster, _)) in named.iter().enumerate() {
-        if named[..index].iter().any(|(known, _)| known == cluster) {
+    for (index, (cluster, _)) in called.iter().enumerate() {
+        if called[..index].iter().any(|(known, _)| known == cluster) {
             let name = contexts[index].cluster.name.clone();
             return Err(RenderError::ClusterConflict(name));
         }
@@ -93,7 +93,7 @@ pub fn render_token(
         kind: "Config",
         clusters: contexts
             .iter()
-            .zip(&named)
+            .zip(&called)
             .map(|(context, (name, _))| NamedCluster {
                 name: name.clone(),
                 cluster: Cluster {
@@ -108,7 +108,7 @@ pub fn render_token(
             .collect(),
         contexts: contexts
             .iter()
-            .zip(&named)
+            .zip(&called)
             .map(|(context, (cluster, name))| NamedContext {
                 name,
                 context: Context {

@@ -116,11 +116,6 @@ impl Place {
         }
     }
 
-    /// What a token is called that nobody has.
-    fn token(&self) -> TokenHandle {
-        TokenHandle::generate(&TokenWord::default(), &mut rng())
-    }
-
     /// All that acts of the account's people write.
     async fn written(&self) -> String {
         let (database, account) = (&self.world.store.database, self.world.ada.account.id);
@@ -132,6 +127,11 @@ impl Place {
         let account = AccountRepository::find(database, account).await;
         format!("{keys:?} {tokens:?} {namespaces:?} {events:?} {invited:?} {account:?}")
     }
+}
+
+/// What a token is called that nobody has.
+fn nobodys_token() -> TokenHandle {
+    TokenHandle::generate(&TokenWord::default(), &mut rng())
 }
 
 fn page() -> PageRequest {
@@ -219,11 +219,11 @@ persons_acts! {
         list_access_tokens(&p.world.store.database, caller, page()).await
     };
     Some(Role::Read) => find_access_token: |p, caller| {
-        find_access_token(&p.world.store.database, caller, &p.token()).await
+        find_access_token(&p.world.store.database, caller, &nobodys_token()).await
     };
     Some(Role::Read) => delete_access_token: |p, caller| {
         let (database, now) = (&p.world.store.database, p.world.now());
-        delete_access_token(database, caller, &p.token(), &mut rng(), now).await
+        delete_access_token(database, caller, &nobodys_token(), &mut rng(), now).await
     };
     Some(Role::Read) => issue_access_token: |p, caller| {
         let ports = IssueAccessTokenPorts {
