@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::web;
-use remotegpu_edge::{Credential, Csrf, ErrorShape, Front, RoutePolicy, WorkClass};
+use remotegpu_edge::{Credential, Csrf, ErrorShape, Front, RoutePolicy, Routes, WorkClass};
 
 use crate::{
     assets,
@@ -122,35 +122,9 @@ pub fn front(console: &Arc<Console>, elsewhere: RoutePolicy) -> Front {
                 namespace::token_file::end,
             )
             .post("/settings/saved-kubeconfig", FORM, shown_file::saved)
-            .post("/settings/download-kubeconfig", FORM, shown_file::download)
-            // API keys.
-            .get("/settings/api-keys", PAGE, api_keys::show)
-            .post("/settings/api-keys", FORM, api_keys::create)
-            .get("/settings/api-keys/{key_id}", PAGE, api_key::show)
-            .post("/settings/api-keys/{key_id}/update", FORM, api_key::update)
-            .post("/settings/api-keys/{key_id}/rotate", FORM, api_key::rotate)
-            .post("/settings/api-keys/{key_id}/revoke", FORM, api_key::revoke)
-            .post("/settings/saved-key", FORM, shown_key::saved)
-            .post("/settings/download-key", FORM, shown_key::download)
-            // Access tokens.
-            .get("/settings/access-tokens", PAGE, access_tokens::show)
-            .post("/settings/access-tokens", FORM, access_tokens::create)
-            .get(
-                "/settings/access-tokens/{token_id}",
-                PAGE,
-                access_token::show,
-            )
-            .post(
-                "/settings/access-tokens/{token_id}/delete",
-                FORM,
-                access_token::delete,
-            )
-            .post("/settings/saved-token", FORM, shown_token::saved)
-            .post(
-                "/settings/download-kubeconfig",
-                FILE_FORM,
-                shown_token::download,
-            )
+            .post("/settings/download-kubeconfig", FORM, shown_file::download);
+        keys_and_tokens(routes);
+        routes
             // Who is in the account.
             .get("/settings/members", PAGE, members::show)
             .post("/settings/members", FORM, members::invite)
@@ -196,4 +170,37 @@ pub fn front(console: &Arc<Console>, elsewhere: RoutePolicy) -> Front {
                 },
             );
     })
+}
+
+/// What opens things and is shown once.
+fn keys_and_tokens(routes: &mut Routes<'_>) {
+    routes
+        // API keys.
+        .get("/settings/api-keys", PAGE, api_keys::show)
+        .post("/settings/api-keys", FORM, api_keys::create)
+        .get("/settings/api-keys/{key_id}", PAGE, api_key::show)
+        .post("/settings/api-keys/{key_id}/update", FORM, api_key::update)
+        .post("/settings/api-keys/{key_id}/rotate", FORM, api_key::rotate)
+        .post("/settings/api-keys/{key_id}/revoke", FORM, api_key::revoke)
+        .post("/settings/saved-key", FORM, shown_key::saved)
+        .post("/settings/download-key", FORM, shown_key::download)
+        // Access tokens.
+        .get("/settings/access-tokens", PAGE, access_tokens::show)
+        .post("/settings/access-tokens", FORM, access_tokens::create)
+        .get(
+            "/settings/access-tokens/{token_id}",
+            PAGE,
+            access_token::show,
+        )
+        .post(
+            "/settings/access-tokens/{token_id}/delete",
+            FORM,
+            access_token::delete,
+        )
+        .post("/settings/saved-token", FORM, shown_token::saved)
+        .post(
+            "/settings/download-token-file",
+            FILE_FORM,
+            shown_token::download,
+        );
 }

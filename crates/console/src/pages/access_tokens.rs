@@ -9,7 +9,7 @@ use remotegpu_control_plane::{
     list_access_tokens,
 };
 use remotegpu_edge::{ApiError, Query, SessionCaller, Visitor, rng};
-use remotegpu_namespaces::{Cluster, Namespace};
+use remotegpu_namespaces::{Cluster, ClusterName, Namespace};
 use remotegpu_primitives::{Page, PageRequest};
 use time::{Duration, OffsetDateTime};
 
@@ -200,7 +200,7 @@ fn listed(page: &Page<AccessToken>, now: OffsetDateTime) -> Markup {
 }
 
 pub(crate) fn clusters(token: &AccessToken) -> String {
-    let names: Vec<&str> = token.clusters.iter().map(|name| name.as_str()).collect();
+    let names: Vec<&str> = token.clusters.iter().map(ClusterName::as_str).collect();
     names.join(", ")
 }
 

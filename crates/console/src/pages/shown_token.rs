@@ -31,7 +31,7 @@ pub(crate) fn spent(at: OffsetDateTime) -> String {
 }
 
 const SAVED: &str = "/settings/saved-token";
-const DOWNLOAD: &str = "/settings/download-kubeconfig";
+const DOWNLOAD: &str = "/settings/download-token-file";
 
 /// The forms on the page with the secret.
 pub(crate) struct Forms {
@@ -130,7 +130,7 @@ pub(crate) async fn saved(
     Ok(answer)
 }
 
-/// `POST /settings/download-kubeconfig`: the text comes back as a file, if it is a file of
+/// `POST /settings/download-token-file`: the text comes back as a file, if it is a file of
 /// ours. Nothing is stored, and nothing is asked of the store.
 pub(crate) async fn download(
     console: web::Data<Console>,

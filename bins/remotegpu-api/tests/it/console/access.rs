@@ -29,7 +29,7 @@ const PAGES: [&str; 13] = [
 ];
 
 /// Where forms are sent to.
-const FORMS: [&str; 23] = [
+const FORMS: [&str; 25] = [
     "/kubernetes",
     "/kubernetes/{namespace}/rename",
     "/kubernetes/{namespace}/delete",
@@ -48,6 +48,8 @@ const FORMS: [&str; 23] = [
     "/settings/access-tokens",
     "/settings/access-tokens/{token}/delete",
     "/settings/saved-token",
+    "/settings/download-token-file",
+    "/settings/saved-kubeconfig",
     "/settings/download-kubeconfig",
     "/settings/account/password",
     "/settings/account/end-others",
