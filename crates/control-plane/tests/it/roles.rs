@@ -52,16 +52,19 @@ const NOBODYS: [&str; 8] = [
 ];
 
 /// Acts of the account's callers that are for people alone (contract T8).
-const PEOPLES: [&str; 25] = [
+const PEOPLES: [&str; 30] = [
     "change_member_role",
     "change_password",
+    "create_invitation",
     "create_service_user",
     "delete_access_token",
+    "delete_invitation",
     "delete_service_user",
     "delete_service_user_token",
     "end_other_sessions",
     "end_session",
     "find_access_token",
+    "find_invitation",
     "find_member",
     "find_service_user",
     "find_service_user_token",
@@ -69,8 +72,10 @@ const PEOPLES: [&str; 25] = [
     "issue_service_user_token",
     "leave_account",
     "list_access_tokens",
+    "list_invitations",
     "list_made",
     "list_members",
+    "list_own_made",
     "list_service_user_tokens",
     "list_service_users",
     "list_sessions",
