@@ -50,9 +50,6 @@ pub async fn serve(config: Config) -> Result<()> {
     logging::start(config.log, config.log_json);
     let files = FollowedFiles::look(&config);
     let certificate = config.tls.as_ref().map(OwnCertificate::read).transpose()?;
-    let webhook = config.webhook.as_ref();
-    let webhook_certificate = webhook.map(|webhook| OwnCertificate::read(&webhook.tls));
-    let webhook_certificate = webhook_certificate.transpose()?;
     let limits = ServerLimits {
         workers: config.limits.http_workers,
         max_connections: open_files::make_room(config.max_connections)?,
@@ -65,8 +62,7 @@ pub async fn serve(config: Config) -> Result<()> {
     }
     let listener = bind("listen", config.listen)?;
     let internal_listener = bind("internal_listen", config.internal_listen)?;
-    let webhook_listener = webhook.map(|webhook| bind("webhook_listen", webhook.listen));
-    let webhook_listener = webhook_listener.transpose()?;
+    let (webhook_listener, webhook_certificate) = webhook_listener(&config)?.unzip();
     let public_url = public_url(&config, listener.local_addr()?)?;
 
     let database = dependencies::connect_database(&config).await?;
@@ -83,10 +79,7 @@ pub async fn serve(config: Config) -> Result<()> {
     let passwords = PasswordWorkers::new(workers, queue).context("password_workers")?;
 
     let shared = Shared::new(&config, database, clusters);
-    let webhooks = shared.webhooks(&config);
-    if let Some(cluster) = &dev_cluster {
-        shared.answer_in_process(cluster, &webhooks);
-    }
+    let webhooks = shared.webhooks(&config, dev_cluster.as_ref());
     let (edge, api, console) = shared.edge_and_fronts(&config, public_url.clone(), &passwords);
     let mut ending = Ending::listen()?;
     let tls = certificate.as_ref().map(OwnCertificate::server_config);
@@ -362,6 +355,15 @@ impl Shared {
 
 fn bind(key: &str, address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).with_context(|| format!("{key}: {address} cannot be listened on"))
+}
+
+/// Where clusters ask, if anywhere, and what they are shown there.
+fn webhook_listener(config: &Config) -> Result<Option<(TcpListener, Arc<OwnCertificate>)>> {
+    let Some(webhook) = &config.webhook else {
+        return Ok(None);
+    };
+    let certificate = OwnCertificate::read(&webhook.tls)?;
+    Ok(Some((bind("webhook_listen", webhook.listen)?, certificate)))
 }
 
 /// Contract C8: what is configured, or the address really bound.

@@ -64,7 +64,7 @@ const INTERNAL_LIMITS: ServerLimits = ServerLimits {
 const WEBHOOK_LIMITS: ServerLimits = ServerLimits {
     workers: 2,
     max_connections: 200,
-    keep_alive: Duration::from_secs(300),
+    keep_alive: Duration::from_mins(5),
 };
 
 /// Serves fronts to everybody. The server is at work once it is polled, and stops by

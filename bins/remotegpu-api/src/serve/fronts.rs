@@ -122,8 +122,8 @@ impl Shared {
         Console::new(Arc::clone(edge), console_config, ports)
     }
 
-    /// What clusters ask.
-    pub(super) fn webhooks(&self, config: &Config) -> Arc<Webhooks> {
+    /// What clusters ask, the embedded one too.
+    pub(super) fn webhooks(&self, config: &Config, embedded: Option<&DevCluster>) -> Arc<Webhooks> {
         let ports = WebhookPorts {
             tokens: self.cached_tokens(),
             cache: Arc::clone(&self.remembered.keys),
@@ -138,11 +138,15 @@ impl Shared {
             .collect();
         let configured = config.clusters.iter();
         audiences.extend(configured.map(|known| (known.name.clone(), known.audiences.clone())));
-        Webhooks::new(ports, audiences)
+        let webhooks = Webhooks::new(ports, audiences);
+        if let Some(cluster) = embedded {
+            self.answer_in_process(cluster, &webhooks);
+        }
+        webhooks
     }
 
     /// Has the embedded development cluster ask what others ask over the network.
-    pub(super) fn answer_in_process(&self, cluster: &DevCluster, webhooks: &Arc<Webhooks>) {
+    fn answer_in_process(&self, cluster: &DevCluster, webhooks: &Arc<Webhooks>) {
         let Some(known) = self.clusters.list().into_iter().next() else {
             return;
         };

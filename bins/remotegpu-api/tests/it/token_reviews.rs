@@ -6,7 +6,9 @@ use remotegpu_test_support::postgres::TestPostgres;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Asking, Backend, Person, Server, Stopwatch, Webhook, eventually};
+use crate::support::{
+    Asking, Backend, Kubectl, Person, Pods, Server, Stopwatch, Webhook, eventually,
+};
 
 const VERSION: &str = "authentication.k8s.io/v1";
 /// Nobody has to reach them.
@@ -355,4 +357,47 @@ async fn without_a_database_nobody_is_let_in_and_nobody_is_denied() {
         status == 200 && eu.lets_in(&token).await
     };
     eventually("all is well", Duration::from_secs(5), back).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_cluster_knows_tokens_as_any_other_does() {
+    // R1, T4, T6
+    let server = Server::start(Backend::Sqlite).await;
+    let ada = server.operator().await;
+    let namespace = ada.namespace("team-ml").await;
+    let body = json!({"name": "laptop", "clusters": ["dev"], "expires_in_seconds": 3600});
+    let made = ada
+        .post("/v1/account/access-tokens", body)
+        .await
+        .expect(201);
+    let (id, file) = (
+        made["id"].as_str().unwrap(),
+        made["kubeconfig"].as_str().unwrap(),
+    );
+    let pods = Pods::of(file, &namespace);
+    let eve = server.colleague(&ada, "eve@example.org", "read").await;
+    let (_, of_eve) = token(&eve, &["dev"]).await;
+    let of_ada = made["token"].as_str().unwrap();
+    assert!(pods.open(of_ada).await && pods.open(&of_eve).await);
+
+    let own = namespace["kubernetes_namespace"].as_str().unwrap();
+    let kubectl = Kubectl::new(file);
+    let may = |verb: &str, what: &str| {
+        let asked = ["-n", own, "auth", "can-i", verb, what];
+        let answer = kubectl.command(None, &asked).output().unwrap();
+        answer.status.success()
+    };
+    assert!(may("get", "secrets") && may("create", "deployments.apps"));
+    assert!(!may("create", "rolebindings.rbac.authorization.k8s.io"));
+
+    delete(&ada, id).await;
+    assert_eq!(pods.status(of_ada).await, 401, "the next request");
+    assert!(pods.open(&of_eve).await);
+    let session = eve.get("/v1/auth/session").await.expect(200);
+    let member = format!(
+        "/v1/account/members/{}",
+        session["user"]["id"].as_str().unwrap()
+    );
+    ada.delete(&member).await.expect(204);
+    assert_eq!(pods.status(&of_eve).await, 401, "the next request");
 }

@@ -86,8 +86,7 @@ async fn token(person: &Person, clusters: &[&str]) -> (String, Value) {
     (made["id"].as_str().unwrap().to_owned(), made)
 }
 
-async fn holder(person: &Person, made: &Value, namespaces: &[(&'static str, Value)]) -> Holder {
-    let _ = person;
+fn holder(made: &Value, namespaces: &[(&'static str, Value)]) -> Holder {
     let names = namespaces.iter().map(|(cluster, namespace)| {
         let name = namespace["kubernetes_namespace"].as_str().unwrap();
         (*cluster, name.to_owned())
@@ -159,7 +158,7 @@ async fn an_access_token_opens_its_clusters_as_its_holder_may_and_no_other() {
 
     // In both, and in no third.
     let (id, made) = token(&ada, &["a", "b"]).await;
-    let first = holder(&ada, &made, &namespaces).await;
+    let first = holder(&made, &namespaces);
     let contexts = first
         .kubectl
         .command(None, &["config", "get-contexts", "-o", "name"]);
@@ -180,7 +179,7 @@ async fn an_access_token_opens_its_clusters_as_its_holder_may_and_no_other() {
     // What a member may follows their role.
     let eve = server.colleague(&ada, "eve@example.org", "write").await;
     let (_, of_eve) = token(&eve, &["a", "b"]).await;
-    let hers = holder(&eve, &of_eve, &namespaces).await;
+    let hers = holder(&of_eve, &namespaces);
     let database = &database;
     let set = |role: &str| {
         let user = "(SELECT id FROM users WHERE email = 'eve@example.org')";
