@@ -8,14 +8,14 @@ use std::{
 
 use crate::support::{ADMIN_PASSWORD, Backend, Server};
 
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let python = std::env::var("REMOTEGPU_TEST_PYTHON")
         .expect("REMOTEGPU_TEST_PYTHON names a Python with openapi-python-client: run ./x test");
     python.into()
 }
 
 #[track_caller]
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     let text = [&output.stdout[..], &output.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
     assert!(output.status.success(), "{text}");
@@ -24,7 +24,7 @@ fn said(output: &Output) -> String {
 
 /// The package `remotegpu_client` in this folder. Whatever the generator does not
 /// understand it says and leaves out, so that it has to say nothing.
-fn generate(server: &Server, folder: &Path) {
+pub fn generate(server: &Server, folder: &Path) {
     let settings = folder.join("settings.json");
     let no_formatting = r#"{"post_hooks": [], "package_name_override": "remotegpu_client"}"#;
     std::fs::write(&settings, no_formatting).unwrap();

@@ -32,6 +32,7 @@ mod no_http;
 mod operator;
 mod output;
 mod overload;
+mod pipelines;
 mod readme;
 mod real_control_plane;
 mod redaction;
