@@ -15,6 +15,7 @@ use remotegpu_edge::{ApiError, ErrorCode, FieldError, PathId, Query, SessionCall
 use remotegpu_kubeconfig::Plugin;
 use remotegpu_namespaces::{Namespace, NamespaceName, NamespaceStatus, QuotaUse};
 use remotegpu_primitives::NamespaceId;
+use time::OffsetDateTime;
 
 use crate::{
     answer::{self, Answer, Stop},
@@ -268,30 +269,7 @@ async fn render<R: Right>(
         .ok();
     let content = html! {
         (refusal_box(view.refusal.filter(|_| dialog.is_none()), &[]))
-        section id="state" data-live=(if is_changing(namespace) { "2" } else { "30" })
-            data-state=(namespace.status.as_str()) {
-            dl.facts {
-                dt { "Status" }
-                dd {
-                    (of_namespace(namespace))
-                    @match namespace.status.as_str() {
-                        "provisioning" => p.hint { "The cluster is being asked to make it; this page follows." },
-                        "deleting" => p.hint { "The cluster is letting go of it, with all that was in it." },
-                        _ => {}
-                    }
-                    @if let Some(message) = &namespace.message { p.hint { (message) } }
-                }
-                dt { "Name" } dd { (code::copyable("name", namespace.name.as_str())) }
-                dt { "In the cluster" }
-                dd {
-                    (code::copyable("kubernetes-name", namespace.kubernetes_namespace.as_str()))
-                    p.hint { "What kubectl and the cluster call it; it never changes." }
-                }
-                dt { "Cluster" } dd { (namespace.cluster.as_str()) }
-                dt { "Identifier" } dd { (code::copyable("id", &namespace.id.to_string())) }
-                dt { "Made" } dd { (relative(namespace.created_at, now)) }
-            }
-        }
+        (state(namespace, now))
         @if is_active { (way_in::render(namespace, &page, file.as_ref())) }
         @if let Some(tokens) = tokens { (tokens.section(&page, whom, console)) }
         @if !is_going { (reach::render(reach.as_ref(), now)) }
@@ -325,6 +303,36 @@ async fn render<R: Right>(
     Ok(Frame::of(console, caller, request)
         .await?
         .page(Place::Kubernetes, &head, &content))
+}
+
+/// What it is, and how it is.
+fn state(namespace: &Namespace, now: OffsetDateTime) -> Markup {
+    html! {
+        section id="state" data-live=(if is_changing(namespace) { "2" } else { "30" })
+            data-state=(namespace.status.as_str()) {
+            dl.facts {
+                dt { "Status" }
+                dd {
+                    (of_namespace(namespace))
+                    @match namespace.status.as_str() {
+                        "provisioning" => p.hint { "The cluster is being asked to make it; this page follows." },
+                        "deleting" => p.hint { "The cluster is letting go of it, with all that was in it." },
+                        _ => {}
+                    }
+                    @if let Some(message) = &namespace.message { p.hint { (message) } }
+                }
+                dt { "Name" } dd { (code::copyable("name", namespace.name.as_str())) }
+                dt { "In the cluster" }
+                dd {
+                    (code::copyable("kubernetes-name", namespace.kubernetes_namespace.as_str()))
+                    p.hint { "What kubectl and the cluster call it; it never changes." }
+                }
+                dt { "Cluster" } dd { (namespace.cluster.as_str()) }
+                dt { "Identifier" } dd { (code::copyable("id", &namespace.id.to_string())) }
+                dt { "Made" } dd { (relative(namespace.created_at, now)) }
+            }
+        }
+    }
 }
 
 /// What the cluster counts; nothing where it does not say so soon.

@@ -284,8 +284,9 @@ impl From<CreateKubeconfigTokenError> for ApiError {
             E::TooOften(error) => error.into(),
             E::LimitReached => Self::new(ErrorCode::LimitReached, error.to_string()),
             E::Refused
-            | E::Mint(MintExecCredentialError::KeyRefused(_))
-            | E::Mint(MintExecCredentialError::NotAllowed) => ErrorCode::NotFound.into(),
+            | E::Mint(
+                MintExecCredentialError::KeyRefused(_) | MintExecCredentialError::NotAllowed,
+            ) => ErrorCode::NotFound.into(),
             E::Mint(MintExecCredentialError::NotReady) => ErrorCode::NamespaceNotReady.into(),
             E::Mint(error) => error.into(),
         }

@@ -91,7 +91,7 @@ pub async fn token_opens_its_namespace_and_nothing_else(subject: &Subject) {
 
 pub async fn readers_identity_is_bound_to_the_viewers_role(subject: &Subject) {
     // T4, T9
-    let namespace = subject.namespace("seen").await;
+    let namespace = subject.namespace("looked-at").await;
     let identity = CredentialIdentity {
         access: ClusterAccess::Viewer,
         ..identity(&namespace, 1)
