@@ -60,6 +60,8 @@ pub(crate) enum BadRoutes {
     PartlyParameter(String),
     #[error("{0} and {1} are two routes, and there is a path that fits both")]
     Overlap(String, String),
+    #[error("{0} {1} is listed twice")]
+    Twice(Method, String),
 }
 
 /// A path, and what each of its methods is.
@@ -156,6 +158,14 @@ impl Route {
 }
 
 fn check(fronts: &[Listed]) -> Result<(), BadRoutes> {
+    for route in fronts.iter().flat_map(|front| &front.routes) {
+        let mut methods = route.operations.iter().map(|(method, _)| method);
+        while let Some(method) = methods.next() {
+            if methods.clone().any(|other| other == method) {
+                return Err(BadRoutes::Twice(method.clone(), route.pattern.clone()));
+            }
+        }
+    }
     let listed = fronts.iter().flat_map(|front| &front.routes);
     let patterns: Vec<&str> = listed.map(|route| route.pattern.as_str()).collect();
     for (index, pattern) in patterns.iter().enumerate() {
@@ -231,6 +241,16 @@ mod tests {
         listed.elsewhere("/v1/openai/", policy(WorkClass::Password));
         other.route(&Method::POST, "/livez", usual);
         RouteTable::new([listed, other]).unwrap()
+    }
+
+    #[test]
+    fn one_route_has_one_handler() {
+        let mut listed = Listed::default();
+        for method in [Method::GET, Method::POST, Method::GET] {
+            listed.route(&method, "/v1/keys", policy(WorkClass::Other));
+        }
+        let refused = RouteTable::new([listed]).unwrap_err();
+        assert_eq!(refused.to_string(), "GET /v1/keys is listed twice");
     }
 
     #[test]

@@ -29,7 +29,7 @@ const PAGES: [&str; 13] = [
 ];
 
 /// Where forms are sent to.
-const FORMS: [&str; 25] = [
+const FORMS: [&str; 26] = [
     "/kubernetes",
     "/kubernetes/{namespace}/rename",
     "/kubernetes/{namespace}/delete",
@@ -51,6 +51,7 @@ const FORMS: [&str; 25] = [
     "/settings/download-token-file",
     "/settings/saved-kubeconfig",
     "/settings/download-kubeconfig",
+    "/kubernetes/{namespace}/kubeconfig-token",
     "/settings/account/password",
     "/settings/account/end-others",
     "/settings/sessions/{session}/end",

@@ -225,8 +225,8 @@ impl Draft {
             clusters.len() == 1 || self.clusters.iter().any(|chosen| chosen == name)
         };
         html! {
-            fieldset aria-describedby=[wrong.as_ref().map(|_| "clusters-error")] {
-                legend { "Kubeconfig Cluster" }
+            fieldset aria-labelledby="clusters-legend" aria-describedby=[wrong.as_ref().map(|_| "clusters-error")] {
+                legend id="clusters-legend" { "Kubeconfig Cluster" }
                 @if clusters.is_empty() { p.hint { "There is no cluster to choose." } }
                 ul.ticks {
                     @for (at, cluster) in clusters.iter().enumerate() {
