@@ -123,8 +123,17 @@ impl Role {
         self >= needed
     }
 
-    /// All of them.
+    /// All of them, the smallest first.
     pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
+
+    /// The words of this role and of those that may do more.
+    pub fn and_above(self) -> &'static [&'static str] {
+        match self {
+            Self::Read => &["read", "write", "admin"],
+            Self::Write => &["write", "admin"],
+            Self::Admin => &["admin"],
+        }
+    }
 
     /// The word on the wire and in the store.
     pub fn as_str(self) -> &'static str {
@@ -202,6 +211,8 @@ mod tests {
                 assert_eq!(has.allows(*needed), i >= j);
             }
             assert_eq!(has.as_str().parse(), Ok(*has));
+            let above: Vec<&str> = roles[i..].iter().map(|role| role.as_str()).collect();
+            assert_eq!(has.and_above(), above);
         }
         assert!("owner".parse::<Role>().is_err());
     }

@@ -8,7 +8,7 @@ use rand::CryptoRng;
 use remotegpu_accounts::{Account, PasswordChange, Role, ServiceUserContext, SessionContext, User};
 use remotegpu_keys::PresentedKey;
 use remotegpu_namespaces::ClusterName;
-use remotegpu_primitives::{Act, Actor, FormHash, Origin, UserId};
+use remotegpu_primitives::{Act, Actor, FormHash, Origin, Shown, Standing, UserId};
 use time::OffsetDateTime;
 
 /// Whoever acts for an account, and has shown who they are.
@@ -96,6 +96,19 @@ impl<'a> Asking<'a> {
         match self {
             Self::Person(context) => context.user.password_change != PasswordChange::NotNeeded,
             Self::ServiceUser(_) => false,
+        }
+    }
+
+    /// What is asked for again when an act is stored that takes this role.
+    fn standing(self, role: Role) -> Standing {
+        Standing {
+            account: self.account().id,
+            user: self.id(),
+            roles: role.and_above(),
+            shown: match self {
+                Self::Person(context) => Shown::Session(context.session.id),
+                Self::ServiceUser(context) => Shown::Token(context.token.id),
+            },
         }
     }
 
@@ -269,7 +282,8 @@ impl<R: Right> Caller<R> {
 
     /// What they do now.
     pub(crate) fn act(&self, rng: &mut impl CryptoRng, now: OffsetDateTime) -> Act {
-        Act::new(self.asking().actor(), self.origin.clone(), rng, now)
+        let standing = R::ROLE.map(|role| self.asking().standing(role));
+        Act::new(self.asking().actor(), self.origin.clone(), rng, now).standing_on(standing)
     }
 }
 

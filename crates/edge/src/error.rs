@@ -305,6 +305,7 @@ impl From<ErrorCode> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let code = match error {
+            StoreError::NotAllowed => ErrorCode::RoleTooSmall,
             StoreError::Unavailable(_) => ErrorCode::DatabaseUnavailable,
             StoreError::Conflict(_) | StoreError::Corrupt(_) => ErrorCode::Internal,
         };

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use rand::CryptoRng;
 use time::OffsetDateTime;
 
-use crate::{ApiKeyId, AuditEventId, UserId};
+use crate::{AccountId, ApiKeyId, AuditEventId, ServiceUserTokenId, SessionId, UserId};
 
 /// One change that somebody makes. Whatever stores the change stores with it, in
 /// the same transaction, one audit event under the act's own identifier: so an
@@ -20,6 +20,31 @@ pub struct Act {
     pub actor: Actor,
     /// From where.
     pub origin: Origin,
+    /// What the actor was let in by. Whatever stores the act asks for it again, in the same
+    /// transaction: between being let in and being done an act may take its time.
+    pub standing: Option<Standing>,
+}
+
+/// What lets somebody act for an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The account.
+    pub account: AccountId,
+    /// Who.
+    pub user: UserId,
+    /// The words of the roles that suffice.
+    pub roles: &'static [&'static str],
+    /// What they have shown.
+    pub shown: Shown,
+}
+
+/// What somebody has shown who acts for an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// A session.
+    Session(SessionId),
+    /// A service user's token.
+    Token(ServiceUserTokenId),
 }
 
 impl Act {
@@ -35,7 +60,14 @@ impl Act {
             at: now,
             actor,
             origin,
+            standing: None,
         }
+    }
+
+    /// The same of an actor who was let in so.
+    #[must_use]
+    pub fn standing_on(self, standing: Option<Standing>) -> Self {
+        Self { standing, ..self }
     }
 
     /// A part of this act, the first being 1, that has an audit event of its own.
@@ -44,8 +76,9 @@ impl Act {
         let id = self.id.as_uuid().as_u128().wrapping_add(number.into());
         let mut part = self.clone();
         part.id = AuditEventId::from_uuid(uuid::Uuid::from_u128(id));
-        // The act itself claims the form.
+        // The act itself claims the form, and asks whether its actor may.
         part.origin.form = None;
+        part.standing = None;
         part
     }
 }

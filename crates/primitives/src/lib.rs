@@ -8,7 +8,7 @@ mod store_error;
 mod text;
 mod word;
 
-pub use act::{Act, Actor, FormHash, Origin};
+pub use act::{Act, Actor, FormHash, Origin, Shown, Standing};
 pub use id::{
     AccessTokenId, AccountId, ApiKeyId, AuditEventId, IdentityId, InstallationId, InstanceId,
     InvitationId, KeySecretId, KubeconfigTokenId, MalformedId, NamespaceId, ServiceUserTokenId,

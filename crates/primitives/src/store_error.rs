@@ -10,6 +10,9 @@ pub enum StoreError {
     /// caller did not expect refused the write.
     #[error("the store refused a conflicting write")]
     Conflict(#[source] Option<Box<dyn Error + Send + Sync>>),
+    /// Whoever acts may not any more: what they were let in by has gone meanwhile.
+    #[error("whoever asked for this may not any more")]
+    NotAllowed,
     /// The store cannot be reached or does not answer in time.
     #[error("the store is unavailable")]
     Unavailable(#[source] Option<Box<dyn Error + Send + Sync>>),

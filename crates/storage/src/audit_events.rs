@@ -32,10 +32,11 @@ use crate::{
 const AT_ONCE: usize = 1000;
 
 /// Writes an event down, as part of the transaction that is the act, and the form that
-/// asked for it, where one did.
+/// asked for it, where one did; unless whoever acts may not any more.
 macro_rules! record {
     ($connection:expr, $event:expr) => {
         let event = $event;
+        $crate::standing::ask_again($connection, &event.act).await?;
         for row in $crate::audit_events::rows(&event)? {
             diesel::insert_into($crate::schema::audit_events::table)
                 .values(row)

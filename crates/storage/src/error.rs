@@ -119,6 +119,8 @@ pub enum Failure {
     Corrupt(String),
     #[error("{0}")]
     Conflict(&'static str),
+    #[error("whoever acts may not any more")]
+    NotAllowed,
 }
 
 /// Why there is no connection.
@@ -169,6 +171,7 @@ impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         use DatabaseErrorKind as Kind;
         let make = match &failure {
+            Failure::NotAllowed => return Self::NotAllowed,
             Failure::Corrupt(_)
             | Failure::Query(
                 QueryError::DeserializationError(_)

@@ -43,6 +43,7 @@ mod schema;
 mod service_users;
 mod sessions;
 mod sqlite;
+mod standing;
 mod sweep_leases;
 mod types;
 mod users;

@@ -28,6 +28,7 @@ use crate::{
     forms::claim,
     kubeconfig_tokens::not_ended,
     schema::{access_tokens, api_keys, invitations, memberships, sessions, users},
+    standing::ask_again,
     types::{DbTime, DbUuid},
 };
 
@@ -259,6 +260,9 @@ impl MemberRepository for Database {
             if !acts_as_admin!(c, account, act) {
                 return Ok(ChangeMember::NotAllowed);
             }
+            // Before the change, which may be of the actor's own role.
+            ask_again(c, act).await?;
+            let act = &act.clone().standing_on(None);
             if person.role == role {
                 claim!(c, act);
                 return Ok(ChangeMember::Changed(person, MadeBefore::default()));
@@ -298,6 +302,9 @@ impl MemberRepository for Database {
             if !leaves && !acts_as_admin!(c, account, act) {
                 return Ok(ChangeMember::NotAllowed);
             }
+            // Before the change, which may end the actor's own membership.
+            ask_again(c, act).await?;
+            let act = &act.clone().standing_on(None);
             let mut before = end_made_by!(c, account, user, keys, act);
             end_access_tokens_of!(c, account, user, act, before);
             end_invitations_of!(c, account, user, act, before);

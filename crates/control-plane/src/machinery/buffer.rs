@@ -333,7 +333,7 @@ impl<E: Entry> Buffer<E> {
         now: OffsetDateTime,
         known: &mut Flushing<E>,
     ) -> Result<(), StoreError> {
-        let is_named = matches!(error, StoreError::Conflict(_) | StoreError::Corrupt(_));
+        let is_named = !matches!(error, StoreError::Unavailable(_));
         if is_named && known.drops < DROPS {
             known.drops += 1;
             self.dropped.fetch_add(1, Ordering::Relaxed);

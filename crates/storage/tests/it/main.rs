@@ -32,6 +32,7 @@ mod quick_reads;
 mod restore_watch;
 mod service_users;
 mod sessions;
+mod standing;
 mod sweep_leases;
 mod tls;
 mod users;
