@@ -221,7 +221,10 @@ async fn prove_one(
 fn is_missing(error: &ApiError, wanted: &[Credential]) -> bool {
     match error.code() {
         ErrorCode::MissingAccessToken | ErrorCode::MissingApiKey => true,
-        ErrorCode::InvalidAccessToken => wanted.contains(&Credential::Nothing),
+        // Whoever looks at a page with a session that has ended is nobody; a program is told.
+        ErrorCode::InvalidAccessToken => {
+            wanted.contains(&Credential::SessionCookie) && wanted.contains(&Credential::Nothing)
+        }
         _ => false,
     }
 }

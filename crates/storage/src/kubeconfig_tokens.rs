@@ -123,7 +123,14 @@ macro_rules! end_kubeconfig_tokens {
         let ended: Vec<($crate::types::DbUuid, $crate::types::DbUuid, String)> =
             diesel::update(api_keys::table)
                 .filter($filter)
-                .filter($crate::kubeconfig_tokens::not_ended!($now))
+                .filter(api_keys::kind.eq_any($crate::api_keys::kinds::TOKENS))
+                .filter(api_keys::revoked_at.is_null())
+                // An older version, which takes it for a key, may have taken its end away.
+                .filter(
+                    api_keys::expires_at
+                        .is_null()
+                        .or(api_keys::expires_at.gt($crate::types::DbTime::from($now))),
+                )
                 .set(api_keys::revoked_at.eq($crate::types::DbTime::from($now)))
                 .returning((api_keys::id, api_keys::account_id, api_keys::name))
                 .load($connection)

@@ -19,9 +19,11 @@ use crate::{
     connection::{with_conn, with_tx},
     either::{Columns, RunQuery},
     error::Failure,
-    invitations::is_invited,
+    invitations::{event as invitation_event, is_invited},
     kubeconfig_tokens::end_kubeconfig_tokens,
-    schema::{access_tokens, accounts, api_keys, installation, memberships, sessions, users},
+    schema::{
+        access_tokens, accounts, api_keys, installation, invitations, memberships, sessions, users,
+    },
     types::{DbTime, DbUuid},
 };
 
@@ -321,6 +323,19 @@ impl UserRepository for Database {
             if let PasswordChange::NeededUntil(_) = change {
                 let of_user = access_tokens::created_by.eq(DbUuid::from(user));
                 delete_access_tokens!(c, of_user, act, parts);
+                // Nor does a link stay that whoever had the password has sent to themselves.
+                let links: Vec<(DbUuid, DbUuid)> = diesel::delete(invitations::table)
+                    .filter(invitations::created_by.eq(DbUuid::from(user)))
+                    .returning((invitations::id, invitations::account_id))
+                    .load(c)
+                    .await?;
+                for (link, account) in links {
+                    parts += 1;
+                    let part = act.part(parts);
+                    let action = AuditAction::InvitationDeleted;
+                    let event = invitation_event(&part, account.into(), link.into(), action);
+                    record!(c, event);
+                }
             }
             // Whoever had the password may have made these with it (contract T9).
             let of_user = api_keys::created_by.eq(DbUuid::from(user));
