@@ -48,8 +48,7 @@ impl Credential {
             Self::SessionCookie => &[Scheme::SessionCookie],
             Self::ApiKey => &[Scheme::ApiKeyHeader, Scheme::ApiKeyBearer],
             // On a listener that no description tells of.
-            Self::Cluster => &[],
-            Self::Nothing => &[],
+            Self::Cluster | Self::Nothing => &[],
         }
     }
 }

@@ -267,6 +267,9 @@ async fn what_is_another_account_s_answers_like_what_does_not_exist() {
     let body = json!({"email": "guest@example.org", "role": "read"});
     let his_guest = bob.post("/v1/account/invitations", body).await.expect(201);
     let his_guest = his_guest["id"].as_str().unwrap().to_owned();
+    let his_namespace = namespace["id"].as_str().unwrap();
+    let path = format!("/v1/kubernetes/namespaces/{his_namespace}/kubeconfig-token");
+    let his_file = bob.post(&path, json!({})).await.expect(201);
     let mut walked = 0;
     for Operation {
         method, path, asks, ..
@@ -279,12 +282,11 @@ async fn what_is_another_account_s_answers_like_what_does_not_exist() {
             "key_id" => his_key.id(),
             "user_id" => &his_user,
             "invitation_id" => &his_guest,
-            "namespace_id" => namespace["id"].as_str().unwrap(),
+            "namespace_id" => his_namespace,
             "service_user_id" => &machine.id,
             "token_id" if path.contains("/access-tokens/") => his_token["id"].as_str().unwrap(),
             "token_id" if path.contains("/service-users/") => machine.token_id(),
-            // Nothing of his has it.
-            "token_id" => namespace["id"].as_str().unwrap(),
+            "token_id" => his_file["id"].as_str().unwrap(),
             other => panic!("whose is {other}?"),
         });
         let mut answers = Vec::new();

@@ -65,15 +65,12 @@ impl Account {
                 })?;
                 let body = json!({"account_id": id});
                 let session = client.post(&["v1", "auth", "session", "account"], Some(&body))?;
-                match format {
-                    Format::Json => output::print_json(&session),
-                    _ => {
-                        let (name, role) =
-                            (text(&session["account"], "name"), text(&session, "role"));
-                        say(&format!("You act for {name} now, as {role}."));
-                        Ok(())
-                    }
+                if matches!(format, Format::Json) {
+                    return output::print_json(&session);
                 }
+                let (name, role) = (text(&session["account"], "name"), text(&session, "role"));
+                say(&format!("You act for {name} now, as {role}."));
+                Ok(())
             }
         }
     }

@@ -111,25 +111,25 @@ async fn render<R: remotegpu_control_plane::Right>(
     );
     let person = caller.may()?;
     let all = remotegpu_control_plane::list_sessions(sessions, &person, policy, now).await?;
-    let context = whom(caller)?;
-    let own = context.session.id;
+    let session = whom(caller)?;
+    let own = session.session.id;
     let (password, others) = (
-        once::id_for(console, context, PASSWORD).await?,
-        once::id_for(console, context, OTHERS).await?,
+        once::id_for(console, session, PASSWORD).await?,
+        once::id_for(console, session, OTHERS).await?,
     );
     let mut rows = Vec::with_capacity(all.len());
     for opened in &all {
         let address = ending(opened.session.id);
-        let id = once::id_for(console, context, &address).await?;
+        let id = once::id_for(console, session, &address).await?;
         rows.push((opened, address, id));
     }
     let content = html! {
         section aria-labelledby="who" {
             h2 id="who" { "You" }
             dl.facts {
-                dt { "E-mail" } dd { (context.user.email.as_str()) }
-                dt { "Account" } dd { (context.account.name.as_str()) }
-                dt { "Role" } dd { (context.role.as_str()) }
+                dt { "E-mail" } dd { (session.user.email.as_str()) }
+                dt { "Account" } dd { (session.account.name.as_str()) }
+                dt { "Role" } dd { (session.role.as_str()) }
             }
         }
         section aria-labelledby="password" {
@@ -137,7 +137,7 @@ async fn render<R: remotegpu_control_plane::Right>(
             (refusal_box(refusal, &["current", "new"]))
             form.narrow method="post" action=(PASSWORD) {
                 (hidden(once::FIELD, &password))
-                (password_fields(context.user.email.as_str(), "Current password", refusal))
+                (password_fields(session.user.email.as_str(), "Current password", refusal))
                 p.hint { "All your other sessions end with it." }
                 div.actions { (button::submit("Change password", "primary")) }
             }

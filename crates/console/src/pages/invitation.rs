@@ -54,13 +54,11 @@ pub(crate) async fn show(
 ) -> Answer {
     let shown = find(&console, &request).await?;
     let markup = render(&console, &request, visitor.as_ref(), &shown, None).await?;
-    match is_wrong_person(visitor.as_ref(), &shown) {
-        false => Ok(answer::page(&console, &request, markup)),
-        true => {
-            let refusal = Refusal::from(&ApiError::from(ErrorCode::WrongPerson));
-            Ok(answer::refused(&console, &refusal, markup))
-        }
+    if is_wrong_person(visitor.as_ref(), &shown) {
+        let refusal = Refusal::from(&ApiError::from(ErrorCode::WrongPerson));
+        return Ok(answer::refused(&console, &refusal, markup));
     }
+    Ok(answer::page(&console, &request, markup))
 }
 
 async fn find(console: &Console, request: &HttpRequest) -> Result<ShownInvitation, Stop> {

@@ -262,20 +262,20 @@ async fn render<R: Right>(
 ) -> Result<Markup, Stop> {
     let (reader, now) = (caller.may::<Person<Read>>()?, console.now());
     let members = list_members(&*console.ports.members, &reader, view.page).await?;
-    let context = whom(caller)?;
+    let session = whom(caller)?;
     let admin = caller.may::<Person<Admin>>().ok();
     let mut invited = Vec::new();
     if let Some(admin) = &admin {
         let all = PageRequest::new(PageRequest::MAX_LIMIT, None).map_err(ApiError::from)?;
         let listed = list_invitations(&*console.ports.invitations, admin, all, now).await?;
         for invitation in listed.items {
-            let id = once::id_for(console, context, &deleting(invitation.id)).await?;
+            let id = once::id_for(console, session, &deleting(invitation.id)).await?;
             invited.push((invitation, id));
         }
     }
     let form = match &view.draft {
         Some(draft) if admin.is_some() => {
-            let id = once::id_for(console, context, PAGE).await?;
+            let id = once::id_for(console, session, PAGE).await?;
             Some(dialog::open(
                 "invite",
                 "Invite somebody",
@@ -294,7 +294,7 @@ async fn render<R: Right>(
     };
     let content = html! {
         @if form.is_none() { (refusal_box(view.refusal, &[])) }
-        section id="members" data-live="30" { (listed(&members, context.user.id, now)) }
+        section id="members" data-live="30" { (listed(&members, session.user.id, now)) }
         @if !invited.is_empty() { (invitations(&invited, now)) }
         @if let Some(form) = form { (form) }
     };

@@ -556,8 +556,8 @@ async fn a_service_user_may_what_its_role_says_and_nothing_that_is_for_people() 
         for role in Role::ALL {
             let place = Place::new().await;
             let before = place.written().await;
-            let asker = service_user(&place.world.ada, role.into());
-            let asked = (act.ask)(&place, asker).await;
+            let machine = service_user(&place.world.ada, role.into());
+            let asked = (act.ask)(&place, machine).await;
             let what = format!("{} as {role:?}", act.name);
             let expected = if PEOPLES.contains(&act.name) {
                 Err(NotAllowed::NotForServiceUsers)

@@ -45,8 +45,8 @@ async fn refused(world: World, ends: impl AsyncFnOnce(&World, Person, Person, Se
         name: Some(KeyName::parse(name).unwrap()),
         ..ApiKeyChange::default()
     };
-    let by_bob = writes(bob, session);
-    let done = keys.update(ada.account, key.id, &renamed("by bob"), &by_bob);
+    let (change, by_bob) = (renamed("by bob"), writes(bob, session));
+    let done = keys.update(ada.account, key.id, &change, &by_bob);
     done.await.unwrap();
     let before = keys.find(ada.account, key.id).await.unwrap().unwrap();
     assert_eq!(before.name.as_str(), "by bob");

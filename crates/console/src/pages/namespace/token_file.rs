@@ -70,7 +70,7 @@ pub(crate) async fn create(
         let (namespace, random) = (&namespace, &mut rng());
         let made = create_kubeconfig_token(ports, caller, namespace, wanted, random, now).await?;
         Ok(Reply::Page(
-            shown(&frame, &made, &namespace, &forms, &page).into_string(),
+            shown(&frame, &made, namespace, &forms, &page).into_string(),
         ))
     });
     match done.await {

@@ -135,7 +135,9 @@ impl AuditDetailsResponse {
             identity: details.identity,
             token_id: details.token_id,
             expires_at: details.expires_at,
-            service_user_id: details.service_user_id.map(|id| id.as_uuid()),
+            service_user_id: details
+                .service_user_id
+                .map(remotegpu_primitives::UserId::as_uuid),
             role: details.role.map(|role| role.as_str().to_owned()),
             key_limit: details.key_limit,
             namespace_limit: details.namespace_limit,

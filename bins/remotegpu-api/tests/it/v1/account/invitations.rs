@@ -130,8 +130,8 @@ async fn somebody_new_accepts_with_a_password(backend: Backend) {
     let request = client()
         .post(format!("{}/v1/auth/sign-up", server.url))
         .json(&body);
-    let taken = Answer::read(request.send().await.unwrap()).await;
-    taken.problem(409, "email_taken");
+    let answer = Answer::read(request.send().await.unwrap()).await;
+    answer.problem(409, "email_taken");
     // What opens links by itself spends nothing.
     for method in [Method::GET, Method::HEAD] {
         let url = format!("{}/invitations/{token}", server.url);

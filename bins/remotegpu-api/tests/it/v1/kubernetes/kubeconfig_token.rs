@@ -279,13 +279,13 @@ async fn it_ends_with_whatever_it_stands_on() {
     is_closed_soon(&pods, token(&first)).await;
 
     // Whoever changes their password may not know who else had it.
-    let changes = server
+    let careful = server
         .colleague(&admin, "changes@example.org", "read")
         .await;
-    let second = made(&changes, &namespace).await;
+    let second = made(&careful, &namespace).await;
     assert!(pods.open(token(&second)).await);
     let body = json!({"current": "password of changes@example.org", "new": "another password"});
-    changes.put("/v1/auth/password", body).await.expect(204);
+    careful.put("/v1/auth/password", body).await.expect(204);
     is_closed_soon(&pods, token(&second)).await;
     assert_eq!(listed(&admin).await, Vec::<Value>::new());
     let events = "/v1/account/audit-events?action=kubeconfig_token.ended";
