@@ -107,6 +107,19 @@ export async function secretOn(page) {
   return secret;
 }
 
+/** Moves in the history, to the browser's own page perhaps, which takes a moment of its own. */
+export async function go(page, how) {
+  await page[how]().catch(() => {});
+  for (let again = 0; again < 100; again++) {
+    await page.waitForLoadState().catch(() => {});
+    // Without scripts the browser's own page is empty.
+    const isThere = await page.evaluate(() => document.body !== null && document.readyState === "complete").catch(() => false);
+    if (isThere && (page.url().startsWith("chrome-error:") || (await page.locator("h1").count()))) return;
+    await page.waitForTimeout(100);
+  }
+  assert.fail(`nothing is shown at ${page.url()}`);
+}
+
 /** Everything that the page holds, in fields too, and what the browser keeps for it. */
 export async function everythingOn(page) {
   const markup = await page.content();

@@ -1,7 +1,7 @@
 // API keys: made with each scope, changed, rotated, revoked, found; and the secret nowhere but where it was shown.
 
 import assert from "node:assert/strict";
-import { api, described, flow, headed, isNowhere, KEY, press, secretOn, server, signUp, step, withScripts } from "./browser.mjs";
+import { api, described, flow, go, headed, isNowhere, KEY, press, secretOn, server, signUp, step, withScripts } from "./browser.mjs";
 
 const LIST = "/settings/api-keys";
 
@@ -255,16 +255,3 @@ await flow(async (page) => {
     });
   }
 });
-
-/** Moves in the history, to the browser's own page perhaps, which takes a moment of its own. */
-async function go(page, how) {
-  await page[how]().catch(() => {});
-  for (let again = 0; again < 100; again++) {
-    await page.waitForLoadState().catch(() => {});
-    // Without scripts the browser's own page is empty.
-    const isThere = await page.evaluate(() => document.body !== null && document.readyState === "complete").catch(() => false);
-    if (isThere && (page.url().startsWith("chrome-error:") || (await page.locator("h1").count()))) return;
-    await page.waitForTimeout(100);
-  }
-  assert.fail(`nothing is shown at ${page.url()}`);
-}

@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { api, flow, headed, isNowhere, press, signUp, step, withScripts } from "./browser.mjs";
+import { api, flow, go, headed, isNowhere, press, signUp, step, withScripts } from "./browser.mjs";
 
 const LIST = "/settings/access-tokens";
 const TOKEN = /rgat_[0-9A-Za-z]{36}/;
@@ -84,7 +84,7 @@ async function journey(page, home) {
     await isNowhere(page, token);
     // The browser asks before it sends a form again, and has kept nothing.
     for (let pages = 0; pages < 2; pages++) {
-      await page.goBack().catch(() => {});
+      await go(page, "goBack");
       await isNowhere(page, token);
     }
   });
