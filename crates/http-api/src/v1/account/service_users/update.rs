@@ -37,7 +37,8 @@ pub(crate) struct UpdateServiceUserRequest {
 }
 
 fn not_empty(request: &UpdateServiceUserRequest) -> Result<(), ValidationError> {
-    if request.name.is_none() && request.role.is_none() {
+    let nothing = request.name.is_none() && request.role.is_none();
+    if nothing && request.take_over_keys.is_none() {
         let error = ValidationError::new("empty");
         return Err(error.with_message("Nothing to change: name or role".into()));
     }
