@@ -139,6 +139,11 @@ async fn a_session_says_which_it_is() {
         json!({
             "service_user": {"id": machine.id, "name": "ci"},
             "account": person["account"],
+            "accounts": [{
+                "id": person["account"]["id"],
+                "name": person["account"]["name"],
+                "role": "write",
+            }],
             "role": "write",
             "expires_at": machine.token["expires_at"],
         })
