@@ -3,10 +3,11 @@
 use remotegpu_control_plane::{
     AcceptInvitationError, AuthenticateApiKeyError, AuthenticateServiceUserError,
     AuthenticateSessionError, ChangeMemberError, ChangePasswordError, CreateInvitationError,
-    CreateKubeconfigTokenError, CreateNamespaceError, CredentialsNotKnown, DeleteInvitationError,
-    ExpiryNotAllowed, IssueAccessTokenError, KeyChangesTooOften, MintExecCredentialError,
-    NotAllowed, Overloaded, PasswordError, RenameNamespaceError, RenderKubeconfigError,
-    RevokeApiKeyError, RotateApiKeyError, SignInError, SignUpError,
+    CreateKubeconfigTokenError, CreateNamespaceError, CreateServiceUserError, CredentialsNotKnown,
+    DeleteInvitationError, ExpiryNotAllowed, IssueAccessTokenError, IssueServiceUserTokenError,
+    KeyChangesTooOften, MintExecCredentialError, NotAllowed, Overloaded, PasswordError,
+    RenameNamespaceError, RenderKubeconfigError, RevokeApiKeyError, RotateApiKeyError, SignInError,
+    SignUpError,
 };
 
 use super::{ApiError, ErrorCode, FieldError};
@@ -163,6 +164,35 @@ impl From<AcceptInvitationError> for ApiError {
             E::Overloaded(error) => error.into(),
             E::Password(error) => error.into(),
             E::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Contract T8.
+impl From<CreateServiceUserError> for ApiError {
+    fn from(error: CreateServiceUserError) -> Self {
+        match error {
+            CreateServiceUserError::LimitReached => {
+                Self::new(ErrorCode::LimitReached, error.to_string())
+            }
+            CreateServiceUserError::NotFound => ErrorCode::NotFound.into(),
+            CreateServiceUserError::NotAllowed(error) => error.into(),
+            CreateServiceUserError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Contract K4, T8.
+impl From<IssueServiceUserTokenError> for ApiError {
+    fn from(error: IssueServiceUserTokenError) -> Self {
+        match error {
+            IssueServiceUserTokenError::ExpiryNotInFuture => ErrorCode::ExpiryNotInFuture.into(),
+            IssueServiceUserTokenError::LimitReached => {
+                Self::new(ErrorCode::LimitReached, error.to_string())
+            }
+            IssueServiceUserTokenError::NotFound => ErrorCode::NotFound.into(),
+            IssueServiceUserTokenError::NotAllowed(error) => error.into(),
+            IssueServiceUserTokenError::Store(error) => error.into(),
         }
     }
 }

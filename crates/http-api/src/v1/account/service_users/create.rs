@@ -1,7 +1,7 @@
 use actix_web::{HttpResponse, post, web};
 use remotegpu_accounts::Role;
-use remotegpu_control_plane::{Admin, CreateServiceUser, CreateServiceUserError, Person};
-use remotegpu_edge::{ApiError, ErrorCode, SessionCaller};
+use remotegpu_control_plane::{Admin, CreateServiceUser, Person};
+use remotegpu_edge::{ApiError, SessionCaller};
 use remotegpu_keys::KeyName;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -39,17 +39,6 @@ impl CreateServiceUserRequest {
     }
 }
 
-fn refusal(error: CreateServiceUserError) -> ApiError {
-    match error {
-        CreateServiceUserError::LimitReached => {
-            ApiError::new(ErrorCode::LimitReached, error.to_string())
-        }
-        CreateServiceUserError::NotFound => ErrorCode::NotFound.into(),
-        CreateServiceUserError::NotAllowed(error) => error.into(),
-        CreateServiceUserError::Store(error) => error.into(),
-    }
-}
-
 /// Create a service user
 ///
 /// It manages what the account has, as its role says; it comes with tokens.
@@ -73,6 +62,6 @@ pub(crate) async fn create_service_user(
     let (caller, rng, now) = (&caller, &mut rng(), api.now());
     let made =
         remotegpu_control_plane::create_service_user(service_users, caller, wanted, rng, now);
-    let made = made.await.map_err(refusal)?;
+    let made = made.await?;
     Ok(HttpResponse::Created().json(ServiceUserResponse::new(&made)))
 }

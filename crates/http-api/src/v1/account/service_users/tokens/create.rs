@@ -1,8 +1,6 @@
 use actix_web::{HttpResponse, post, web};
-use remotegpu_control_plane::{
-    Admin, IssueServiceUserToken, IssueServiceUserTokenError, Person, issue_service_user_token,
-};
-use remotegpu_edge::{ApiError, ErrorCode, FieldError, PathId, ServiceUserId, SessionCaller};
+use remotegpu_control_plane::{Admin, IssueServiceUserToken, Person, issue_service_user_token};
+use remotegpu_edge::{ApiError, FieldError, PathId, ServiceUserId, SessionCaller};
 use remotegpu_keys::KeyName;
 use remotegpu_primitives::UserId;
 use serde::Deserialize;
@@ -70,18 +68,6 @@ impl CreateServiceUserTokenRequest {
     }
 }
 
-fn refusal(error: IssueServiceUserTokenError) -> ApiError {
-    match error {
-        IssueServiceUserTokenError::ExpiryNotInFuture => ErrorCode::ExpiryNotInFuture.into(),
-        IssueServiceUserTokenError::LimitReached => {
-            ApiError::new(ErrorCode::LimitReached, error.to_string())
-        }
-        IssueServiceUserTokenError::NotFound => ErrorCode::NotFound.into(),
-        IssueServiceUserTokenError::NotAllowed(error) => error.into(),
-        IssueServiceUserTokenError::Store(error) => error.into(),
-    }
-}
-
 /// Give a service user a token
 ///
 /// The answer holds the secret, once. Where the service user has as many tokens as it may
@@ -112,6 +98,6 @@ pub(crate) async fn create_service_user_token(
     let wanted = request.judge(fields, id, limit, now)?;
     let (service_users, rng) = (&*api.ports.service_users, &mut rng());
     let issued = issue_service_user_token(service_users, &caller, wanted, rng, now);
-    let issued = issued.await.map_err(refusal)?;
+    let issued = issued.await?;
     Ok(HttpResponse::Created().json(IssuedServiceUserTokenResponse::new(&issued)))
 }
