@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use remotegpu_access_tokens::AccessTokenRepository;
 use remotegpu_accounts::{
     AttemptRepository, AuditLog, FormKey, FormRepository, InvitationRepository, MemberRepository,
-    SessionRepository, UserRepository,
+    ServiceUserRepository, SessionRepository, UserRepository,
 };
 use remotegpu_control_plane::{
     AccessTokenRules, AuditBuffer, CreateKubeconfigTokenPorts, IdentityUses, KeyChangeLimits,
@@ -34,6 +34,10 @@ pub struct ConsoleConfig {
     pub namespace_limit: u32,
     /// What is allowed of access tokens, and how they are called.
     pub access_tokens: AccessTokenRules,
+    /// How many service users an account may have (contract T8).
+    pub service_user_limit: u32,
+    /// How many tokens a service user may have.
+    pub service_user_token_limit: u32,
     /// How many open invitations an account may have.
     pub invitation_limit: u32,
     /// A sentence that stands on every page (contract H7).
@@ -52,6 +56,8 @@ pub struct ConsolePorts {
     pub sessions: Arc<dyn SessionRepository>,
     /// Who is in which account.
     pub members: Arc<dyn MemberRepository>,
+    /// Machines that manage, and their tokens.
+    pub service_users: Arc<dyn ServiceUserRepository>,
     /// Who is asked into which account.
     pub invitations: Arc<dyn InvitationRepository>,
     /// Attempts to sign in and up.

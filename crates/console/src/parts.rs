@@ -3,6 +3,7 @@
 pub(crate) mod button;
 pub(crate) mod code;
 pub(crate) mod dialog;
+pub(crate) mod expiration;
 pub(crate) mod field;
 pub(crate) mod kubeconfig;
 pub(crate) mod list;

@@ -10,8 +10,8 @@ use crate::{
     console::Console,
     pages::{
         access_token, access_tokens, account, api_key, api_keys, audit, error, first_password,
-        invitation, kubernetes, member, members, namespace, shown_file, shown_key, shown_token,
-        sign_in, sign_up, switch, theme,
+        invitation, kubernetes, member, members, namespace, service_user, service_user_tokens,
+        service_users, shown_file, shown_key, shown_token, sign_in, sign_up, switch, theme,
     },
 };
 
@@ -124,6 +124,7 @@ pub fn front(console: &Arc<Console>, elsewhere: RoutePolicy) -> Front {
             .post("/settings/saved-kubeconfig", FORM, shown_file::saved)
             .post("/settings/download-kubeconfig", FORM, shown_file::download);
         keys_and_tokens(routes);
+        machines(routes);
         routes
             // Who is in the account.
             .get("/settings/members", PAGE, members::show)
@@ -203,4 +204,37 @@ fn keys_and_tokens(routes: &mut Routes<'_>) {
             FILE_FORM,
             shown_token::download,
         );
+}
+
+/// Machines that manage (contract T8). Their pages stand beside the members', as a path there is
+/// that of a member.
+fn machines(routes: &mut Routes<'_>) {
+    routes
+        .post("/settings/service-users", FORM, service_users::create)
+        .get(
+            "/settings/service-users/{service_user_id}",
+            PAGE,
+            service_user::show,
+        )
+        .post(
+            "/settings/service-users/{service_user_id}/update",
+            FORM,
+            service_user::update,
+        )
+        .post(
+            "/settings/service-users/{service_user_id}/delete",
+            FORM,
+            service_user::delete,
+        )
+        .post(
+            "/settings/service-users/{service_user_id}/tokens",
+            FORM,
+            service_user_tokens::create,
+        )
+        .post(
+            "/settings/service-users/{service_user_id}/tokens/{token_id}/delete",
+            FORM,
+            service_user_tokens::delete,
+        )
+        .post(service_user_tokens::SAVED, FORM, service_user_tokens::saved);
 }

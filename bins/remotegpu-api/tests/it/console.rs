@@ -16,6 +16,7 @@ mod members;
 mod namespaces;
 mod reader;
 mod secrets;
+mod service_users;
 mod signing;
 mod token_files;
 mod visitor;

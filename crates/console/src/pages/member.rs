@@ -65,7 +65,7 @@ pub(crate) async fn show(
 }
 
 /// Whether the box was ticked by which whoever sent the form takes keys over.
-fn takes_over(fields: &mut Fields) -> Result<bool, ApiError> {
+pub(super) fn takes_over(fields: &mut Fields) -> Result<bool, ApiError> {
     Ok(!fields.text("take_over_keys")?.is_empty())
 }
 
@@ -278,7 +278,7 @@ async fn render(
 }
 
 /// What ends, by kind and name; nothing where nothing does.
-fn ending(made: &[Made], role: Option<Role>) -> Markup {
+pub(super) fn ending(made: &[Made], role: Option<Role>) -> Markup {
     let ends = || made.iter().filter(|made| made.kind.ends_with(role));
     html! {
         @if ends().next().is_some() {
@@ -296,7 +296,7 @@ fn in_words(kind: MadeKind) -> &'static str {
     }
 }
 
-fn take_over(made: &[Made], when: &str) -> Markup {
+pub(super) fn take_over(made: &[Made], when: &str) -> Markup {
     html! {
         @if made.iter().any(|made| made.kind == MadeKind::ApiKey) {
             label.tick for="take-over-keys" {
@@ -307,7 +307,7 @@ fn take_over(made: &[Made], when: &str) -> Markup {
     }
 }
 
-fn change_form(role: &str, made: &[Made], is_own: bool) -> Markup {
+pub(super) fn change_form(role: &str, made: &[Made], is_own: bool) -> Markup {
     html! {
         (role_cards(role))
         p { "It holds with their next request, everywhere." }

@@ -11,6 +11,7 @@ use remotegpu_edge::{ApiError, ErrorCode, FieldError, PathId, Query, SessionCall
 use remotegpu_primitives::{InvitationId, Page, PageRequest, UserId};
 use time::OffsetDateTime;
 
+use super::service_users;
 use crate::{
     answer::{self, Answer, Stop},
     console::Console,
@@ -49,7 +50,7 @@ const ROLES: [(Role, &str, &str); 3] = [
 ];
 
 /// What is typed into the form of an invitation.
-struct Draft {
+pub(super) struct Draft {
     email: String,
     role: String,
 }
@@ -107,11 +108,30 @@ fn deleting(id: InvitationId) -> String {
     format!("/settings/invitations/{id}/delete")
 }
 
+/// What stands in the dialog that is open.
+pub(super) enum Open {
+    Nothing,
+    Invite(Draft),
+    ServiceUser(service_users::Draft),
+}
+
 /// What the page shows beside its lists.
-struct View<'a> {
-    draft: Option<Draft>,
+pub(super) struct View<'a> {
+    open: Open,
     refusal: Option<&'a Refusal>,
     page: PageRequest,
+    machines: PageRequest,
+}
+
+impl View<'_> {
+    pub(super) fn of(open: Open) -> Self {
+        Self {
+            open,
+            refusal: None,
+            page: PageRequest::default(),
+            machines: PageRequest::default(),
+        }
+    }
 }
 
 pub(crate) async fn show(
@@ -120,8 +140,8 @@ pub(crate) async fn show(
     query: Query,
     request: HttpRequest,
 ) -> Answer {
-    let mut draft = query.get("invite")?.map(|_| Draft::new());
-    if let Some(draft) = &mut draft {
+    let open = if query.get("invite")?.is_some() {
+        let mut draft = Draft::new();
         // What was typed before a session ended is put back.
         if let Some(email) = query.get("email")? {
             draft.email = email.into_owned();
@@ -129,11 +149,16 @@ pub(crate) async fn show(
         if let Some(role) = query.get("role")? {
             draft.role = role.into_owned();
         }
-    }
+        Open::Invite(draft)
+    } else if query.get("service-user")?.is_some() {
+        Open::ServiceUser(service_users::Draft::from_address(&query)?)
+    } else {
+        Open::Nothing
+    };
     let view = View {
-        draft,
-        refusal: None,
         page: query.page()?,
+        machines: service_users::page(&query)?,
+        ..View::of(open)
     };
     let markup = render(&console, &caller, &request, view).await?;
     Ok(answer::page(&console, &request, markup))
@@ -167,11 +192,7 @@ pub(crate) async fn invite(
         Ok(Reply::Page(markup.into_string()))
     });
     let done = done.await;
-    let view = View {
-        draft: Some(draft),
-        refusal: None,
-        page: PageRequest::default(),
-    };
+    let view = View::of(Open::Invite(draft));
     shown(&console, done, &caller, &request, view).await
 }
 
@@ -226,15 +247,11 @@ pub(crate) async fn delete_invitation(
         deleted.await?;
         Ok(Reply::SeeOther(PAGE.to_owned(), Done::InvitationDeleted))
     });
-    let view = View {
-        draft: None,
-        refusal: None,
-        page: PageRequest::default(),
-    };
+    let view = View::of(Open::Nothing);
     shown(&console, done.await, &caller, &request, view).await
 }
 
-async fn shown(
+pub(super) async fn shown(
     console: &Console,
     done: Result<HttpResponse, Refusal>,
     caller: &Caller<Read>,
@@ -265,7 +282,9 @@ async fn render<R: Right>(
     let session = whom(caller)?;
     let admin = caller.may::<Person<Admin>>().ok();
     let mut invited = Vec::new();
+    let mut machines = None;
     if let Some(admin) = &admin {
+        machines = Some(service_users::section(console, admin, view.machines).await?);
         let all = PageRequest::new(PageRequest::MAX_LIMIT, None).map_err(ApiError::from)?;
         let listed = list_invitations(&*console.ports.invitations, admin, all, now).await?;
         for invitation in listed.items {
@@ -273,8 +292,11 @@ async fn render<R: Right>(
             invited.push((invitation, id));
         }
     }
-    let form = match &view.draft {
-        Some(draft) if admin.is_some() => {
+    let form = match &view.open {
+        Open::ServiceUser(draft) if admin.is_some() => {
+            Some(draft.dialog(console, session, view.refusal).await?)
+        }
+        Open::Invite(draft) if admin.is_some() => {
             let id = once::id_for(console, session, PAGE).await?;
             Some(dialog::open(
                 "invite",
@@ -296,6 +318,7 @@ async fn render<R: Right>(
         @if form.is_none() { (refusal_box(view.refusal, &[])) }
         section id="members" data-live="30" { (listed(&members, session.user.id, now)) }
         @if !invited.is_empty() { (invitations(&invited, now)) }
+        @if let Some(machines) = machines { (machines) }
         @if let Some(form) = form { (form) }
     };
     let head = Head {

@@ -12,7 +12,7 @@ use super::{
 use crate::support::{Backend, Person, Server};
 
 /// What is shown to who is signed in; `{}` is the id of a namespace, a key or a session.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "/kubernetes",
     "/kubernetes/{namespace}",
     "/kubernetes/{namespace}/kubeconfig",
@@ -22,6 +22,7 @@ const PAGES: [&str; 13] = [
     "/settings/access-tokens/{token}",
     "/settings/members",
     "/settings/members/{user}",
+    "/settings/service-users/{machine}",
     "/settings/audit",
     "/settings/audit.csv",
     "/settings/account",
@@ -29,7 +30,7 @@ const PAGES: [&str; 13] = [
 ];
 
 /// Where forms are sent to.
-const FORMS: [&str; 26] = [
+const FORMS: [&str; 32] = [
     "/kubernetes",
     "/kubernetes/{namespace}/rename",
     "/kubernetes/{namespace}/delete",
@@ -42,6 +43,12 @@ const FORMS: [&str; 26] = [
     "/settings/members/{user}/remove",
     "/settings/members/{user}/leave",
     "/settings/invitations/{session}/delete",
+    "/settings/service-users",
+    "/settings/service-users/{machine}/update",
+    "/settings/service-users/{machine}/delete",
+    "/settings/service-users/{machine}/tokens",
+    "/settings/service-users/{machine}/tokens/{machine-token}/delete",
+    "/settings/saved-service-user-token",
     "/settings/switch",
     "/settings/saved-key",
     "/settings/download-key",
@@ -64,6 +71,8 @@ struct Things {
     key: String,
     token: String,
     user: String,
+    machine: String,
+    machine_token: String,
 }
 
 impl Things {
@@ -77,7 +86,10 @@ impl Things {
             .await
             .expect(201);
         let session = person.get("/v1/auth/session").await.expect(200);
+        let machine = person.service_user("write").await;
         Self {
+            machine_token: machine.token_id().to_owned(),
+            machine: machine.id,
             token: token["id"].as_str().unwrap().to_owned(),
             namespace: namespace["id"].as_str().unwrap().to_owned(),
             key: person.key(json!({"all": true})).await.id().to_owned(),
@@ -90,6 +102,8 @@ impl Things {
             .replace("{key}", &self.key)
             .replace("{token}", &self.token)
             .replace("{user}", &self.user)
+            .replace("{machine}", &self.machine)
+            .replace("{machine-token}", &self.machine_token)
             .replace("{session}", &Uuid::new_v4().to_string())
     }
 }
@@ -296,7 +310,8 @@ async fn state(person: &Person) -> Value {
     let keys = person.get("/v1/account/api-keys").await.expect(200);
     let tokens = person.get("/v1/account/access-tokens").await.expect(200);
     let namespaces = person.get("/v1/kubernetes/namespaces").await.expect(200);
-    json!([keys, tokens, namespaces])
+    let machines = person.get("/v1/account/service-users").await;
+    json!([keys, tokens, namespaces, machines.expect(200)])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -463,6 +478,10 @@ async fn what_is_another_account_s_looks_like_what_does_not_exist() {
             &his.token
         } else if path.contains("{user}") {
             &his.user
+        } else if path.contains("{machine-token}") {
+            &his.machine_token
+        } else if path.contains("{machine}") {
+            &his.machine
         } else {
             &his.namespace
         };
@@ -474,6 +493,8 @@ async fn what_is_another_account_s_looks_like_what_does_not_exist() {
                 key: wanted.to_owned(),
                 token: wanted.to_owned(),
                 user: wanted.to_owned(),
+                machine: wanted.to_owned(),
+                machine_token: wanted.to_owned(),
             };
             let filled = things.fill(&path).replace("{session}", wanted);
             let mut request = ada.request(method.clone(), &filled);
@@ -520,7 +541,10 @@ async fn who_may_only_look_sees_no_buttons_and_changes_nothing() {
             "/settings/api-keys/{key}",
             vec!["Change", "Rotate key", "Revoke key"],
         ),
-        ("/settings/members", vec!["Invite somebody"]),
+        (
+            "/settings/members",
+            vec!["Invite somebody", "Create service user"],
+        ),
         ("/settings/members/{user}", vec!["Change role"]),
     ];
     for (path, buttons) in acts {
@@ -546,6 +570,7 @@ async fn who_may_only_look_sees_no_buttons_and_changes_nothing() {
         "/settings/api-keys/{key}?rotate=1",
         "/settings/api-keys/{key}?revoke=1",
         "/settings/members?invite=1",
+        "/settings/members?service-user=1",
         "/settings/members/{user}?change=1",
         "/settings/members/{user}?remove=1",
         "/settings/members/{user}?leave=1",
@@ -563,6 +588,16 @@ async fn who_may_only_look_sees_no_buttons_and_changes_nothing() {
         ("/settings/api-keys/{key}?rotate=1", "Rotate key"),
         ("/settings/api-keys/{key}?revoke=1", "Revoke key"),
         ("/settings/members?invite=1", "Create invitation"),
+        ("/settings/members?service-user=1", "Create service user"),
+        (
+            "/settings/service-users/{machine}?change=1",
+            "Change service user",
+        ),
+        ("/settings/service-users/{machine}?create=1", "Create token"),
+        (
+            "/settings/service-users/{machine}?delete=1",
+            "Delete service user",
+        ),
         ("/settings/members/{user}?change=1", "Change role"),
     ] {
         let form = admin.open(&things.fill(path)).await.form(button);
@@ -584,8 +619,16 @@ async fn who_may_only_look_sees_no_buttons_and_changes_nothing() {
     for visitor in [&reader, &writer] {
         let page = visitor.open("/kubernetes").await;
         assert!(!page.has_link("Audit") && page.has_link("API Keys"));
-        for path in ["/settings/audit", "/settings/audit.csv"] {
-            visitor.get(path).await.expect(403).says(&sentence);
+        for path in [
+            "/settings/audit",
+            "/settings/audit.csv",
+            "/settings/service-users/{machine}",
+        ] {
+            visitor
+                .get(&things.fill(path))
+                .await
+                .expect(403)
+                .says(&sentence);
         }
     }
     assert!(admin.open("/kubernetes").await.has_link("Audit"));

@@ -71,6 +71,7 @@ pub async fn gallery(server: &Server) -> Vec<Page> {
         "/kubernetes",
         "/settings/api-keys",
         "/settings/access-tokens",
+        "/settings/members",
         "/settings/audit",
         "/settings/account",
     ] {
@@ -102,6 +103,14 @@ pub async fn gallery(server: &Server) -> Vec<Page> {
     let form_of_token = form_of_token.fill("Name", "laptop");
     pages.push(visitor.submit(&form_of_token).await.expect(200));
     let token = open("/settings/access-tokens").await.link("laptop");
+    let machine = person.service_user("write").await;
+    machine.caller.key(json!({"inference": true})).await;
+    let machine = format!("/settings/service-users/{}", machine.id);
+    let form_of_machine = open(&format!("{machine}?create=1"))
+        .await
+        .form("Create token")
+        .fill("Name", "main");
+    pages.push(visitor.submit(&form_of_machine).await.expect(200));
     sign_in(&Visitor::new(&server.url), "ada").await.expect(200);
     for path in [
         "/kubernetes".to_owned(),
@@ -122,6 +131,12 @@ pub async fn gallery(server: &Server) -> Vec<Page> {
         "/settings/access-tokens?create=1".to_owned(),
         token.clone(),
         format!("{token}?delete=1"),
+        "/settings/members".to_owned(),
+        "/settings/members?service-user=1".to_owned(),
+        machine.clone(),
+        format!("{machine}?change=1"),
+        format!("{machine}?create=1"),
+        format!("{machine}?delete=1"),
         "/settings/account".to_owned(),
         "/settings/audit".to_owned(),
         "/settings/audit?limit=1&action=api_key.issued".to_owned(),
@@ -167,6 +182,13 @@ pub async fn gallery(server: &Server) -> Vec<Page> {
             .forge("expiration", "x")
             .forge("namespace", "x")
             .fill("Note", &"x".repeat(257)),
+        page(&format!("{machine}?create=1"), "Create token")
+            .await
+            .fill("Name", " ")
+            .forge("expiration", "x"),
+        page("/settings/members?service-user=1", "Create service user")
+            .await
+            .fill("Name", " "),
         // The answer to this one was dropped.
         form,
     ];

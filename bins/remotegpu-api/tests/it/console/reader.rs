@@ -241,7 +241,7 @@ impl Page {
     pub fn secret(&self) -> String {
         let found = self.texts("#secret");
         assert_eq!(found.len(), 1, "{}: {}", self.path, self.text());
-        let is_one = ["rgpu_", "rgat_"]
+        let is_one = ["rgpu_", "rgat_", "rgsu_"]
             .iter()
             .any(|kind| found[0].starts_with(kind));
         let is_link = found[0].contains("/invitations/rgin_");

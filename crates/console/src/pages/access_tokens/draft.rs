@@ -11,20 +11,18 @@ use time::{Duration, OffsetDateTime};
 use url::form_urlencoded;
 
 use super::Choices;
-use crate::{fields::Fields, parts::field::Field, refusal::Refusal};
+use crate::{
+    fields::Fields,
+    parts::{
+        expiration::{CHOSEN, LENGTHS, select},
+        field::Field,
+    },
+    refusal::Refusal,
+};
 
 /// The fields that say themselves what is wrong with them.
 pub(super) const FIELDS: [&str; 5] = ["name", "expires_at", "clusters", "namespace_id", "note"];
 
-/// How long a token may live, in days.
-const LENGTHS: [(i64, &str); 5] = [
-    (1, "1 day"),
-    (7, "7 days"),
-    (30, "30 days"),
-    (90, "90 days"),
-    (365, "1 year"),
-];
-const CHOSEN: i64 = 30;
 const NEVER: &str = "never";
 
 /// As it was typed.
@@ -190,7 +188,6 @@ impl Draft {
     }
 
     fn expiration(&self, rules: &AccessTokenRules, refusal: Option<&Refusal>) -> Markup {
-        let wrong = refusal.and_then(|refusal| refusal.of("expires_at", "The expiration"));
         let usual = lengths(rules).filter(|(days, _)| *days <= CHOSEN).last();
         let usual = usual.map(|(days, _)| days.to_string()).unwrap_or_default();
         let chosen = if self.expiration.is_empty() {
@@ -198,24 +195,8 @@ impl Draft {
         } else {
             &self.expiration
         };
-        html! {
-            div.field {
-                label for="field-expiration" { "Expiration" }
-                select id="field-expiration" name="expiration"
-                    autofocus[refusal.is_some_and(|refusal| refusal.leads_to("expires_at"))]
-                    aria-invalid=[wrong.as_ref().map(|_| "true")]
-                    aria-describedby=[wrong.as_ref().map(|_| "expiration-error")] {
-                    @for (days, label) in lengths(rules) {
-                        @let value = days.to_string();
-                        option value=(value) selected[*chosen == value] { (label) }
-                    }
-                    @if rules.may_never_expire {
-                        option value=(NEVER) selected[chosen == NEVER] { "Never" }
-                    }
-                }
-                @if let Some(wrong) = wrong { p.error id="expiration-error" { (wrong) } }
-            }
-        }
+        let never = rules.may_never_expire.then_some((NEVER, "Never"));
+        select(lengths(rules), never, chosen, refusal)
     }
 
     fn chosen_clusters(&self, clusters: &[Cluster], refusal: Option<&Refusal>) -> Markup {
