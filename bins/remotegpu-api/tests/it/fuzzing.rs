@@ -330,8 +330,9 @@ async fn journey_of_a_fuzzer_with_a_session() {
 }
 
 /// What takes something that the fuzzer cannot guess, and that no earlier answer surely has told
-/// it: a cluster's name beside one of two ends, a link, somebody else in the account.
-const NEEDS_WHAT_IS_THERE: [&str; 9] = [
+/// it: a cluster's name beside one of two ends, a link, somebody else in the account, an address that
+/// nobody has.
+const NEEDS_WHAT_IS_THERE: [&str; 12] = [
     "create_access_token",
     "get_access_token",
     "delete_access_token",
@@ -341,6 +342,9 @@ const NEEDS_WHAT_IS_THERE: [&str; 9] = [
     "get_kubeconfig_token",
     "delete_kubeconfig_token",
     "remove_member_or_leave",
+    "get_service_user_token",
+    "delete_service_user_token",
+    "sign_up",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
